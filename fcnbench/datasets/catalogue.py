@@ -1,0 +1,37 @@
+"""The registered tasks, built in and from other packages, by name."""
+
+from __future__ import annotations
+
+from fcnbench.datasets.spec import DatasetSpec
+from fcnbench.errors import DatasetPluginError
+from fcnbench.registry import Registry
+
+DATASETS = Registry(
+    kind="data set",
+    group="fcnbench.datasets",
+    builtins={
+        "pocket": "fcnbench.datasets.pocket.family:POCKET_VAL",
+        "pocket-train": "fcnbench.datasets.pocket.family:POCKET_TRAIN",
+        "voc2011val": "fcnbench.datasets.voc:VOC2011VAL",
+    },
+    failure=DatasetPluginError,
+)
+"""Names of the tasks; other packages add theirs by entry points that lead to a `DatasetSpec`."""
+
+
+def find_dataset(name: str) -> DatasetSpec:
+    """The task of this name.
+
+    Raises:
+        UnknownName: no task is called so.
+        DatasetPluginError: another package registered it, and it can't be used.
+    """
+    spec = DATASETS.load(name)
+    if not isinstance(spec, DatasetSpec):
+        entry = DATASETS.find(name)
+        raise DatasetPluginError(
+            f"the data set {name!r} of package {entry.provider} leads to a {type(spec).__name__}, expected a "
+            "fcnbench.datasets.spec.DatasetSpec",
+            f"repair or uninstall {entry.provider}",
+        )
+    return spec

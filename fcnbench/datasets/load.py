@@ -1,0 +1,93 @@
+"""`load_dataset`: a task's samples, from its store, which is built from `--from` when it is not there yet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fcnbench.datasets.canonicalise import canonicalise
+from fcnbench.datasets.catalogue import find_dataset
+from fcnbench.datasets.manifest import Manifest
+from fcnbench.datasets.spec import DatasetSpec
+from fcnbench.datasets.store import Dataset
+from fcnbench.errors import DataCorrupt, DataMissing, OutputError
+from fcnbench.ground import paths
+from fcnbench.ground.console import note
+
+
+def load_dataset(task: str, from_: str | Path | None = None, allow_partial: bool = False) -> Dataset:
+    """Load a task's samples as numpy arrays.
+
+    Without `from_` the local store serves; `pocket` is drawn when its store is missing. With `from_` the store is
+    made from that archive or folder, unless it was made from exactly that already.
+
+    Args:
+        task: name of the task, for example `voc2011val`.
+        from_: the user's own archive or extracted folder.
+        allow_partial: accept a source or store that lacks pictures or label maps.
+
+    Raises:
+        UnknownName: no task is called so.
+        DataMissing: no store and nothing to make it from, or an incomplete one.
+        DataCorrupt: the source or the store holds something else than the task.
+    """
+    from filelock import FileLock
+
+    spec = find_dataset(task)
+    folder = paths.stores() / spec.name
+    origin = Path(from_).expanduser() if from_ is not None else None
+    if origin is None and (store := _stored(spec, folder, allow_partial)):
+        return store
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # One process builds; the others wait and then find the store.
+        with FileLock(folder / ".lock"):
+            store = _stored(spec, folder, allow_partial) if origin is None else None
+            return store or _from_source(spec, folder, origin, allow_partial)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write below {folder}: {error.strerror or error}",
+            f"check permissions and space, or move the folder with {paths.HOME_VARIABLE}",
+        ) from error
+
+
+def stores_of(spec: DatasetSpec, folder: Path) -> list[Dataset]:
+    """Every usable store of a task, the newest first; unusable ones are named on standard error."""
+    found: list[tuple[int, Dataset]] = []
+    for place in sorted(folder.glob("[!.]*/")):
+        try:
+            manifest = Manifest.load(place)
+        except DataCorrupt as error:
+            note(f"skipped: {error}")
+            continue
+        if manifest.dataset == spec.name and manifest.split == spec.split.digest:
+            found.append((place.stat().st_mtime_ns, Dataset(place, manifest, spec.label_space)))
+    return [store for _, store in sorted(found, key=lambda pair: pair[0], reverse=True)]
+
+
+def _stored(spec: DatasetSpec, folder: Path, allow_partial: bool) -> Dataset | None:
+    """The newest complete store; without one the newest partial store, if partial is allowed."""
+    stores = stores_of(spec, folder)
+    for store in stores:
+        if store.manifest.complete:
+            return store
+    if stores and not allow_partial:
+        best = stores[0].manifest
+        images = sum(row.image is not None for row in best.rows)
+        raise DataMissing(
+            f"the local store of {spec.name} is a part: {images} of {best.total} pictures, {len(best.rows)} label maps",
+            "add --allow-partial to score that part, or pass the complete release to --from",
+        )
+    return stores[0] if stores else None
+
+
+def _from_source(spec: DatasetSpec, folder: Path, origin: Path | None, allow_partial: bool) -> Dataset:
+    source = spec.open_source(spec, origin)
+    try:
+        identity = source.identity()
+        for store in stores_of(spec, folder):
+            if store.manifest.identity == identity and (allow_partial or store.manifest.complete):
+                return store
+        place = canonicalise(spec, source, folder, allow_partial)
+    finally:
+        source.close()
+    return Dataset(place, Manifest.load(place), spec.label_space)

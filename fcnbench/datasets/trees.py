@@ -1,0 +1,256 @@
+"""One view of a folder, a tar file and a zip file: folders with files in them, read without unpacking.
+
+Names are relative, with forward slashes. Nothing is ever written to disk by a name from an archive, and only regular
+files are read, so traversal names, links and devices in an archive can do nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import IO, Protocol
+
+from fcnbench.errors import DataCorrupt, DataMissing
+from fcnbench.ground.digests import digest_lines
+
+_DEPTH = 6
+"""How many levels below the given folder are looked at: enough for leading folders, finite on a whole disk."""
+
+
+class Tree(Protocol):
+    """Folders with files in them."""
+
+    place: Path
+
+    def folders(self) -> Iterable[str]:
+        """Every folder's path, `""` for the top."""
+
+    def files(self, folder: str) -> Collection[str]:
+        """Names of the regular files directly in a folder; none when there is no such folder."""
+
+    def expect(self, paths: Iterable[str]) -> None:
+        """Say which files will be read, so that a compressed archive is gone through only once."""
+
+    def read(self, path: str) -> bytes:
+        """A file's content."""
+
+    def identity(self, paths: Iterable[str]) -> str:
+        """A digest that changes when one of the files changes; from names, sizes and times."""
+
+    def close(self) -> None:
+        """Let go of open files."""
+
+
+def open_tree(path: Path) -> Tree:
+    """Open a folder, a tar file (compressed or not) or a zip file, by its content and not by its name.
+
+    Raises:
+        DataMissing: the path does not exist or can't be read.
+        DataCorrupt: it is a file, and no archive, or a damaged one.
+    """
+    try:
+        if path.is_dir():
+            return FolderTree(path)
+        if not path.exists():
+            raise DataMissing(f"{path} does not exist", "pass a folder or an archive that is there to --from")
+        if zipfile.is_zipfile(path):
+            return ZipTree(path)
+        return TarTree(path)
+    except OSError as error:
+        if isinstance(error, tarfile.TarError):
+            raise
+        raise DataMissing(
+            f"{path} can't be read: {error.strerror or error}", "check the path and its permissions"
+        ) from error
+
+
+class FolderTree:
+    """A folder on disk."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def folders(self) -> Iterable[str]:
+        """Every folder down to a fixed depth, hidden ones left out."""
+        level = [""]
+        for _ in range(_DEPTH + 1):
+            yield from level
+            level = sorted(
+                f"{folder}/{entry.name}".lstrip("/")
+                for folder in level
+                for entry in self._entries(folder)
+                if entry.is_dir() and not entry.name.startswith(".")
+            )
+
+    def files(self, folder: str) -> Collection[str]:
+        """Names of the regular files directly in a folder."""
+        return {entry.name for entry in self._entries(folder) if entry.is_file()}
+
+    def expect(self, paths: Iterable[str]) -> None:
+        """Nothing to prepare: any file is read directly."""
+
+    def read(self, path: str) -> bytes:
+        """A file's content."""
+        try:
+            return (self.place / path).read_bytes()
+        except OSError as error:
+            raise DataCorrupt(
+                f"{self.place / path} can't be read: {error.strerror}", "check the file and its permissions"
+            ) from error
+
+    def identity(self, paths: Iterable[str]) -> str:
+        """From each file's name, size and modification time."""
+        lines = [f"folder {self.place.resolve()}"]
+        for path in sorted(paths):
+            status = (self.place / path).stat()
+            lines.append(f"{path} {status.st_size} {status.st_mtime_ns}")
+        return digest_lines(lines)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(self.place / folder) as entries:
+                return list(entries)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return []
+
+
+class _Archive:
+    """What tar and zip share: a table of regular files by folder, and one identity for the whole file."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self._table: dict[str, set[str]] = {}
+
+    def _register(self, name: str) -> str | None:
+        """Enter a member into the table; None for a name that leaves the archive."""
+        parts = [part for part in name.split("/") if part not in ("", ".")]
+        if not parts or ".." in parts or name.startswith("/"):
+            return None
+        self._table.setdefault("/".join(parts[:-1]), set()).add(parts[-1])
+        return "/".join(parts)
+
+    def folders(self) -> Iterable[str]:
+        """Every folder that has a file in it."""
+        return sorted(self._table)
+
+    def files(self, folder: str) -> Collection[str]:
+        """Names of the regular files directly in a folder."""
+        return self._table.get(folder, set())
+
+    def identity(self, paths: Iterable[str]) -> str:
+        """From the archive's path, size and modification time."""
+        status = self.place.stat()
+        return digest_lines([f"archive {self.place.resolve()} {status.st_size} {status.st_mtime_ns}"])
+
+    def _damaged(self, error: Exception) -> DataCorrupt:
+        return DataCorrupt(
+            f"{self.place} is no tar or zip archive, or a damaged one: {error}",
+            "compare its size and digest with the publisher's and get it again",
+        )
+
+
+class TarTree(_Archive):
+    """A tar file. From a compressed one the expected files are set aside in a temporary file, in one pass."""
+
+    def __init__(self, place: Path) -> None:
+        super().__init__(place)
+        self._members: dict[str, tarfile.TarInfo] = {}
+        self._aside: dict[str, tuple[int, int]] = {}
+        self._spool: IO[bytes] | None = None
+        try:
+            with place.open("rb") as stream:
+                self._plain = _is_plain_tar(stream.read(512))
+            self._archive = tarfile.open(place, "r:" if self._plain else "r:*")  # noqa: SIM115 - closed by close()
+            for member in self._archive:
+                if member.isreg() and (name := self._register(member.name)):
+                    self._members[name] = member
+            self._check_length()
+        except (tarfile.TarError, EOFError, zlib.error) as error:
+            raise self._damaged(error) from error
+
+    def expect(self, paths: Iterable[str]) -> None:
+        """Set the files aside, if the archive is compressed."""
+        if self._plain:
+            return
+        wanted = sorted((self._members[path].offset, path) for path in paths)
+        self._spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        for _, path in wanted:
+            self._aside[path] = (self._spool.tell(), self._members[path].size)
+            self._spool.write(self._extract(path))
+
+    def read(self, path: str) -> bytes:
+        """A file's content."""
+        if self._spool is not None and path in self._aside:
+            start, size = self._aside[path]
+            self._spool.seek(start)
+            return self._spool.read(size)
+        return self._extract(path)
+
+    def close(self) -> None:
+        """Close the archive and drop what was set aside."""
+        self._archive.close()
+        if self._spool is not None:
+            self._spool.close()
+
+    def _extract(self, path: str) -> bytes:
+        try:
+            stream = self._archive.extractfile(self._members[path])
+            content = stream.read() if stream else b""
+        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+            raise self._damaged(error) from error
+        if len(content) != self._members[path].size:
+            raise self._damaged(EOFError(f"{path} ends early"))
+        return content
+
+    def _check_length(self) -> None:
+        """A plain tar cut off inside its last member looks whole to the reader; its length tells."""
+        if self._plain and self._members:
+            last = max(self._members.values(), key=lambda member: member.offset_data)
+            if last.offset_data + last.size > self.place.stat().st_size:
+                raise EOFError("it ends early")
+
+
+class ZipTree(_Archive):
+    """A zip file."""
+
+    def __init__(self, place: Path) -> None:
+        super().__init__(place)
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        try:
+            self._archive = zipfile.ZipFile(place)
+        except (zipfile.BadZipFile, OSError) as error:
+            raise self._damaged(error) from error
+        for member in self._archive.infolist():
+            if not member.is_dir() and (name := self._register(member.filename)):
+                self._members[name] = member
+
+    def expect(self, paths: Iterable[str]) -> None:
+        """Nothing to prepare: a zip file is read at any place."""
+
+    def read(self, path: str) -> bytes:
+        """A file's content, its CRC checked."""
+        try:
+            return self._archive.read(self._members[path])
+        except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error, NotImplementedError) as error:
+            raise self._damaged(error) from error
+
+    def close(self) -> None:
+        """Close the archive."""
+        self._archive.close()
+
+
+def _is_plain_tar(head: bytes) -> bool:
+    """True when these first 512 bytes are a tar header by themselves, that is, not compressed."""
+    try:
+        tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True

@@ -1,0 +1,145 @@
+"""The journal of an unfinished run: one line per scored image, so that the same command goes on after an interruption.
+
+A journal belongs to one model with its weights, one data fingerprint, one device and one set of versions; its file is
+named by the digest of those. Every line carries its own check sum: what a kill tore off is scored again.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnbench.errors import OutputError
+from fcnbench.ground import paths
+from fcnbench.ground.digests import digest_lines, short
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """One image's result.
+
+    Attributes:
+        id: image id.
+        matrix: confusion matrix, int64 [C, C].
+        prediction: digest of the predicted label map, uint8 [H, W].
+    """
+
+    id: str
+    matrix: NDArray[np.int64]
+    prediction: str
+
+
+class Journal:
+    """Keeps the scored images of a run on disk until the run is done.
+
+    A second process with the same work finds the journal taken and works without one (`kept` is False).
+
+    Args:
+        work: everything that the result of an image depends on, by name.
+        num_classes: number of classes C.
+    """
+
+    def __init__(self, work: Mapping[str, str], num_classes: int) -> None:
+        key = digest_lines(f"{name}={work[name]}" for name in sorted(work))
+        self._path = paths.journals() / f"{short(key, 24)}.jsonl"
+        self._classes = num_classes
+        self._stream: IO[bytes] | None = None
+        self._lock: FileLock | None = None
+        self.done: dict[str, Scored] = {}
+
+    @property
+    def kept(self) -> bool:
+        """True when this process writes the journal."""
+        return self._stream is not None
+
+    def __enter__(self) -> Journal:
+        from filelock import FileLock, Timeout
+
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self._path.with_suffix(".lock"))
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                return self
+            self._lock = lock
+            sound = self._read()
+            self._stream = self._path.open("r+b" if self._path.exists() else "x+b")
+            self._stream.truncate(sound)
+            self._stream.seek(sound)
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+        if self._lock is not None:
+            self._lock.release()
+
+    def add(self, scored: Scored) -> None:
+        """Write down one scored image; it survives the end of the process.
+
+        Raises:
+            OutputError: it could not be written.
+        """
+        self.done[scored.id] = scored
+        if self._stream is None:
+            return
+        rows, columns = np.nonzero(scored.matrix)
+        cells = [[int(row), int(column), int(scored.matrix[row, column])] for row, column in zip(rows, columns)]  # noqa: B905 - equal by construction
+        text = json.dumps({"id": scored.id, "cells": cells, "prediction": scored.prediction}).encode()
+        try:
+            self._stream.write(b"%08x %s\n" % (zlib.crc32(text), text))
+            self._stream.flush()
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def forget(self) -> None:
+        """Remove the journal: its run is done and saved."""
+        if self.kept:
+            self._path.unlink(missing_ok=True)
+
+    def _read(self) -> int:
+        """Read the sound lines; returns how many bytes they take."""
+        sound = 0
+        if not self._path.exists():
+            return sound
+        for line in self._path.read_bytes().splitlines(keepends=True):
+            scored = self._parsed(line)
+            if scored is None:
+                break
+            self.done[scored.id] = scored
+            sound += len(line)
+        return sound
+
+    def _parsed(self, line: bytes) -> Scored | None:
+        """The image of one line; None for a torn or damaged one."""
+        check, _, text = line.rstrip(b"\n").partition(b" ")
+        if not line.endswith(b"\n") or check != b"%08x" % zlib.crc32(text):
+            return None
+        content: dict[str, Any] = json.loads(text)
+        matrix = np.zeros((self._classes, self._classes), np.int64)
+        for row, column, count in content["cells"]:
+            matrix[row, column] = count
+        return Scored(content["id"], matrix, content["prediction"])
+
+    def _cannot_write(self, error: OSError) -> OutputError:
+        return OutputError(
+            f"cannot write the journal {self._path}: {error.strerror or error}",
+            f"check permissions and space, or move the folder with {paths.HOME_VARIABLE}",
+        )

@@ -1,0 +1,198 @@
+"""The evaluation loop: decode, prepare, forward, argmax, count. Batch 1, every picture at its own size."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fcnbench.datasets.store import Dataset
+from fcnbench.errors import DataMissing, FcnbenchError, Interrupted, ModelError, PredictionError
+from fcnbench.evaluation.device import full_precision, move
+from fcnbench.evaluation.journal import Journal, Scored
+from fcnbench.evaluation.prefetch import Read, prefetched
+from fcnbench.evaluation.timing import PHASES, Stopwatch, Timing, paper_forward_time
+from fcnbench.ground.console import note, progress
+from fcnbench.ground.digests import digest_bytes
+from fcnbench.labelspace import LabelSpace
+from fcnbench.metrics.argmax import argmax_map, nan_logits
+from fcnbench.metrics.confusion import confusion_matrix
+from fcnbench.models.segmenter import Segmenter
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a run found.
+
+    Attributes:
+        ids: the scored images in the data set's order.
+        matrices: their confusion matrices, int64 [N, C, C], rows = truth, columns = prediction.
+        predictions: digests of their predicted label maps.
+        timing: seconds per phase.
+        resumed: how many of the images an earlier, interrupted run had scored.
+    """
+
+    ids: tuple[str, ...]
+    matrices: NDArray[np.int64]
+    predictions: tuple[str, ...]
+    timing: Timing
+    resumed: int
+
+
+def scorable(dataset: Dataset, limit: int | None = None) -> list[int]:
+    """Places of the samples that a model can be scored on: those with a picture, the first `limit` of them.
+
+    Raises:
+        DataMissing: there is none.
+    """
+    places = [place for place, row in enumerate(dataset.manifest.rows) if row.image is not None][:limit]
+    if not places:
+        raise DataMissing(
+            f"the store of {dataset.manifest.dataset} holds no picture, only label maps",
+            "pass --from a folder or an archive with the pictures",
+        )
+    return places
+
+
+def evaluate(
+    segmenter: Segmenter, dataset: Dataset, places: list[int], device: torch.device, journal: Journal, trials: int
+) -> Evaluation:
+    """Score a segmenter on the samples at `places`, except those that the journal has already.
+
+    Args:
+        segmenter: the model; its network is moved to the device.
+        dataset: the samples.
+        places: which of them, in order.
+        device: where the forward pass and the argmax run.
+        journal: an entered journal.
+        trials: how many forward passes at 500x500 to time afterwards.
+
+    Raises:
+        PredictionError: logits of a wrong shape or dtype, or NaN.
+        ModelError: the model failed on some picture.
+        DataCorrupt: the store is damaged.
+        Interrupted: the user stopped the run.
+    """
+    rows = dataset.manifest.rows
+    wanted = [rows[place].id for place in places]
+    todo = [place for place in places if rows[place].id not in journal.done]
+    phases: dict[str, list[float]] = {phase: [] for phase in PHASES}
+    move(segmenter, device)
+    stopwatch = Stopwatch(device)
+    resumed = len(places) - len(todo)
+    if resumed:
+        note(f"going on from {resumed} images that an interrupted run scored")
+    started = time.perf_counter()
+    try:
+        with (
+            full_precision(),
+            torch.inference_mode(),
+            progress(len(places), "score", done=resumed) as bar,
+            prefetched(dataset, todo) as samples,
+        ):
+            for read in samples:
+                journal.add(_score(segmenter, dataset.label_space, read, device, stopwatch, phases))
+                bar.update()
+            seconds = time.perf_counter() - started
+        with full_precision():
+            paper = paper_forward_time(segmenter, device, trials) if trials else []
+    except KeyboardInterrupt:
+        kept = "run the same command again: it goes on from there" if journal.kept else "run the command again"
+        raise Interrupted(f"stopped after {len(journal.done.keys() & set(wanted))} of {len(places)} images", kept) from None
+    return Evaluation(
+        ids=tuple(wanted),
+        matrices=np.stack([journal.done[sample_id].matrix for sample_id in wanted]),
+        predictions=tuple(journal.done[sample_id].prediction for sample_id in wanted),
+        timing=Timing(phases, seconds, paper),
+        resumed=resumed,
+    )
+
+
+def _score(
+    segmenter: Segmenter,
+    space: LabelSpace,
+    read: Read,
+    device: torch.device,
+    stopwatch: Stopwatch,
+    phases: dict[str, list[float]],
+) -> Scored:
+    """One image through the phases of the loop."""
+    sample = read.sample
+    assert sample.image is not None  # noqa: S101 - `places` holds only samples with a picture
+    try:
+        started = time.perf_counter()
+        batch = _checked_input(segmenter.prepare(sample.image))[None].to(device)
+        prepared = time.perf_counter()
+
+        stopped = stopwatch.start()
+        logits = segmenter.logits(batch)
+        elapsed = stopped()
+
+        forwarded = time.perf_counter()
+        prediction = label_map(_checked_logits(logits, space, sample.label.shape))
+        forward = elapsed()
+        matrix = confusion_matrix(sample.label, prediction, space.num_classes, space.ignore)
+        digest = digest_bytes(prediction.data)
+        scored = time.perf_counter()
+    except PredictionError as error:
+        raise PredictionError(f"on image {sample.id}: {error.message}", error.hint) from error
+    except FcnbenchError:
+        raise
+    # The model is somebody else's code and may fail in any way; the image is what its author needs to know.
+    except Exception as error:
+        raise ModelError(
+            f"the model failed on image {sample.id} ({sample.label.shape[1]}x{sample.label.shape[0]}): "
+            f"{type(error).__name__}: {error}",
+            "run it on that picture by itself",
+        ) from error
+    waited = forward - (forwarded - prepared) if device.type == "cuda" else 0.0
+    times = (read.seconds, prepared - started, forward, scored - forwarded - max(waited, 0.0))
+    for phase, seconds in zip(PHASES, times, strict=True):
+        phases[phase].append(seconds)
+    return Scored(sample.id, matrix, digest)
+
+
+def label_map(logits: Tensor) -> NDArray[np.uint8]:
+    """The class of the largest logit per pixel, found where the logits are; only the labels come to the host.
+
+    Args:
+        logits: floating point [C, H, W], on any device.
+
+    Returns:
+        uint8 [H, W]; the lowest class on a tie.
+
+    Raises:
+        PredictionError: some logit is NaN.
+    """
+    if logits.device.type == "cpu" and logits.dtype == torch.float32:
+        return argmax_map(logits.numpy())
+    largest, labels = logits.max(dim=0)
+    labels = labels.to(torch.uint8)
+    if bool(largest.isnan().any()):
+        raise nan_logits()
+    return labels.cpu().numpy()
+
+
+def _checked_input(prepared: Tensor) -> Tensor:
+    if not isinstance(prepared, Tensor) or prepared.dim() != 3:  # noqa: PLR2004 - [3, H, W]
+        found = tuple(prepared.shape) if isinstance(prepared, Tensor) else type(prepared).__name__
+        raise PredictionError(f"prepare gave {found}, expected a tensor [3, H, W]", "return one picture, unbatched")
+    return prepared
+
+
+def _checked_logits(logits: Tensor, space: LabelSpace, size: tuple[int, ...]) -> Tensor:
+    expected = (1, space.num_classes, *size)
+    if not isinstance(logits, Tensor) or tuple(logits.shape) != expected:
+        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise PredictionError(
+            f"logits are {found}, expected {expected}: [1, C, H, W] with the {space.num_classes} classes of "
+            f"{space.name} at the picture's own size",
+            "up-sample the logits inside the model, to the size of its input",
+        )
+    if not logits.is_floating_point():
+        raise PredictionError(f"logits are {logits.dtype}, expected floating point", "return scores, not labels")
+    return logits[0]

@@ -1,0 +1,145 @@
+"""Timing: seconds per phase and image over a run, and the papers' forward time at 500x500.
+
+On a CUDA device the forward pass is timed by events on the device; they are read when the result has arrived anyway,
+so that timing does not hold up the device.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from fcnbench.errors import FcnbenchError, ModelError
+from fcnbench.ground.console import progress
+from fcnbench.models.segmenter import Segmenter
+
+PHASES = ("decode", "prepare", "forward", "score")
+"""Phases of the loop in order; `decode` runs in its own thread beside the others."""
+
+PAPER_SIDE = 500
+"""Side of the square input that the papers time (CVPR 2015, Table 1)."""
+
+PAPER_TRIALS = 20
+"""Trials that the papers average (CVPR 2015, Table 1)."""
+
+_WARM_UPS = 3
+"""Untimed trials before; the papers do not say how many they took."""
+
+_SEED = 500
+"""Seed of the random picture that is timed."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Statistics over samples, in milliseconds."""
+
+    median: float
+    p90: float
+    p99: float
+    mean: float
+
+    @classmethod
+    def of(cls, seconds: list[float]) -> Summary:
+        """Summary of samples given in seconds."""
+        milliseconds = np.array(seconds) * 1e3
+        median, p90, p99 = (float(value) for value in np.percentile(milliseconds, [50, 90, 99]))
+        return cls(median, p90, p99, float(milliseconds.mean()))
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Times of a run.
+
+    Attributes:
+        phases: seconds per image for each of `PHASES`, in the order of the images scored in this session.
+        seconds: wall time over those images.
+        paper: seconds per forward pass at 500x500; empty when it was not measured.
+    """
+
+    phases: dict[str, list[float]]
+    seconds: float
+    paper: list[float]
+
+    @property
+    def images_per_second(self) -> float:
+        """Throughput of the whole loop; 0 when all images came from the journal of an interrupted run."""
+        images = len(self.phases["forward"])
+        return images / self.seconds if images else 0.0
+
+
+class Stopwatch:
+    """Times work that may run asynchronously on a device.
+
+    Args:
+        device: where the work runs.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._cuda = device.type == "cuda"
+
+    def start(self) -> Callable[[], Callable[[], float]]:
+        """Start; the answer is called when the work was submitted, and its answer when the result has arrived.
+
+            stopped = stopwatch.start()
+            result = work()
+            elapsed = stopped()
+            use(result.cpu())
+            seconds = elapsed()
+        """
+        if not self._cuda:
+            started = time.perf_counter()
+
+            def stop() -> Callable[[], float]:
+                seconds = time.perf_counter() - started
+                return lambda: seconds
+
+            return stop
+        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        begin.record()
+
+        def record() -> Callable[[], float]:
+            end.record()
+
+            def elapsed() -> float:
+                end.synchronize()
+                return begin.elapsed_time(end) / 1e3
+
+            return elapsed
+
+        return record
+
+
+def paper_forward_time(segmenter: Segmenter, device: torch.device, trials: int) -> list[float]:
+    """Seconds per forward pass at 500x500, batch 1, after warm-up: the papers' timing protocol (CVPR 2015, Table 1).
+
+    Preparing the picture and copying it to the device are not included.
+
+    Raises:
+        ModelError: the model can't run at this size.
+    """
+    picture = np.random.Generator(np.random.PCG64(_SEED)).integers(0, 256, (PAPER_SIDE, PAPER_SIDE, 3), np.uint8)
+    stopwatch = Stopwatch(device)
+    seconds = []
+    try:
+        batch = segmenter.prepare(picture)[None].to(device)
+        with torch.inference_mode(), progress(_WARM_UPS + trials, f"{PAPER_SIDE}x{PAPER_SIDE}", "trial") as bar:
+            for trial in range(_WARM_UPS + trials):
+                stopped = stopwatch.start()
+                segmenter.logits(batch)
+                took = stopped()()
+                if trial >= _WARM_UPS:
+                    seconds.append(took)
+                bar.update()
+    except FcnbenchError:
+        raise
+    # The model is somebody else's code and may fail in any way at a size of its own.
+    except Exception as error:
+        raise ModelError(
+            f"the model failed on a {PAPER_SIDE}x{PAPER_SIDE} picture: {type(error).__name__}: {error}",
+            "add --trials 0 to leave the papers' timing out",
+        ) from error
+    return seconds

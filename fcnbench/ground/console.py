@@ -1,0 +1,45 @@
+"""What a person sees while it runs: notes on standard error, a progress bar on anything that takes long.
+
+The bar comes from tqdm (imported on first use, since `--help` must not pay for it) and stays silent where standard
+error is no terminal.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+QUICK = 1.0
+"""Seconds that a job may take without a bar."""
+
+
+class Bar(Protocol):
+    """The part of a progress bar that fcnbench uses."""
+
+    def update(self, n: int = 1) -> object:
+        """Move on by `n` steps."""
+
+
+@contextmanager
+def progress(total: int, what: str, unit: str = "image", done: int = 0) -> Iterator[Bar]:
+    """A progress bar with rate and remaining time on standard error, quiet off a terminal.
+
+    Args:
+        total: steps of the whole job.
+        what: a verb for the job, shown before the bar.
+        unit: what one step is.
+        done: steps that an earlier, interrupted job did.
+    """
+    from tqdm import tqdm
+
+    with tqdm(
+        total=total, initial=done, desc=what, unit=f" {unit}s", delay=QUICK, disable=None, leave=False, file=sys.stderr
+    ) as bar:
+        yield bar
+
+
+def note(text: str) -> None:
+    """Say something to a person: a line on standard error, so that standard output stays a result."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,37 @@
+"""SHA-256 digests, always written as `sha256:` and 64 hexadecimal digits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+_CHUNK = 1 << 20
+"""Bytes read at a time: large enough to hide the call, small enough to stay in cache."""
+
+
+def digest_bytes(*parts: bytes | memoryview) -> str:
+    """Digest of the concatenated parts."""
+    state = hashlib.sha256()
+    for part in parts:
+        state.update(part)
+    return f"sha256:{state.hexdigest()}"
+
+
+def digest_lines(lines: Iterable[str]) -> str:
+    """Digest of text lines, each ended by one line feed: for id lists it equals the digest of the list's file."""
+    return digest_bytes(*(f"{line}\n".encode() for line in lines))
+
+
+def digest_file(path: Path) -> str:
+    """Digest of a file's content, read in pieces."""
+    state = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            state.update(chunk)
+    return f"sha256:{state.hexdigest()}"
+
+
+def short(digest: str, length: int = 12) -> str:
+    """The first hexadecimal digits of a digest, for names and tables."""
+    return digest.removeprefix("sha256:")[:length]

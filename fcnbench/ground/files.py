@@ -1,0 +1,122 @@
+"""Writing files so that a reader sees the old content or the new one, never a part.
+
+Everything is written to a temporary name in the target's own folder, flushed to disk and renamed. A failed save is
+an `OutputError`, and leaves neither the target changed nor a temporary file behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from fcnbench.errors import OutputError
+
+TEMPORARY_SUFFIX = ".tmp"
+"""Ending of what is not finished; after a kill such a name may stay behind and means nothing."""
+
+
+def _cannot_write(path: Path, error: OSError) -> OutputError:
+    reason = error.strerror or str(error)
+    return OutputError(
+        f"cannot write {path}: {reason}",
+        "check the folder's permissions and the free disk space, or choose another folder",
+    )
+
+
+def _temporary_beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename in `folder` durable, where the platform lets a folder be flushed."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a binary file that becomes `path` when the block ends well, and vanishes when it does not.
+
+    Raises:
+        OutputError: the folder or the file could not be written.
+    """
+    temporary = _temporary_beside(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("xb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, whole or not at all."""
+    with atomic_file(path) as stream:
+        stream.write(content)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as indented UTF-8 JSON to `path`, whole or not at all. NaN and infinity are refused."""
+    write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+@contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """Give an empty folder inside `parent`, which vanishes after the block unless `publish_folder` moved it.
+
+    Raises:
+        OutputError: the folder, or something that the block wrote, could not be written.
+    """
+    scratch = _temporary_beside(parent / "scratch")
+    try:
+        scratch.mkdir(parents=True)
+        yield scratch
+    except OSError as error:
+        raise _cannot_write(parent, error) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def publish_folder(scratch: Path, target: Path) -> None:
+    """Move a finished folder to its name, in place of an older one of that name.
+
+    Raises:
+        OutputError: it could not be moved; the older one stays.
+    """
+    old = _temporary_beside(target)
+    try:
+        if target.exists():
+            target.rename(old)
+        scratch.rename(target)
+        _flush_folder(target.parent)
+    except OSError as error:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        raise _cannot_write(target, error) from error
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def drop_leftovers(folder: Path) -> None:
+    """Remove what killed processes left unfinished in a folder; the caller holds the folder's lock."""
+    for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)

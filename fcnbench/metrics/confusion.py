@@ -1,0 +1,143 @@
+"""The confusion matrix of a label map and a prediction: int64, rows = truth, columns = prediction.
+
+The count runs over one row and one column more than there are classes; they take every value outside the classes, so
+that such a value is seen there and never lands in the cell of another class. Label maps are mostly flat: a run of
+pixels with one truth and one prediction is counted as one entry. Noisy maps, where runs do not pay, are counted pixel
+by pixel, in blocks that stay in the cache.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnbench.errors import DataCorrupt, PredictionError, UsageError
+from fcnbench.labelspace import IGNORE, MAX_CLASSES
+
+_VALUES = 256
+"""Values of an 8-bit label."""
+
+_BLOCK = 1 << 15
+"""Pixels counted at a time on noisy maps: their int64 codes are 256 KiB and stay in the L2 cache."""
+
+_MAX_RUN_SHARE = 0.15
+"""Above this share of run ends among the pixels, counting runs costs more than counting pixels (measured)."""
+
+
+def confusion_matrix(
+    truth: NDArray[Any], prediction: NDArray[Any], num_classes: int, ignore: int = IGNORE
+) -> NDArray[np.int64]:
+    """Count the pixels of each true class that were predicted as each class.
+
+    Args:
+        truth: integer label map of any shape, values 0..num_classes-1 and `ignore`.
+        prediction: integer map of the same shape; values 0..num_classes-1 wherever truth is not `ignore`.
+        num_classes: number of classes C, 1..255.
+        ignore: the truth value of pixels that are not scored, 0..255 and outside the classes.
+
+    Returns:
+        int64 [C, C], rows = truth, columns = prediction.
+
+    Raises:
+        UsageError: `num_classes` out of range, or `ignore` is one of the classes.
+        DataCorrupt: the truth holds a value that is neither a class nor `ignore`.
+        PredictionError: shapes differ, or a scored pixel's prediction is outside the classes.
+    """
+    if not 1 <= num_classes <= MAX_CLASSES:
+        raise UsageError(f"1 to {MAX_CLASSES} classes are possible, not {num_classes}")
+    if not num_classes <= ignore < _VALUES:
+        raise UsageError(
+            f"the ignore value {ignore} must lie in {num_classes}..{_VALUES - 1}: outside the classes, within 8 bits",
+            "an ignore value that is a class turns IU into recall; convert labels to canonical form (ignore 255)",
+        )
+    if truth.shape != prediction.shape:
+        raise PredictionError(
+            f"the prediction has shape {prediction.shape}, its label map {truth.shape}",
+            "predict at the image's own size, one class index per pixel",
+        )
+    flat_truth = _as_bytes(truth, "truth", DataCorrupt)
+    flat_prediction = _as_bytes(_without_ignored(truth, prediction, ignore), "prediction", PredictionError)
+    counts = _count(flat_truth, flat_prediction, num_classes)
+    ignored = int(np.count_nonzero(flat_truth == ignore))
+    if counts[num_classes].sum() != ignored or counts[:num_classes, num_classes].any():
+        _report_stray(flat_truth, flat_prediction, num_classes, ignore)
+    return counts[:num_classes, :num_classes].copy()
+
+
+def _without_ignored(truth: NDArray[Any], prediction: NDArray[Any], ignore: int) -> NDArray[Any]:
+    """The prediction with its ignored pixels set to 0 where it is wider than 8 bits: they may hold anything."""
+    if prediction.dtype == np.uint8 or prediction.dtype.kind not in "iu":
+        return prediction
+    return np.where(truth == ignore, 0, prediction)
+
+
+def _as_bytes(
+    values: NDArray[Any], what: str, failure: type[DataCorrupt] | type[PredictionError]
+) -> NDArray[np.uint8]:
+    """The values as flat uint8; wider integers are checked before they are narrowed."""
+    if values.dtype == np.uint8:
+        return np.ascontiguousarray(values).reshape(-1)
+    if values.dtype.kind not in "iu":
+        raise failure(f"the {what} must hold integers, one class index per pixel; it is {values.dtype}")
+    if values.size and not (values.min() >= 0 and values.max() < _VALUES):
+        raise failure(
+            f"the {what} holds values {values.min()}..{values.max()}, outside 0..{_VALUES - 1}",
+            "map labels to 0..C-1 and void to 255 first; a `label - 1` must wrap in uint8",
+        )
+    return np.ascontiguousarray(values, dtype=np.uint8).reshape(-1)
+
+
+def _count(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64]:
+    """Pixels per (truth, prediction), int64 [C+1, C+1]; the last row and column hold every value outside the classes."""
+    side = num_classes + 1
+    if truth.size == 0:
+        return np.zeros((side, side), np.int64)
+    changes = truth[1:] != truth[:-1]
+    changes |= prediction[1:] != prediction[:-1]
+    if np.count_nonzero(changes) <= _MAX_RUN_SHARE * truth.size:
+        ends = np.append(np.flatnonzero(changes), truth.size - 1)
+        # bincount weighs in float64, which is exact for these counts: an image has far fewer than 2**53 pixels.
+        codes = _codes(truth[ends], prediction[ends], num_classes)
+        counts = np.bincount(codes, np.diff(ends, prepend=-1), minlength=side * side).astype(np.int64)
+    else:
+        counts = np.zeros(side * side, np.int64)
+        for start in range(0, truth.size, _BLOCK):
+            part = slice(start, start + _BLOCK)
+            np.add.at(counts, _codes(truth[part], prediction[part], num_classes), 1)
+    return counts.reshape(side, side)
+
+
+def _codes(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], num_classes: int) -> NDArray[np.intp]:
+    """One code per pixel: row times C+1 plus column, values outside the classes booked as C."""
+    # An array as the limit, since numpy's minimum against a scalar is not vectorised (12 times slower).
+    limit = np.full(truth.shape, num_classes, np.uint8)
+    codes = np.minimum(truth, limit).astype(np.uint16)
+    codes *= num_classes + 1
+    codes += np.minimum(prediction, limit)
+    return codes.astype(np.intp)
+
+
+def _report_stray(
+    truth: NDArray[np.uint8], prediction: NDArray[np.uint8], num_classes: int, ignore: int
+) -> None:
+    """Raise the error that names the values which are neither class nor ignore, truth first."""
+    found = np.bincount(truth, minlength=_VALUES)
+    found[:num_classes] = found[ignore] = 0
+    if found.any():
+        raise DataCorrupt(
+            f"the truth holds {_listed(found)}: neither a class (0..{num_classes - 1}) nor ignore ({ignore})",
+            "canonicalise the labels: every pixel is a class or ignore",
+        )
+    found = np.bincount(prediction[truth != ignore], minlength=_VALUES)
+    found[:num_classes] = 0
+    raise PredictionError(
+        f"the prediction holds {_listed(found)} where truth is scored: outside the classes 0..{num_classes - 1}",
+        "predict one of the label space's classes at every pixel",
+    )
+
+
+def _listed(found: NDArray[np.int64]) -> str:
+    """Values and how often they occur: `value 7 (12 pixels), value 9 (1 pixels)`."""
+    return ", ".join(f"value {value} ({found[value]} pixels)" for value in np.flatnonzero(found))

@@ -1,0 +1,114 @@
+"""The one interface of every model: `prepare` a picture, give `logits` at the picture's own size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fcnbench.errors import PredictionError
+from fcnbench.ground.digests import digest_bytes
+from fcnbench.models.preprocess import imagenet_rgb
+
+Prepare = Callable[[NDArray[np.uint8]], Tensor]
+"""From uint8 [H, W, 3] RGB to float32 [3, H, W]."""
+
+
+@runtime_checkable
+class Segmenter(Protocol):
+    """What `fcnbench` evaluates. Any object with these two methods will do.
+
+    These attributes are read when they are there:
+        num_classes: number of classes C of the logits; checked against the data set before the run.
+        train_splits: names of the splits that the weights were trained on; stored in the record.
+        preprocessing: what `prepare` does, in a word; stored in the record.
+        module: the `torch.nn.Module` inside, for moving to a device and for the digest of the weights.
+    """
+
+    def prepare(self, image: NDArray[np.uint8]) -> Tensor:
+        """From a picture, uint8 [H, W, 3] RGB, to the network's input, float32 [3, H', W']."""
+
+    def logits(self, batch: Tensor) -> Tensor:
+        """From prepared inputs [N, 3, H', W'] to floating-point logits [N, C, H, W] at the pictures' own size."""
+
+
+class ModuleSegmenter:
+    """A segmenter made of a `torch.nn.Module` that maps pictures [N, 3, H, W] to logits [N, C, H, W].
+
+    A module that answers with a mapping is asked for its entry `out`, as torchvision's segmentation models name it.
+
+    Args:
+        module: the network; put into evaluation mode.
+        prepare: from a picture to its input; without one the module's own `prepare` is used, and torchvision's
+            ImageNet normalisation where it has none.
+        num_classes: number of classes of the logits, if known.
+        train_splits: names of the splits that the weights were trained on.
+        preprocessing: what `prepare` does, in a word.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        prepare: Prepare | None = None,
+        num_classes: int | None = None,
+        train_splits: tuple[str, ...] = (),
+        preprocessing: str | None = None,
+    ) -> None:
+        self.module = module.eval()
+        own: Prepare | None = getattr(module, "prepare", None)
+        self._prepare = prepare or own or imagenet_rgb
+        self.num_classes = num_classes if num_classes is not None else getattr(module, "num_classes", None)
+        self.train_splits = train_splits or tuple(getattr(module, "train_splits", ()))
+        self.preprocessing = (
+            preprocessing
+            or getattr(module, "preprocessing", None)
+            or getattr(self._prepare, "__name__", type(self._prepare).__name__)
+        )
+
+    def prepare(self, image: NDArray[np.uint8]) -> Tensor:
+        """From a picture, uint8 [H, W, 3] RGB, to the network's input, float32 [3, H, W]."""
+        return self._prepare(image)
+
+    def logits(self, batch: Tensor) -> Tensor:
+        """The module's answer to prepared pictures [N, 3, H, W]: logits [N, C, H, W].
+
+        Raises:
+            PredictionError: the module answers with neither a tensor nor a mapping with a tensor `out`.
+        """
+        with torch.inference_mode():
+            answer = self.module(batch)
+        if isinstance(answer, Mapping):
+            answer = answer.get("out")
+        if not isinstance(answer, Tensor):
+            raise PredictionError(
+                f"{type(self.module).__name__} answers with a {type(answer).__name__}, expected logits [N, C, H, W] "
+                "as a tensor or under the key 'out'",
+                "wrap the module so that it returns its logits",
+            )
+        return answer
+
+
+def module_of(segmenter: Segmenter) -> nn.Module | None:
+    """The network inside a segmenter: its `module`, or the segmenter itself when it is one."""
+    if isinstance(segmenter, nn.Module):
+        return segmenter
+    inside = getattr(segmenter, "module", None)
+    return inside if isinstance(inside, nn.Module) else None
+
+
+def weights_digest(segmenter: Segmenter) -> str | None:
+    """Digest of all parameters and buffers by name, dtype, shape and bytes; None where there is no module to read."""
+    module = module_of(segmenter)
+    if module is None:
+        return None
+    parts: list[bytes | memoryview] = []
+    for name, value in sorted(module.state_dict().items()):
+        if isinstance(value, Tensor):
+            parts.append(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+            flat = value.detach().cpu().contiguous().reshape(-1)
+            parts.append(flat.view(torch.uint8).numpy().data if flat.numel() else b"")
+    return digest_bytes(*parts)

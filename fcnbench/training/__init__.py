@@ -1,0 +1,1 @@
+"""Layer 6: how the built-in weights were made."""
