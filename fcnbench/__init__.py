@@ -1,1 +1,82 @@
+"""fcnbench: semantic segmentation scores in the protocol of the FCN papers, explained and recomputable.
+
+    import fcnbench
+
+    result = fcnbench.run("fcn8s-pocket", "pocket")
+    result.scores["mean_iu"]
+
+Every name is imported when it is first used, so `import fcnbench` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "FcnbenchError": "fcnbench.errors",
+    "LabelSpace": "fcnbench.labelspace",
+    "ModuleSegmenter": "fcnbench.models.segmenter",
+    "Protocol": "fcnbench.protocol",
+    "Segmenter": "fcnbench.models.segmenter",
+    "board": "fcnbench.api.board",
+    "confusion_matrix": "fcnbench.metrics.confusion",
+    "doctor": "fcnbench.api.doctor",
+    "list_datasets": "fcnbench.api.catalogue",
+    "list_models": "fcnbench.api.catalogue",
+    "load_dataset": "fcnbench.datasets.load",
+    "load_model": "fcnbench.models.load",
+    "read_board": "fcnbench.results.board",
+    "run": "fcnbench.api.run",
+    "scores": "fcnbench.metrics.scores",
+}
+"""Public name to the module that defines it."""
+
+__all__ = [
+    "FcnbenchError",
+    "LabelSpace",
+    "ModuleSegmenter",
+    "Protocol",
+    "Segmenter",
+    "__version__",
+    "board",
+    "confusion_matrix",
+    "doctor",
+    "list_datasets",
+    "list_models",
+    "load_dataset",
+    "load_model",
+    "read_board",
+    "run",
+    "scores",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'fcnbench' has no attribute {name!r}")
+    value: object = getattr(import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+if TYPE_CHECKING:
+    from fcnbench.api.board import board
+    from fcnbench.api.catalogue import list_datasets, list_models
+    from fcnbench.api.doctor import doctor
+    from fcnbench.api.run import run
+    from fcnbench.datasets.load import load_dataset
+    from fcnbench.errors import FcnbenchError
+    from fcnbench.labelspace import LabelSpace
+    from fcnbench.metrics.confusion import confusion_matrix
+    from fcnbench.metrics.scores import scores
+    from fcnbench.models.load import load_model
+    from fcnbench.models.segmenter import ModuleSegmenter, Segmenter
+    from fcnbench.protocol import Protocol
+    from fcnbench.results.board import read_board

@@ -9,8 +9,8 @@ from fcnbench.datasets.catalogue import find_dataset
 from fcnbench.datasets.manifest import Manifest
 from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.datasets.store import Dataset
-from fcnbench.errors import DataCorrupt, DataMissing, OutputError
-from fcnbench.ground import paths
+from fcnbench.errors import DataCorrupt, DataMissing
+from fcnbench.ground import files, paths
 from fcnbench.ground.console import note
 
 
@@ -30,24 +30,15 @@ def load_dataset(task: str, from_: str | Path | None = None, allow_partial: bool
         DataMissing: no store and nothing to make it from, or an incomplete one.
         DataCorrupt: the source or the store holds something else than the task.
     """
-    from filelock import FileLock
-
     spec = find_dataset(task)
     folder = paths.stores() / spec.name
     origin = Path(from_).expanduser() if from_ is not None else None
     if origin is None and (store := _stored(spec, folder, allow_partial)):
         return store
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # One process builds; the others wait and then find the store.
-        with FileLock(folder / ".lock"):
-            store = _stored(spec, folder, allow_partial) if origin is None else None
-            return store or _from_source(spec, folder, origin, allow_partial)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write below {folder}: {error.strerror or error}",
-            f"check permissions and space, or move the folder with {paths.HOME_VARIABLE}",
-        ) from error
+    # One process builds; the others wait and then find the store.
+    with files.locked(folder / ".lock"):
+        store = _stored(spec, folder, allow_partial) if origin is None else None
+        return store or _from_source(spec, folder, origin, allow_partial)
 
 
 def stores_of(spec: DatasetSpec, folder: Path) -> list[Dataset]:

@@ -101,8 +101,9 @@ def evaluate(
         with full_precision():
             paper = paper_forward_time(segmenter, device, trials) if trials else []
     except KeyboardInterrupt:
-        kept = "run the same command again: it goes on from there" if journal.kept else "run the command again"
-        raise Interrupted(f"stopped after {len(journal.done.keys() & set(wanted))} of {len(places)} images", kept) from None
+        hint = "run the same command again: it goes on from there" if journal.kept else "run the command again"
+        done = len(journal.done.keys() & set(wanted))
+        raise Interrupted(f"stopped after {done} of {len(places)} images", hint) from None
     return Evaluation(
         ids=tuple(wanted),
         matrices=np.stack([journal.done[sample_id].matrix for sample_id in wanted]),
@@ -122,19 +123,18 @@ def _score(
 ) -> Scored:
     """One image through the phases of the loop."""
     sample = read.sample
-    assert sample.image is not None  # noqa: S101 - `places` holds only samples with a picture
+    assert sample.image is not None
     try:
         started = time.perf_counter()
         batch = _checked_input(segmenter.prepare(sample.image))[None].to(device)
         prepared = time.perf_counter()
 
-        stopped = stopwatch.start()
+        stop = stopwatch.start()
         logits = segmenter.logits(batch)
-        elapsed = stopped()
+        forward = stop()
 
         forwarded = time.perf_counter()
         prediction = label_map(_checked_logits(logits, space, sample.label.shape))
-        forward = elapsed()
         matrix = confusion_matrix(sample.label, prediction, space.num_classes, space.ignore)
         digest = digest_bytes(prediction.data)
         scored = time.perf_counter()
@@ -149,8 +149,7 @@ def _score(
             f"{type(error).__name__}: {error}",
             "run it on that picture by itself",
         ) from error
-    waited = forward - (forwarded - prepared) if device.type == "cuda" else 0.0
-    times = (read.seconds, prepared - started, forward, scored - forwarded - max(waited, 0.0))
+    times = (read.seconds, prepared - started, forward, scored - forwarded)
     for phase, seconds in zip(PHASES, times, strict=True):
         phases[phase].append(seconds)
     return Scored(sample.id, matrix, digest)
@@ -178,7 +177,7 @@ def label_map(logits: Tensor) -> NDArray[np.uint8]:
 
 
 def _checked_input(prepared: Tensor) -> Tensor:
-    if not isinstance(prepared, Tensor) or prepared.dim() != 3:  # noqa: PLR2004 - [3, H, W]
+    if not isinstance(prepared, Tensor) or prepared.dim() != 3:
         found = tuple(prepared.shape) if isinstance(prepared, Tensor) else type(prepared).__name__
         raise PredictionError(f"prepare gave {found}, expected a tensor [3, H, W]", "return one picture, unbatched")
     return prepared

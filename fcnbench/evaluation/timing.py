@@ -1,7 +1,6 @@
 """Timing: seconds per phase and image over a run, and the papers' forward time at 500x500.
 
-On a CUDA device the forward pass is timed by events on the device; they are read when the result has arrived anyway,
-so that timing does not hold up the device.
+On a CUDA device the forward pass is timed by events on the device.
 """
 
 from __future__ import annotations
@@ -81,36 +80,20 @@ class Stopwatch:
     def __init__(self, device: torch.device) -> None:
         self._cuda = device.type == "cuda"
 
-    def start(self) -> Callable[[], Callable[[], float]]:
-        """Start; the answer is called when the work was submitted, and its answer when the result has arrived.
-
-            stopped = stopwatch.start()
-            result = work()
-            elapsed = stopped()
-            use(result.cpu())
-            seconds = elapsed()
-        """
+    def start(self) -> Callable[[], float]:
+        """Start timing; the answer, called after the work was submitted, waits for it and gives its seconds."""
         if not self._cuda:
             started = time.perf_counter()
-
-            def stop() -> Callable[[], float]:
-                seconds = time.perf_counter() - started
-                return lambda: seconds
-
-            return stop
+            return lambda: time.perf_counter() - started
         begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         begin.record()
 
-        def record() -> Callable[[], float]:
+        def stop() -> float:
             end.record()
+            end.synchronize()
+            return float(begin.elapsed_time(end)) / 1e3
 
-            def elapsed() -> float:
-                end.synchronize()
-                return begin.elapsed_time(end) / 1e3
-
-            return elapsed
-
-        return record
+        return stop
 
 
 def paper_forward_time(segmenter: Segmenter, device: torch.device, trials: int) -> list[float]:
@@ -128,9 +111,9 @@ def paper_forward_time(segmenter: Segmenter, device: torch.device, trials: int) 
         batch = segmenter.prepare(picture)[None].to(device)
         with torch.inference_mode(), progress(_WARM_UPS + trials, f"{PAPER_SIDE}x{PAPER_SIDE}", "trial") as bar:
             for trial in range(_WARM_UPS + trials):
-                stopped = stopwatch.start()
+                stop = stopwatch.start()
                 segmenter.logits(batch)
-                took = stopped()()
+                took = stop()
                 if trial >= _WARM_UPS:
                     seconds.append(took)
                 bar.update()

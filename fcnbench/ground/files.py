@@ -120,3 +120,41 @@ def drop_leftovers(folder: Path) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
         else:
             leftover.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file, waiting for other processes that hold it.
+
+    Raises:
+        OutputError: the lock file could not be made.
+    """
+    from filelock import FileLock
+
+    lock = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def check_writable(folder: Path) -> None:
+    """Find out before a long job whether its result could be written into a folder; leaves nothing behind.
+
+    Raises:
+        OutputError: it could not.
+    """
+    nearest = folder
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    probe = _temporary_beside(nearest / "probe")
+    try:
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise _cannot_write(folder, error) from error

@@ -73,9 +73,7 @@ def _without_ignored(truth: NDArray[Any], prediction: NDArray[Any], ignore: int)
     return np.where(truth == ignore, 0, prediction)
 
 
-def _as_bytes(
-    values: NDArray[Any], what: str, failure: type[DataCorrupt] | type[PredictionError]
-) -> NDArray[np.uint8]:
+def _as_bytes(values: NDArray[Any], what: str, failure: type[DataCorrupt] | type[PredictionError]) -> NDArray[np.uint8]:
     """The values as flat uint8; wider integers are checked before they are narrowed."""
     if values.dtype == np.uint8:
         return np.ascontiguousarray(values).reshape(-1)
@@ -90,7 +88,7 @@ def _as_bytes(
 
 
 def _count(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64]:
-    """Pixels per (truth, prediction), int64 [C+1, C+1]; the last row and column hold every value outside the classes."""
+    """Pixels per (truth, prediction), int64 [C+1, C+1]; the last row and column take what is outside the classes."""
     side = num_classes + 1
     if truth.size == 0:
         return np.zeros((side, side), np.int64)
@@ -119,9 +117,7 @@ def _codes(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], num_classes:
     return codes.astype(np.intp)
 
 
-def _report_stray(
-    truth: NDArray[np.uint8], prediction: NDArray[np.uint8], num_classes: int, ignore: int
-) -> None:
+def _report_stray(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], num_classes: int, ignore: int) -> None:
     """Raise the error that names the values which are neither class nor ignore, truth first."""
     found = np.bincount(truth, minlength=_VALUES)
     found[:num_classes] = found[ignore] = 0

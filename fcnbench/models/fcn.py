@@ -96,7 +96,7 @@ class FCN(nn.Module):
             grid = grid.upsampled(4, stride=2)
             self.crops[f"score_pool{pool}"] = trunk.grid(pool).crop_onto(grid)
             previous = f"pool{pool}"
-        final = "upscore" if stride == 32 else f"upscore{stride}"  # noqa: PLR2004 - the reference's layer names
+        final = "upscore" if stride == 32 else f"upscore{stride}"
         self.add_module(final, bilinear_upsampling(num_classes, kernel=2 * stride, stride=stride))
         self.crops[final] = grid.upsampled(2 * stride, stride).crop_onto(PICTURE)
         self.final = final

@@ -17,25 +17,10 @@ from typing import Any
 
 from torch import nn
 
-from fcnbench.errors import FcnbenchError, ModelError, ModelPluginError, UnknownName, WeightsError
+from fcnbench.errors import FcnbenchError, ModelError, UnknownName, WeightsError
 from fcnbench.ground.digests import digest_file, short
+from fcnbench.models.registered import MODELS
 from fcnbench.models.segmenter import ModuleSegmenter, Segmenter, module_of
-from fcnbench.registry import Registry
-
-MODELS = Registry(
-    kind="model",
-    group="fcnbench.models",
-    builtins={
-        "fcn8s-pocket": "fcnbench.models.builtin:fcn8s_pocket",
-        "fcn16s-pocket": "fcnbench.models.builtin:fcn16s_pocket",
-        "fcn32s-pocket": "fcnbench.models.builtin:fcn32s_pocket",
-        "fcn8s": "fcnbench.models.builtin:fcn8s",
-        "fcn16s": "fcnbench.models.builtin:fcn16s",
-        "fcn32s": "fcnbench.models.builtin:fcn32s",
-    },
-    failure=ModelPluginError,
-)
-"""Names of the models; other packages add theirs by entry points that lead to a factory."""
 
 _FILE_MARK = ".py:"
 """What tells `path/to/file.py:factory` from a registered name."""

@@ -109,9 +109,7 @@ def _fit(net: FCN, stage: Stage, inputs: list[Tensor], labels: list[Tensor], see
         note(f"{stage.stride}s epoch {epoch + 1}/{stage.epochs}: loss {total / len(inputs):.4f}, {seconds:.0f} s")
 
 
-def _batches(
-    inputs: list[Tensor], labels: list[Tensor], order: np.random.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(inputs: list[Tensor], labels: list[Tensor], order: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
     """Every picture once, shuffled, mirrored at random, a batch filled up to its largest height and width."""
     shuffled = order.permutation(len(inputs))
     for start in range(0, len(shuffled), _BATCH):

@@ -1,0 +1,1 @@
+"""What `import fcnbench` offers: one function per command, with the command's name and options."""

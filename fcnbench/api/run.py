@@ -1,0 +1,173 @@
+"""`run`: a model on a data set, to a record and a board row.
+
+Everything heavy is imported inside the functions, since `import fcnbench` must stay quick.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fcnbench import __version__
+from fcnbench.errors import UsageError
+from fcnbench.ground import files
+from fcnbench.protocol import PROTOCOL_VERSION, Protocol
+
+if TYPE_CHECKING:
+    from fcnbench.datasets.spec import DatasetSpec
+    from fcnbench.datasets.store import Dataset
+    from fcnbench.evaluation.environment import Environment
+    from fcnbench.models.load import LoadedModel
+    from fcnbench.results.record import ModelFacts, Record
+
+DEFAULT_MODEL = "fcn8s-pocket"
+DEFAULT_DATASET = "pocket"
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run.
+
+    Attributes:
+        record: the result.
+        path: path of `record.json`.
+        board: path of the board that the run entered; None for a part of a split.
+    """
+
+    record: Record
+    path: Path
+    board: Path | None
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The four metrics as fractions: `pixel_acc`, `mean_acc`, `mean_iu`, `fw_iu`."""
+        return self.record.scores().as_dict()
+
+    def summary(self) -> dict[str, Any]:
+        """What `fcnbench run --json` prints."""
+        board = str(self.board) if self.board else None
+        return {**self.record.summary(), "record": str(self.path), "board": board}
+
+
+def run(
+    model: str = DEFAULT_MODEL,
+    dataset: str = DEFAULT_DATASET,
+    *,
+    weights: str | Path | None = None,
+    from_: str | Path | None = None,
+    allow_partial: bool = False,
+    limit: int | None = None,
+    device: str = "auto",
+    trials: int | None = None,
+    board: str | Path = ".",
+) -> Run:
+    """Evaluate a model on a data set in the papers' protocol, and write its record and its board row.
+
+    Args:
+        model: registered name, or `path/to/file.py:factory`.
+        dataset: name of the task.
+        weights: handed to the model's factory: a path, `random:SEED`, or whatever the model understands.
+        from_: the user's own archive or extracted folder of the data set.
+        allow_partial: score what is there of an incomplete data set; the result is marked `n/N`.
+        limit: score only the first so many images; the result is marked `n/N`.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, ...
+        trials: forward passes at 500x500 to time after the run; by default the papers' 20, none with `limit`.
+        board: folder that holds `submissions/` and `leaderboards/`.
+
+    Raises:
+        UsageError: an argument is wrong, or a name unknown.
+        DataError: the data set is missing, incomplete or corrupt.
+        ModelError: the model or its weights are unusable, or its logits wrong.
+        OutputError: record or board could not be written.
+        Interrupted: stopped by the user; the same call goes on from there.
+    """
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit}: at least one image must be scored", "pass a positive number")
+    if trials is not None and trials < 0:
+        raise UsageError(f"--trials {trials} is negative", "pass 0 to leave the timing at 500x500 out")
+    from fcnbench.datasets.catalogue import find_dataset
+    from fcnbench.datasets.load import load_dataset
+    from fcnbench.evaluation.device import choose_device
+    from fcnbench.evaluation.environment import describe
+    from fcnbench.evaluation.journal import Journal
+    from fcnbench.evaluation.loop import evaluate, scorable
+    from fcnbench.evaluation.timing import PAPER_TRIALS
+    from fcnbench.models.load import open_model
+    from fcnbench.results.board import build_board
+    from fcnbench.results.record import Record, new_run
+
+    root = Path(board).expanduser()
+    files.check_writable(root / "submissions")
+    on = choose_device(device)
+    spec = find_dataset(dataset)
+    loaded = open_model(model, weights, spec.label_space.num_classes)
+    data = load_dataset(dataset, from_, allow_partial)
+    places = scorable(data, limit)
+    if trials is None:
+        trials = PAPER_TRIALS if limit is None else 0
+    facts, environment = _facts(loaded), describe(on)
+    with Journal(_work(facts, data, environment), spec.label_space.num_classes) as journal:
+        evaluation = evaluate(loaded.segmenter, data, places, on, journal, trials)
+        name, created = new_run()
+        record = Record(
+            run=name,
+            created=created,
+            fcnbench=__version__,
+            model=facts,
+            protocol=_protocol(spec, data, len(places)),
+            fingerprint=data.manifest.fingerprint,
+            classes=spec.label_space.classes,
+            evaluation=evaluation,
+            environment=environment,
+        )
+        path = record.save(root)
+        journal.forget()
+    return Run(record, path, None if record.protocol.partial else build_board(root, dataset))
+
+
+def _protocol(spec: DatasetSpec, data: Dataset, images: int) -> Protocol:
+    return Protocol(
+        dataset=spec.name,
+        images=images,
+        total=data.manifest.total,
+        split=data.manifest.split,
+        variant=data.manifest.variant,
+        modality=spec.modality,
+        label_space=spec.label_space.name,
+        classes=spec.label_space.num_classes,
+        ignore=spec.label_space.ignore,
+        absent="present",
+        resolution="native",
+        precision="fp32",
+        version=PROTOCOL_VERSION,
+    )
+
+
+def _facts(loaded: LoadedModel) -> ModelFacts:
+    from fcnbench.models.segmenter import weights_digest
+    from fcnbench.results.record import ModelFacts
+
+    segmenter = loaded.segmenter
+    return ModelFacts(
+        name=loaded.name,
+        provider=loaded.provider,
+        version=loaded.version,
+        # A path's folders say something about a machine, not about the weights.
+        weights=Path(loaded.weights).name if loaded.weights is not None else None,
+        weights_digest=weights_digest(segmenter),
+        preprocessing=str(getattr(segmenter, "preprocessing", "its own")),
+        train_splits=tuple(getattr(segmenter, "train_splits", ())),
+    )
+
+
+def _work(facts: ModelFacts, data: Dataset, environment: Environment) -> dict[str, str]:
+    """Everything that an image's integers depend on: the identity of the journal."""
+    return {
+        **{key: str(value) for key, value in asdict(facts).items()},
+        "data": data.manifest.fingerprint,
+        "label space": f"{data.manifest.label_space} {data.manifest.classes} {data.manifest.ignore}",
+        "device": f"{environment.device} {environment.device_name}",
+        "versions": str(environment.packages),
+        "protocol": str(PROTOCOL_VERSION),
+    }

@@ -1,0 +1,45 @@
+"""What every command is: a name, its options, and a function from parsed options to an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of the command line.
+
+    Attributes:
+        name: what the user types.
+        about: one line for `--help`.
+        add_options: declares the command's options.
+        execute: carries it out and prints the result; its answer is the exit code.
+    """
+
+    name: str
+    about: str
+    add_options: Callable[[argparse.ArgumentParser], None]
+    execute: Callable[[argparse.Namespace], int]
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """`--json`, which every command has."""
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object on standard output, human text on standard error"
+    )
+
+
+def add_board(parser: argparse.ArgumentParser) -> None:
+    """`--board DIR`, wherever results are written or read."""
+    parser.add_argument(
+        "--board", default=".", metavar="DIR", help="folder of submissions/ and leaderboards/ (default: here)"
+    )
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """One JSON object on standard output."""
+    print(json.dumps(content, ensure_ascii=False, allow_nan=False))

@@ -1,0 +1,37 @@
+"""`fcnbench list`: the registered models and data sets."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+from fcnbench.cli.command import Command, add_json, print_json
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `fcnbench list`."""
+    parser.add_argument("what", nargs="?", choices=["models", "datasets"], help="only these (default: both)")
+    add_json(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """List."""
+    from fcnbench.api.catalogue import list_datasets, list_models
+
+    listed = {}
+    if options.what != "datasets":
+        listed["models"] = list_models()
+    if options.what != "models":
+        listed["datasets"] = list_datasets()
+    if options.json:
+        print_json({kind: [asdict(entry) for entry in entries] for kind, entries in listed.items()})
+        return 0
+    from tabulate import tabulate
+
+    for kind, entries in listed.items():
+        rows = [[entry.name, entry.about, entry.provider] for entry in entries]
+        print(tabulate(rows, headers=[kind, "", "from"], disable_numparse=True), end="\n\n")
+    return 0
+
+
+COMMAND = Command("list", "list models and data sets", add_options, execute)

@@ -1,0 +1,105 @@
+"""`fcnbench run`: evaluate a model on a data set."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from fcnbench.cli.command import Command, add_board, add_json, print_json
+
+if TYPE_CHECKING:
+    from fcnbench.api.run import Run
+
+_TITLES = {"pixel_acc": "pixel acc.", "mean_acc": "mean acc.", "mean_iu": "mean IU", "fw_iu": "f.w. IU"}
+"""Headings as in the papers' tables."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `fcnbench run`."""
+    from fcnbench.api.run import DEFAULT_DATASET, DEFAULT_MODEL
+
+    parser.add_argument(
+        "--model", default=DEFAULT_MODEL, help="registered name, or path/to/file.py:factory (default: %(default)s)"
+    )
+    parser.add_argument("--dataset", default=DEFAULT_DATASET, help="name of the task (default: %(default)s)")
+    parser.add_argument("--weights", metavar="W", help="a file, random:SEED, or what the model understands")
+    parser.add_argument(
+        "--from", dest="from_", metavar="PATH", help="your own archive or extracted folder of the data set"
+    )
+    parser.add_argument(
+        "--allow-partial", action="store_true", help="score what is there of an incomplete data set, marked n/N"
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="score only the first N images, marked n/N")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: %(default)s)")
+    parser.add_argument(
+        "--trials",
+        type=int,
+        metavar="N",
+        help="forward passes at 500x500 to time after the run (default: the papers' 20; 0 with --limit)",
+    )
+    parser.add_argument("--classes", action="store_true", help="print accuracy and IU of every class")
+    add_board(parser)
+    add_json(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run, and print the result."""
+    from fcnbench.api.run import run
+
+    finished = run(
+        options.model,
+        options.dataset,
+        weights=options.weights,
+        from_=options.from_,
+        allow_partial=options.allow_partial,
+        limit=options.limit,
+        device=options.device,
+        trials=options.trials,
+        board=options.board,
+    )
+    if options.json:
+        print_json(finished.summary())
+    else:
+        print(report(finished, options.classes))
+    return 0
+
+
+def report(finished: Run, classes: bool) -> str:
+    """What a person reads after a run."""
+    from tabulate import tabulate
+
+    record = finished.record
+    protocol, timing = record.protocol, record.summary()["timing"]
+    part = f"  PARTIAL: {protocol.count} images, no board row\n" if protocol.partial else ""
+    scores = [[f"{100 * value:.2f}" for value in finished.scores.values()]]
+    parts = [
+        f"{record.model.name} on {protocol.dataset}, {protocol.count} images, {record.environment.device_name}\n{part}",
+        tabulate(scores, headers=[_TITLES[name] for name in finished.scores], stralign="right", disable_numparse=True),
+        f"\nsignature  {protocol.signature()}\n",
+    ]
+    if classes:
+        rows = [[row["name"], _percent(row["iu"]), _percent(row["acc"])] for row in record.summary()["per_class"]]
+        parts.append(tabulate(rows, headers=["class", "IU", "acc."], disable_numparse=True) + "\n")
+    if timing["phases"]:
+        columns = ["median", "p90", "p99"]
+        rows = [[phase, *(f"{times[column]:.2f}" for column in columns)] for phase, times in timing["phases"].items()]
+        headers = ["ms per image", *columns]
+        parts.append(tabulate(rows, headers=headers, stralign="right", colalign=("left",), disable_numparse=True))
+    parts.append(f"{timing['images_per_second']:.1f} images/s over {timing['images']} images")
+    if timing["resumed"]:
+        parts.append(f"{timing['resumed']} images taken over from an interrupted run")
+    if paper := timing["forward_500"]:
+        parts.append(
+            f"forward at 500x500, batch 1: median {paper['median']:.1f} ms, mean {paper['mean']:.1f} ms "
+            f"over {paper['trials']} trials"
+        )
+    parts.append(f"\nrecord  {finished.path}")
+    parts.append(f"board   {finished.board or 'none: a part of a split enters no board'}")
+    return "\n".join(parts)
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f}"
+
+
+COMMAND = Command("run", "evaluate a model on a data set", add_options, execute)
