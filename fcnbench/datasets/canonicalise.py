@@ -136,6 +136,8 @@ def _write_parquet(path: Path, samples: Iterator[dict[str, Any]]) -> None:
     description = json.dumps({"info": {"features": _FEATURES}})
     schema = pa.schema(columns, metadata={"huggingface": description})
     # Pictures and PNGs are compressed already; snappy costs next to nothing on them and helps the raw PPMs.
-    with parquet.ParquetWriter(path, schema, compression="snappy", use_dictionary=False) as writer:
+    # Statistics and dictionaries of binary columns would repeat whole pictures in the page headers.
+    options = {"compression": "snappy", "use_dictionary": False, "write_statistics": False}
+    with parquet.ParquetWriter(path, schema, **options) as writer:
         while group := list(islice(samples, _GROUP)):
             writer.write_table(pa.Table.from_pylist(group, schema))

@@ -55,7 +55,8 @@ def decode_image(content: bytes, what: str) -> NDArray[np.uint8]:
         DataCorrupt: truncated, or no picture.
     """
     with _opened(content, what) as picture:
-        return np.asarray(picture.convert("RGB"))
+        # A copy: Pillow's own memory is read-only, which PyTorch warns about.
+        return np.array(picture.convert("RGB"))
 
 
 def decode_label(content: bytes, what: str) -> NDArray[np.uint8]:
@@ -75,7 +76,7 @@ def decode_label(content: bytes, what: str) -> NDArray[np.uint8]:
                 "of 8-bit class indices (mode P or L)",
                 "use the data set's original label maps: a map saved as colours has lost its indices",
             )
-        return np.asarray(picture)
+        return np.array(picture)
 
 
 def encode_label(label: NDArray[np.uint8]) -> bytes:

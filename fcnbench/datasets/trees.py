@@ -6,6 +6,7 @@ files are read, so traversal names, links and devices in an archive can do nothi
 
 from __future__ import annotations
 
+import lzma
 import os
 import tarfile
 import tempfile
@@ -169,11 +170,15 @@ class TarTree(_Archive):
             with place.open("rb") as stream:
                 self._plain = _is_plain_tar(stream.read(512))
             self._archive = tarfile.open(place, "r:" if self._plain else "r:*")  # noqa: SIM115 - closed by close()
+        except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+            raise self._damaged(error) from error
+        try:
             for member in self._archive:
                 if member.isreg() and (name := self._register(member.name)):
                     self._members[name] = member
             self._check_length()
-        except (tarfile.TarError, EOFError, zlib.error) as error:
+        except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+            self._archive.close()
             raise self._damaged(error) from error
 
     def expect(self, paths: Iterable[str]) -> None:
@@ -204,7 +209,7 @@ class TarTree(_Archive):
         try:
             stream = self._archive.extractfile(self._members[path])
             content = stream.read() if stream else b""
-        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
             raise self._damaged(error) from error
         if len(content) != self._members[path].size:
             raise self._damaged(EOFError(f"{path} ends early"))
@@ -239,7 +244,7 @@ class ZipTree(_Archive):
         """A file's content, its CRC checked."""
         try:
             return self._archive.read(self._members[path])
-        except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error, NotImplementedError) as error:
+        except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error, lzma.LZMAError) as error:
             raise self._damaged(error) from error
 
     def close(self) -> None:

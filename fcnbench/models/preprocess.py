@@ -26,8 +26,7 @@ def caffe_bgr(image: NDArray[np.uint8]) -> Tensor:
     Returns:
         float32 [3, H, W].
     """
-    pixels = torch.from_numpy(np.ascontiguousarray(image[:, :, ::-1]).transpose(2, 0, 1)).float()
-    return pixels.sub_(torch.tensor(VOC_MEAN_BGR).view(3, 1, 1)).contiguous()
+    return _planes(image[:, :, ::-1]).sub_(torch.tensor(VOC_MEAN_BGR).view(3, 1, 1))
 
 
 def imagenet_rgb(image: NDArray[np.uint8]) -> Tensor:
@@ -39,6 +38,10 @@ def imagenet_rgb(image: NDArray[np.uint8]) -> Tensor:
     Returns:
         float32 [3, H, W].
     """
-    pixels = torch.from_numpy(np.ascontiguousarray(image).transpose(2, 0, 1)).float().div_(255)
     mean, std = torch.tensor(IMAGENET_MEAN_RGB).view(3, 1, 1), torch.tensor(IMAGENET_STD_RGB).view(3, 1, 1)
-    return pixels.sub_(mean).div_(std).contiguous()
+    return _planes(image).div_(255).sub_(mean).div_(std)
+
+
+def _planes(image: NDArray[np.uint8]) -> Tensor:
+    """The channels as float32 planes [3, H, W], a copy."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32))

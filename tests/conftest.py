@@ -1,0 +1,88 @@
+"""What every test stands on: no network, a home folder of its own, and small native data sets made on the spot."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fcnbench.datasets.splits import published_split
+from fcnbench.labelspace import voc_palette
+
+REPOSITORY = Path(__file__).parents[1]
+SHARED = REPOSITORY.parent / "shared"
+"""Real data beside the checkout, where there is some."""
+
+
+@pytest.fixture(autouse=True)
+def _no_network(socket_disabled: None) -> None:
+    """Any connection, by name or address, is an error."""
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stores, journals and locks of a test live and die with it."""
+    monkeypatch.setenv("FCNBENCH_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of real data; the test is skipped where there is none."""
+    if not SHARED.is_dir():
+        pytest.skip(f"no folder of real data at {SHARED.name}/ beside the checkout")
+    return SHARED
+
+
+def palette_png(label: np.ndarray) -> bytes:
+    """A label map as VOC ships it: an 8-bit PNG with the VOC palette."""
+    picture = Image.fromarray(label.astype(np.uint8))
+    picture.putpalette([value for colour in voc_palette(256) for value in colour])
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def jpeg(height: int, width: int, seed: int = 0) -> bytes:
+    """A JPEG picture of smooth noise."""
+    noise = np.random.default_rng(seed).integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(noise).resize((width, height), Image.Resampling.BILINEAR).save(stream, "JPEG", quality=90)
+    return stream.getvalue()
+
+
+def voc_label(height: int, width: int, seed: int) -> np.ndarray:
+    """A label map with background, one object and its void outline."""
+    label = np.zeros((height, width), np.uint8)
+    label[2:-2, 3:-3] = 255
+    label[3:-3, 4:-4] = 1 + seed % 20
+    return label
+
+
+@pytest.fixture
+def make_voc(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a small VOC folder: `make_voc(ids, root="VOCdevkit/VOC2012", without_images=())`."""
+
+    def make(ids: list[str], root: str = "VOCdevkit/VOC2012", without_images: tuple[str, ...] = ()) -> Path:
+        top = tmp_path / "native"
+        for folder in ("JPEGImages", "SegmentationClass"):
+            (top / root / folder).mkdir(parents=True, exist_ok=True)
+        for seed, sample_id in enumerate(ids):
+            height, width = 17 + seed % 7, 23 + seed % 5
+            (top / root / "SegmentationClass" / f"{sample_id}.png").write_bytes(
+                palette_png(voc_label(height, width, seed))
+            )
+            if sample_id not in without_images:
+                (top / root / "JPEGImages" / f"{sample_id}.jpg").write_bytes(jpeg(height, width, seed))
+        return top
+
+    return make
+
+
+@pytest.fixture
+def voc_ids() -> list[str]:
+    """The first five ids of seg11valid."""
+    return list(published_split("seg11valid").ids[:5])
