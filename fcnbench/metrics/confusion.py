@@ -59,8 +59,7 @@ def confusion_matrix(
         )
     flat_truth = _as_bytes(truth, "truth", DataCorrupt)
     flat_prediction = _as_bytes(_without_ignored(truth, prediction, ignore), "prediction", PredictionError)
-    counts = _count(flat_truth, flat_prediction, num_classes)
-    ignored = int(np.count_nonzero(flat_truth == ignore))
+    counts, ignored = _count(flat_truth, flat_prediction, num_classes, ignore)
     if counts[num_classes].sum() != ignored or counts[:num_classes, num_classes].any():
         _report_stray(flat_truth, flat_prediction, num_classes, ignore)
     return counts[:num_classes, :num_classes].copy()
@@ -87,24 +86,32 @@ def _as_bytes(values: NDArray[Any], what: str, failure: type[DataCorrupt] | type
     return np.ascontiguousarray(values, dtype=np.uint8).reshape(-1)
 
 
-def _count(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64]:
-    """Pixels per (truth, prediction), int64 [C+1, C+1]; the last row and column take what is outside the classes."""
+def _count(
+    truth: NDArray[np.uint8], prediction: NDArray[np.uint8], num_classes: int, ignore: int
+) -> tuple[NDArray[np.int64], int]:
+    """Pixels per (truth, prediction), int64 [C+1, C+1], and the number of ignored pixels.
+
+    The last row and column take what is outside the classes, ignored pixels among it.
+    """
     side = num_classes + 1
-    if truth.size == 0:
-        return np.zeros((side, side), np.int64)
+    counts = np.zeros(side * side, np.int64)
+    ignored = 0
     changes = truth[1:] != truth[:-1]
     changes |= prediction[1:] != prediction[:-1]
-    if np.count_nonzero(changes) <= _MAX_RUN_SHARE * truth.size:
+    if truth.size and np.count_nonzero(changes) <= _MAX_RUN_SHARE * truth.size:
         ends = np.append(np.flatnonzero(changes), truth.size - 1)
+        lengths = np.diff(ends, prepend=-1)
+        truth = truth[ends]
+        codes = _codes(truth, prediction[ends], num_classes)
         # bincount weighs in float64, which is exact for these counts: an image has far fewer than 2**53 pixels.
-        codes = _codes(truth[ends], prediction[ends], num_classes)
-        counts = np.bincount(codes, np.diff(ends, prepend=-1), minlength=side * side).astype(np.int64)
+        counts += np.bincount(codes, lengths, minlength=side * side).astype(np.int64)
+        ignored = int(lengths[truth == ignore].sum())
     else:
-        counts = np.zeros(side * side, np.int64)
         for start in range(0, truth.size, _BLOCK):
             part = slice(start, start + _BLOCK)
             np.add.at(counts, _codes(truth[part], prediction[part], num_classes), 1)
-    return counts.reshape(side, side)
+            ignored += int(np.count_nonzero(truth[part] == ignore))
+    return counts.reshape(side, side), ignored
 
 
 def _codes(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], num_classes: int) -> NDArray[np.intp]:

@@ -1,0 +1,1 @@
+"""Side-by-side measurements against peers; run by hand, never timed tests."""

@@ -1,0 +1,116 @@
+"""Confusion matrix and argmax against the reference's way of counting.
+
+    python -m benchmarks.scoring [--voc FOLDER/VOCdevkit/VOC2012]
+
+The peer is the definition in the papers' `score.py`: `numpy.bincount` over n * truth + prediction where truth is a
+class, after `numpy.argmax` over the class axis. With `--voc` the smooth label maps are real ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.sidebyside import Row, compare, table
+from fcnbench.datasets.pocket.generator import draw
+from fcnbench.metrics.argmax import argmax_map
+from fcnbench.metrics.confusion import confusion_matrix
+
+CLASSES = 21
+HEIGHT, WIDTH = 375, 500
+"""The commonest size in PASCAL VOC."""
+MAPS = 20
+
+Labels = NDArray[np.uint8]
+
+
+def fast_hist(truth: Labels, prediction: NDArray[np.integer], classes: int) -> NDArray[np.int64]:
+    """The reference definition of the confusion matrix."""
+    valid = (truth >= 0) & (truth < classes)
+    codes = classes * truth[valid].astype(int) + prediction[valid]
+    return np.bincount(codes, minlength=classes**2).reshape(classes, classes)
+
+
+def smooth_truths(voc: Path | None) -> list[Labels]:
+    """Label maps as they occur: real ones from a VOC folder, or mosaics of pocket's."""
+    if voc is not None:
+        from PIL import Image
+
+        paths = sorted((voc / "SegmentationClass").glob("*.png"))[:MAPS]
+        return [np.asarray(Image.open(path)) for path in paths]
+    return [np.tile(draw("train", index)[1], (4, 5))[:HEIGHT, :WIDTH] for index in range(MAPS)]
+
+
+def shifted(truth: Labels) -> Labels:
+    """A prediction that is wrong along the outlines: the truth moved by five columns, void as background."""
+    moved = np.roll(truth, 5, 1)
+    return np.where(moved == 255, 0, moved).astype(np.uint8)
+
+
+def upsampled_logits(random: np.random.Generator) -> NDArray[np.float32]:
+    """Logits as an FCN-8s gives them: scores at stride 8, up-sampled bilinearly."""
+    import torch
+
+    coarse = torch.from_numpy(random.standard_normal((1, CLASSES, 48, 64), dtype=np.float32))
+    fine = torch.nn.functional.interpolate(coarse, scale_factor=8, mode="bilinear")
+    return fine[0, :, :HEIGHT, :WIDTH].contiguous().numpy()
+
+
+def measure(voc: Path | None) -> list[Row]:
+    """All comparisons; equality of the results is asserted first."""
+    import torch
+
+    torch.set_num_threads(1)
+    random = np.random.default_rng(0)
+    truths = smooth_truths(voc)
+    kinds = {
+        "smooth predictions": [shifted(truth) for truth in truths],
+        "noise": [random.integers(0, CLASSES, truth.shape, np.uint8) for truth in truths],
+    }
+    rows = []
+    for (kind, predictions), goal in zip(kinds.items(), (4.0, 1.5), strict=True):
+        pairs = list(zip(truths, predictions, strict=True))
+        for pair in pairs:
+            np.testing.assert_array_equal(confusion_matrix(*pair, CLASSES), fast_hist(*pair, CLASSES))
+        rows.append(
+            compare(
+                f"confusion matrix, {kind}",
+                lambda pairs=pairs: [confusion_matrix(*pair, CLASSES) for pair in pairs],
+                lambda pairs=pairs: [fast_hist(*pair, CLASSES) for pair in pairs],
+                "`fast_hist`",
+                len(pairs),
+                goal,
+            )
+        )
+    truth = np.tile(draw("train", 0)[1], (4, 5))[:HEIGHT, :WIDTH]
+    for kind, make in (
+        ("FCN-8s-like logits", upsampled_logits),
+        ("noise logits", lambda random: random.standard_normal((CLASSES, HEIGHT, WIDTH), dtype=np.float32)),
+    ):
+        planes = [make(random) for _ in range(4)]
+        for logits in planes:
+            np.testing.assert_array_equal(argmax_map(logits), logits.argmax(0))
+        rows.append(
+            compare(
+                f"argmax + confusion matrix, {kind}",
+                lambda planes=planes: [confusion_matrix(truth, argmax_map(logits), CLASSES) for logits in planes],
+                lambda planes=planes: [fast_hist(truth, logits.argmax(0), CLASSES) for logits in planes],
+                "`numpy.argmax` + `fast_hist`",
+                len(planes),
+                2.5,
+            )
+        )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="scoring against the reference definition")
+    parser.add_argument("--voc", type=Path, help="a VOC folder with SegmentationClass/")
+    print(table(measure(parser.parse_args().voc)))
+
+
+if __name__ == "__main__":
+    main()
