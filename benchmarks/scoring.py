@@ -41,7 +41,12 @@ def smooth_truths(voc: Path | None) -> list[Labels]:
 
         paths = sorted((voc / "SegmentationClass").glob("*.png"))[:MAPS]
         return [np.asarray(Image.open(path)) for path in paths]
-    return [np.tile(draw("train", index)[1], (4, 5))[:HEIGHT, :WIDTH] for index in range(MAPS)]
+    return [mosaic(index) for index in range(MAPS)]
+
+
+def mosaic(index: int) -> Labels:
+    """A label map of pocket, repeated to the size of a VOC picture."""
+    return np.tile(draw("train", index)[1], (4, 5))[:HEIGHT, :WIDTH].copy()
 
 
 def shifted(truth: Labels) -> Labels:
@@ -85,7 +90,7 @@ def measure(voc: Path | None) -> list[Row]:
                 goal,
             )
         )
-    truth = np.tile(draw("train", 0)[1], (4, 5))[:HEIGHT, :WIDTH]
+    truth = mosaic(0)
     for kind, make in (
         ("FCN-8s-like logits", upsampled_logits),
         ("noise logits", lambda random: random.standard_normal((CLASSES, HEIGHT, WIDTH), dtype=np.float32)),

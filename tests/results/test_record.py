@@ -57,7 +57,7 @@ def test_a_record_describes_itself(finished: Run) -> None:
 
 def test_both_policies_are_kept_and_differ_where_an_absent_class_is_predicted(tmp_path: Path) -> None:
     """The star never occurs in pocket val; a net that predicts it gets IU 0 for it under `reference` only."""
-    content = json.loads(fcnbench.run(limit=12, board=tmp_path, trials=0).path.read_text())
+    content = json.loads(fcnbench.run(board=tmp_path, trials=0).path.read_text())
     star = content["per_class"][7]
     assert star["true_pixels"] == 0
     assert star["predicted_pixels"] > 0
@@ -76,6 +76,8 @@ def test_an_unwritable_root_is_noticed_before_the_run(tmp_path: Path, monkeypatc
 
 
 def test_a_failed_save_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fcnbench.load_dataset("pocket")
+
     def full_disk(path: Path, content: object) -> None:
         raise OSError(28, "No space left on device")
 

@@ -1,0 +1,88 @@
+"""The README and the docs tell the truth: links lead somewhere, figures are the board's, snippets run."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fcnbench
+from fcnbench.cli.main import build_parser
+from fcnbench.protocol import Protocol
+from fcnbench.results.board import board_path, read_board
+from tests.conftest import REPOSITORY
+
+README = REPOSITORY / "README.md"
+PAGES = [
+    path
+    for path in [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("examples/**/*.md")]
+    if ".venv" not in path.parts
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
+def test_links_lead_to_files_that_are_there(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_the_skip_table_is_the_committed_board() -> None:
+    board = read_board(board_path(REPOSITORY, "pocket")).set_index("model")
+    for name in ("fcn32s-pocket", "fcn16s-pocket", "fcn8s-pocket"):
+        cells = [f"{100 * board.loc[name, metric]:.2f}" for metric in ("pixel_acc", "mean_acc", "mean_iu", "fw_iu")]
+        assert f"| `{name}` | {' | '.join(cells)} |" in README.read_text()
+
+
+def test_the_ten_line_model_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torchvision")
+    (snippet,) = re.findall(r"```python\n(# nets\.py\n.*?)```", README.read_text(), re.DOTALL)
+    assert len(snippet.splitlines()) <= 10
+    (tmp_path / "nets.py").write_text(snippet)
+    monkeypatch.chdir(tmp_path)
+    assert fcnbench.run("nets.py:build", limit=1).record.model.name == "nets.py:build"
+
+
+def test_the_signature_explained_is_the_one_that_is_printed() -> None:
+    protocol = Protocol(
+        dataset="voc2011val", images=736, total=736, split="sha256:4ca991bd", variant="VOC2011", modality="rgb",
+        label_space="voc21", classes=21, ignore=255, absent="present", resolution="native", precision="fp32", version=1,
+    )  # fmt: skip
+    for page in (README, REPOSITORY / "docs/protocol.md"):
+        assert protocol.signature() in page.read_text()
+
+
+def test_every_command_of_the_readme_exists_and_every_command_is_in_it() -> None:
+    text = README.read_text()
+    commands = set(re.findall(r"\| `fcnbench (\w+)` \|", text))
+    assert commands == {action for group in build_parser()._subparsers._group_actions for action in group.choices}
+    for options in re.findall(r"fcnbench run ([^`\n]+)", text):
+        build_parser().parse_args(["run", *options.split()])
+
+
+def test_names_of_the_readme_are_registered() -> None:
+    text = README.read_text()
+    for listed in [*fcnbench.list_models(), *fcnbench.list_datasets()]:
+        if listed.provider == "fcnbench":
+            assert f"`{listed.name}`" in text
+
+
+def test_doctests_of_the_docs_hold() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "doctest", str(REPOSITORY / "docs/datasets.md")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+
+
+def test_every_public_name_is_documented_and_importable() -> None:
+    assert set(fcnbench.__all__) == {"__version__", *fcnbench._PUBLIC}
+    for name in fcnbench.__all__:
+        value = getattr(fcnbench, name)
+        assert name == "__version__" or value.__doc__
+    assert "run" in dir(fcnbench)
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = fcnbench.nonsense
