@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-QUICK = 1.0
+QUICK = 0.3
 """Seconds that a job may take without a bar."""
 
 
