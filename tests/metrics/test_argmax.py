@@ -75,7 +75,7 @@ def test_negative_zero_ties_with_zero() -> None:
         ([0, np.inf, np.inf], 1),
         ([-np.inf, -3.4e38, -np.inf], 1),
         ([3.4e38, 1, np.inf], 2),
-        ([1e-45, 0, 2e-45], 2),
+        ([1.4e-45, 0, 2.8e-45], 2),
     ],
 )
 def test_infinite_and_extreme_logits_are_ordered_like_numbers(values: list[float], label: int) -> None:
