@@ -34,8 +34,10 @@ class LabelSpace:
             raise ValueError(f"label space {self.name}: class names repeat")
         if len(self.palette) != len(self.classes):
             raise ValueError(f"label space {self.name}: {len(self.classes)} classes, {len(self.palette)} colours")
-        if 0 <= self.ignore < len(self.classes):
-            raise ValueError(f"label space {self.name}: the ignore value {self.ignore} is a class index")
+        if not len(self.classes) <= self.ignore <= IGNORE:
+            raise ValueError(
+                f"label space {self.name}: the ignore value {self.ignore} is not outside the classes within 8 bits"
+            )
 
     @property
     def num_classes(self) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -97,7 +96,8 @@ class Registry:
         for clash in clashes:
             if clash.entry.name == name:
                 raise self._failure(clash.reason, "uninstall one of the packages, or ask its author for another name")
-        close = difflib.get_close_matches(name, usable, n=3, cutoff=0.5)
+        by_small_letters = {known.lower(): known for known in usable}
+        close = [by_small_letters[near] for near in difflib.get_close_matches(name.lower(), by_small_letters, 3, 0.5)]
         listing = f"fcnbench list {self.kind.replace(' ', '')}s"
         hint = f"did you mean {' or '.join(close)}? `{listing}` shows all" if close else f"`{listing}` shows all names"
         raise UnknownName(f"no {self.kind} is called {name!r}", hint)
@@ -110,13 +110,13 @@ class Registry:
             ModelPluginError, DatasetPluginError: its module can't be imported or lacks the attribute.
         """
         entry = self.find(name)
-        module, _, attribute = entry.target.partition(":")
         try:
-            found: Any = import_module(module)
-            for part in attribute.split("."):
-                found = getattr(found, part)
-        # A plugin may fail in any way at all while it is imported; whatever it raises is reported under its name.
-        except Exception as error:
+            point = EntryPoint(name, entry.target, self.group)
+            if not point.attr:
+                raise ImportError("it names a module and nothing in it")
+            found: Any = point.load()
+        # A plugin may fail in any way at all while it is imported, and even exit; it is reported under its name.
+        except (Exception, SystemExit) as error:
             if entry.provider == "fcnbench":
                 raise
             raise self._failure(

@@ -258,3 +258,21 @@ def test_an_unknown_name_is_wrong_usage() -> None:
     with pytest.raises(UnknownName) as caught:
         registry({}).find("anything")
     assert caught.value.exit_code == 2
+
+
+def test_a_plugin_that_exits_while_it_is_imported_is_broken_and_exits_nothing(install: Install) -> None:
+    install("exiting", {"exiting": "plug_exiting:build"}, plug_exiting="import sys\nsys.exit(3)\n")
+    with pytest.raises(ModelPluginError, match="SystemExit: 3"):
+        registry().load("exiting")
+
+
+@pytest.mark.parametrize("target", ["plug_spaced : build", "plug_spaced:build [extra]"])
+def test_entry_points_are_read_as_the_standard_writes_them(install: Install, target: str) -> None:
+    install("spaced", {"spaced": target}, plug_spaced="build = 7\n")
+    assert registry().load("spaced") == 7
+
+
+def test_suggestions_do_not_care_for_capital_letters() -> None:
+    with pytest.raises(UnknownName) as caught:
+        Registry("model", "fcnbench.nothing", {"fcn8s": "a:b"}, ModelPluginError).find("FCN8S")
+    assert "did you mean fcn8s" in caught.value.hint

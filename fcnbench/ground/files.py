@@ -29,6 +29,14 @@ def _cannot_write(path: Path, error: OSError) -> OutputError:
     )
 
 
+def _explained(error: OSError, temporary: Path, path: Path) -> OSError | OutputError:
+    """The error for a failed write; an error about somebody else's file is passed on as it is."""
+    about = error.filename
+    if about is None or Path(os.fsdecode(about)).is_relative_to(temporary) or Path(os.fsdecode(about)) == path.parent:
+        return _cannot_write(path, error)
+    return error
+
+
 def _temporary_beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
 
@@ -60,7 +68,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         temporary.replace(path)
         _flush_folder(path.parent)
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise _explained(error, temporary, path) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -89,28 +97,30 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
         scratch.mkdir(parents=True)
         yield scratch
     except OSError as error:
-        raise _cannot_write(parent, error) from error
+        raise _explained(error, scratch, parent) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
 def publish_folder(scratch: Path, target: Path) -> None:
-    """Move a finished folder to its name, in place of an older one of that name.
+    """Move a finished folder to its name, which says its content: where it is taken already, the files are renewed.
+
+    Files of one name in the two folders must be interchangeable, since they are replaced one after the other; then a
+    kill at any moment leaves a whole folder.
 
     Raises:
-        OutputError: it could not be moved; the older one stays.
+        OutputError: it could not be moved.
     """
-    old = _temporary_beside(target)
     try:
-        if target.exists():
-            target.rename(old)
-        scratch.rename(target)
-        _flush_folder(target.parent)
+        if target.is_dir():
+            for path in sorted(scratch.iterdir()):
+                path.replace(target / path.name)
+            _flush_folder(target)
+        else:
+            scratch.rename(target)
+            _flush_folder(target.parent)
     except OSError as error:
-        if old.exists() and not target.exists():
-            old.rename(target)
         raise _cannot_write(target, error) from error
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def drop_leftovers(folder: Path) -> None:

@@ -26,8 +26,10 @@ def argmax_map(logits: NDArray[np.float32]) -> NDArray[np.uint8]:
         uint8 [H, W].
 
     Raises:
-        PredictionError: some logit is NaN.
+        PredictionError: some logit is NaN, or the shape is not [C, H, W] with 1 to 255 channels.
     """
+    if logits.ndim != 3:
+        raise PredictionError(f"logits of one image are [C, H, W]; these have shape {logits.shape}")
     channels, height, width = logits.shape
     if not 1 <= channels <= MAX_CLASSES:
         raise PredictionError(f"1 to {MAX_CLASSES} classes are possible, not {channels}")

@@ -74,15 +74,16 @@ def _without_ignored(truth: NDArray[Any], prediction: NDArray[Any], ignore: int)
 
 def _as_bytes(values: NDArray[Any], what: str, failure: type[DataCorrupt] | type[PredictionError]) -> NDArray[np.uint8]:
     """The values as flat uint8; wider integers are checked before they are narrowed."""
+    if failure is PredictionError:
+        hint = "predict one of the label space's classes at every pixel"
+    else:
+        hint = "map labels to 0..C-1 and void to 255 first; a `label - 1` must wrap in uint8"
     if values.dtype == np.uint8:
         return np.ascontiguousarray(values).reshape(-1)
     if values.dtype.kind not in "iu":
         raise failure(f"the {what} must hold integers, one class index per pixel; it is {values.dtype}")
     if values.size and not (values.min() >= 0 and values.max() < _VALUES):
-        raise failure(
-            f"the {what} holds values {values.min()}..{values.max()}, outside 0..{_VALUES - 1}",
-            "map labels to 0..C-1 and void to 255 first; a `label - 1` must wrap in uint8",
-        )
+        raise failure(f"the {what} holds values {values.min()}..{values.max()}, outside 0..{_VALUES - 1}", hint)
     return np.ascontiguousarray(values, dtype=np.uint8).reshape(-1)
 
 

@@ -64,7 +64,7 @@ def scores(confusion: ArrayLike, absent: AbsentPolicy = "present") -> Scores:
             as IU 0. False positives lower the IU of the true classes under both.
 
     Raises:
-        UsageError: not a square non-negative integer matrix, no pixel in it, or an unknown policy.
+        UsageError: not a square non-negative integer matrix, no pixel in it or too many, or an unknown policy.
     """
     if absent not in ("present", "reference"):
         raise UsageError(f"absent-class policy {absent!r} is unknown", "use 'present' or 'reference'")
@@ -105,4 +105,6 @@ def _checked(confusion: ArrayLike) -> NDArray[np.int64]:
         )
     if given.min() < 0:
         raise UsageError("a confusion matrix holds pixel counts; this one has a negative entry")
+    if float(given.sum(dtype=np.float64)) >= 2.0**63:
+        raise UsageError("the confusion matrix holds more pixels than 64 bits can count", "check where it comes from")
     return given.astype(np.int64)

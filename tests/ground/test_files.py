@@ -253,14 +253,34 @@ def test_a_published_folder_keeps_its_content_under_its_name(folder: Path) -> No
     assert listing(folder) == ["voc2011val", "voc2011val/data.parquet"]
 
 
-def test_publishing_takes_the_place_of_an_older_folder_and_mixes_nothing(folder: Path) -> None:
+def test_publishing_onto_a_folder_renews_its_files(folder: Path) -> None:
     target = folder / "voc2011val"
     target.mkdir()
-    (target / "older.parquet").write_bytes(b"old")
+    (target / "data.parquet").write_bytes(b"torn")
     with scratch_folder(folder) as scratch:
         (scratch / "data.parquet").write_bytes(b"data")
+        (scratch / "manifest.json").write_bytes(b"{}")
         publish_folder(scratch, target)
-    assert listing(folder) == ["voc2011val", "voc2011val/data.parquet"]
+    assert listing(folder) == ["voc2011val", "voc2011val/data.parquet", "voc2011val/manifest.json"]
+    assert (target / "data.parquet").read_bytes() == b"data"
+
+
+def test_publishing_onto_a_file_is_refused_and_leaves_it(folder: Path) -> None:
+    target = folder / "voc2011val"
+    target.write_bytes(b"in the way")
+    with pytest.raises(OutputError), scratch_folder(folder) as scratch:
+        (scratch / "data.parquet").write_bytes(b"data")
+        publish_folder(scratch, target)
+    assert listing(folder) == ["voc2011val"]
+    assert target.read_bytes() == b"in the way"
+
+
+def test_an_error_about_somebody_elses_file_is_not_called_a_failed_write(folder: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"), scratch_folder(folder):
+        (folder / "nowhere").read_bytes()
+    with pytest.raises(FileNotFoundError, match="nowhere"), atomic_file(folder / "target"):
+        (folder / "nowhere").read_bytes()
+    assert listing(folder) == []
 
 
 def test_publishing_that_fails_keeps_the_older_folder(folder: Path) -> None:
