@@ -268,9 +268,10 @@ def test_publishing_onto_a_folder_renews_its_files(folder: Path) -> None:
 def test_publishing_onto_a_file_is_refused_and_leaves_it(folder: Path) -> None:
     target = folder / "voc2011val"
     target.write_bytes(b"in the way")
-    with pytest.raises(OutputError), scratch_folder(folder) as scratch:
+    with scratch_folder(folder) as scratch:
         (scratch / "data.parquet").write_bytes(b"data")
-        publish_folder(scratch, target)
+        with pytest.raises(OutputError):
+            publish_folder(scratch, target)
     assert listing(folder) == ["voc2011val"]
     assert target.read_bytes() == b"in the way"
 
