@@ -1,0 +1,43 @@
+"""Registers the model `voc-deeplab` with fcnbench: everything a model plugin needs is in this file."""
+
+from __future__ import annotations
+
+import os
+
+import fcnbench
+from fcnbench.errors import ModelError, WeightsError
+
+WEIGHTS_VARIABLE = "VOC_DEEPLAB_WEIGHTS"
+"""Environment variable with the path of the weights, for runs without `--weights`."""
+
+VOC_CLASSES = 21
+
+
+def build(weights: str | None = None, num_classes: int = VOC_CLASSES) -> fcnbench.ModuleSegmenter:
+    """Build the network with its trained arrays; fcnbench calls this.
+
+    Args:
+        weights: path of the `.npz` file; None takes the path from the environment.
+        num_classes: number of classes of the data set; the trained arrays know the 21 of PASCAL VOC.
+
+    Raises:
+        WeightsError: no path was given, or the file does not hold this network's arrays.
+        ModelError: the data set has another number of classes.
+    """
+    if num_classes != VOC_CLASSES:
+        raise ModelError(
+            f"voc-deeplab knows the {VOC_CLASSES} classes of PASCAL VOC, and the data set has {num_classes}",
+            "run it on voc2011val",
+        )
+    path = weights or os.environ.get(WEIGHTS_VARIABLE)
+    if not path:
+        raise WeightsError(
+            "voc-deeplab needs its weights, and none were given",
+            f"pass --weights FILE.npz, or set {WEIGHTS_VARIABLE}; the plugin's README says where it comes from",
+        )
+    # Imported here, so that listing models stays quick.
+    from voc_deeplab.network import VocDeepLab, load_arrays, prepare
+
+    network = VocDeepLab()
+    load_arrays(network, path)
+    return fcnbench.ModuleSegmenter(network, prepare, num_classes, preprocessing="rgb/127.5-1")
