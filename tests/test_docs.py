@@ -29,10 +29,14 @@ def test_links_lead_to_files_that_are_there(page: Path) -> None:
 
 
 def test_the_skip_table_is_the_committed_board() -> None:
-    board = read_board(board_path(REPOSITORY, "pocket")).set_index("model")
-    for name in ("fcn32s-pocket", "fcn16s-pocket", "fcn8s-pocket"):
-        cells = [f"{100 * board.loc[name, metric]:.2f}" for metric in ("pixel_acc", "mean_acc", "mean_iu", "fw_iu")]
-        assert f"| `{name}` | {' | '.join(cells)} |" in README.read_text()
+    # Whoever runs the README's first command in a clone adds a row: the README must show one of each model's.
+    rows = set()
+    for _, run in read_board(board_path(REPOSITORY, "pocket")).iterrows():
+        cells = [f"{100 * run[metric]:.2f}" for metric in ("pixel_acc", "mean_acc", "mean_iu", "fw_iu")]
+        rows.add(f"| `{run['model']}` | {' | '.join(cells)} |")
+    shown = [line for line in README.read_text().splitlines() if re.match(r"\| `fcn\d+s-pocket` \| \d", line)]
+    assert len(shown) == 3
+    assert set(shown) <= rows
 
 
 def test_the_ten_line_model_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
