@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fcnbench import __version__
 from fcnbench.errors import FcnbenchError
 from fcnbench.ground import files, paths
+from fcnbench.ground.version import __version__
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fcnbench import __version__
 from fcnbench.errors import UsageError
 from fcnbench.ground import files
+from fcnbench.ground.version import __version__
 from fcnbench.protocol import PROTOCOL_VERSION, Protocol
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from fcnbench import __version__
 from fcnbench.cli import board, doctor, list, run  # noqa: A004 - a command is a module of its name
 from fcnbench.cli.command import print_json
 from fcnbench.errors import FcnbenchError, Interrupted
 from fcnbench.ground.console import note
+from fcnbench.ground.version import __version__
 
 _EXIT_CODES = """\
 exit codes:
