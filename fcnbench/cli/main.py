@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -43,7 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command line; returns its exit code."""
     options = build_parser().parse_args(arguments)
     try:
-        return int(options.command.execute(options))
+        code = int(options.command.execute(options))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; the work was done before it was printed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except FcnbenchError as error:
         failure = error
     except KeyboardInterrupt:

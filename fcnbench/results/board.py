@@ -1,6 +1,6 @@
 """Boards: one CSV per data set, made from the records below `submissions/` and from nothing else.
 
-A board is written anew from all records each time, under a lock, so runs that end at the same moment lose no row.
+A board is written anew from all records each time; runs that end at the same moment lose no row.
 Only whole splits enter a board; records of parts stay records. pandas is imported on first use.
 """
 
@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fcnbench.errors import ResultsError
-from fcnbench.ground import files, paths
+from fcnbench.ground import files
 from fcnbench.ground.console import note
-from fcnbench.ground.digests import digest_bytes, short
 from fcnbench.results.record import RECORD_NAME, Row, folder_name, read_row
 
 if TYPE_CHECKING:
@@ -68,13 +67,14 @@ def build_board(root: Path, dataset: str) -> Path:
         OutputError: the board could not be written.
     """
     path = board_path(root, dataset)
-    # The lock lives in the home folder, so that the user's repository holds boards and records only.
-    lock = paths.home() / "locks" / f"{short(digest_bytes(str(path.resolve()).encode()))}.lock"
-    with files.locked(lock):
-        rows = [_row(row) for row in _whole_runs(root, dataset)]
-        files.write_bytes(path, _csv(rows).encode())
-        files.write_bytes(root / "leaderboards" / "SCHEMA.md", schema_page().encode())
-    return path
+    files.write_bytes(root / "leaderboards" / "SCHEMA.md", schema_page().encode())
+    while True:
+        records = _record_paths(root, dataset)
+        files.write_bytes(path, _csv([_row(row) for row in _whole_runs(records, root, dataset)]).encode())
+        # A run that ended meanwhile may have written its board before this one, which lacks its record: look again.
+        # Whoever writes last finds nothing new afterwards, so no row is lost, without a lock that all would share.
+        if _record_paths(root, dataset) == records:
+            return path
 
 
 def read_board(path: Path) -> pd.DataFrame:
@@ -100,7 +100,7 @@ def read_board(path: Path) -> pd.DataFrame:
 def recorded_datasets(root: Path) -> list[str]:
     """Names of the data sets that have a usable record below `submissions/`."""
     names = set()
-    for path in (root / "submissions").glob(f"*/*/[!.]*/{RECORD_NAME}"):
+    for path in _record_paths(root):
         try:
             names.add(str(read_row(path, root).content["protocol"]["dataset"]))
         except ResultsError as error:
@@ -119,9 +119,15 @@ def schema_page() -> str:
     )
 
 
-def _whole_runs(root: Path, dataset: str) -> list[Row]:
+def _record_paths(root: Path, dataset: str = "*") -> list[Path]:
+    """Paths of the records of one data set, or of all."""
+    folder = "*" if dataset == "*" else folder_name(dataset)
+    return sorted((root / "submissions").glob(f"*/{folder}/[!.]*/{RECORD_NAME}"))
+
+
+def _whole_runs(records: list[Path], root: Path, dataset: str) -> list[Row]:
     found = []
-    for path in sorted((root / "submissions").glob(f"*/{folder_name(dataset)}/[!.]*/{RECORD_NAME}")):
+    for path in records:
         try:
             row = read_row(path, root)
         except ResultsError as error:

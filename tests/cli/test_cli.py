@@ -193,6 +193,13 @@ def test_a_registered_data_set_runs(tmp_path: Path) -> None:
     assert "leads to a int" in wrong.stderr
 
 
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = f"{sys.executable} -m fcnbench list; echo code $? >&2"
+    result = subprocess.run(["bash", "-c", f"({command}) | head -c 5"], capture_output=True, text=True, check=True)
+    assert result.stdout == "model"
+    assert result.stderr == "code 0\n"
+
+
 def test_doctor_finds_this_installation_sound(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
     content = json.loads(capsys.readouterr().out)

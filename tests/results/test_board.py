@@ -87,27 +87,28 @@ def test_a_spoilt_neighbour_is_named_and_costs_nobody_a_row(
     assert str(spoilt) in capsys.readouterr().err
 
 
-def _build(root: Path, home: Path, index: int) -> None:
-    """One of several processes: adds a copy of a record and builds the board."""
+def _build(root: Path, index: int) -> None:
+    """One of several processes, each with a home of its own: adds copies of a record and builds the board."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FCNBENCH_HOME", str(home))
+        patch.setenv("FCNBENCH_HOME", str(root / f"home-{index}"))
         source = next((root / "submissions/fcn8s-pocket/pocket").glob("2*/record.json"))
-        target = root / f"submissions/fcn8s-pocket/pocket/copy-{index}/record.json"
-        target.parent.mkdir()
-        target.write_bytes(source.read_bytes())
-        build_board(root, "pocket")
+        for copy in range(5):
+            target = root / f"submissions/fcn8s-pocket/pocket/copy-{index}-{copy}/record.json"
+            target.parent.mkdir()
+            target.write_bytes(source.read_bytes())
+            build_board(root, "pocket")
 
 
 def test_processes_that_end_at_the_same_moment_lose_no_row(run_folder: Path, tmp_path: Path) -> None:
     root = copied(run_folder, tmp_path)
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_build, args=(root, tmp_path / "home", index)) for index in range(4)]
+    workers = [context.Process(target=_build, args=(root, index)) for index in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0] * 4
-    assert len(read_board(board_path(root, "pocket"))) == 6
+    assert len(read_board(board_path(root, "pocket"))) == 22
 
 
 @pytest.mark.parametrize("content", ["", "model,mean_iu\nx,1\n", ",".join(COLUMNS) + "\n" + "x," * 21 + "x\n"])
