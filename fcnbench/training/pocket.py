@@ -1,6 +1,6 @@
 """Trains the pocket FCNs as the papers train theirs: the 32s net first, each finer net started from the coarser one.
 
-    python -m fcnbench.training.pocket --out FOLDER [--epochs 20 8 10]
+    python -m fcnbench.training.pocket --out FOLDER [--epochs 20 8 10] [--pictures 1024]
 
 writes `fcn32s-pocket.safetensors`, `fcn16s-pocket.safetensors` and `fcn8s-pocket.safetensors`. A skip's score layer
 starts at zero, so a finer net starts with its parent's answer (CVPR 2015, section 4.3). Whole pictures, no resizing;
@@ -88,7 +88,7 @@ def learned_parameters(net: FCN) -> dict[str, Tensor]:
 
 def _fit(net: FCN, stage: Stage, inputs: list[Tensor], labels: list[Tensor], seed: int) -> None:
     net.train()
-    steps = stage.epochs * math.ceil(len(inputs) / _BATCH)
+    steps = max(stage.epochs * math.ceil(len(inputs) / _BATCH), 1)
     optimiser = torch.optim.AdamW(
         [value for value in net.parameters() if value.requires_grad], lr=stage.rate, weight_decay=_DECAY
     )
@@ -132,12 +132,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="train the pocket FCNs")
     parser.add_argument("--out", type=Path, required=True, help="folder for the .safetensors files")
     parser.add_argument("--epochs", type=int, nargs=3, default=[stage.epochs for stage in STAGES])
+    parser.add_argument("--pictures", type=int, default=PICTURES, help="how many pictures of pocket-train to use")
     options = parser.parse_args(arguments)
     from safetensors.torch import save_file
 
     stages = [Stage(stage.stride, stage.rate, epochs) for stage, epochs in zip(STAGES, options.epochs, strict=True)]
     options.out.mkdir(parents=True, exist_ok=True)
-    for name, net in train(stages).items():
+    for name, net in train(stages, options.pictures).items():
         save_file(learned_parameters(net), options.out / f"{name}.safetensors")
         note(f"wrote {options.out / name}.safetensors")
 
