@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
 from typing import TYPE_CHECKING
 
 from fcnbench.cli.command import Command, add_board, add_json, print_json
@@ -44,9 +46,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Run, and print the result."""
+    # What a user's model prints must not end up in the JSON.
+    with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
+        finished = _run(options)
+    if options.json:
+        print_json(finished.summary())
+    else:
+        print(report(finished, options.classes))
+    return 0
+
+
+def _run(options: argparse.Namespace) -> Run:
     from fcnbench.api.run import run
 
-    finished = run(
+    return run(
         options.model,
         options.dataset,
         weights=options.weights,
@@ -57,11 +70,6 @@ def execute(options: argparse.Namespace) -> int:
         trials=options.trials,
         board=options.board,
     )
-    if options.json:
-        print_json(finished.summary())
-    else:
-        print(report(finished, options.classes))
-    return 0
 
 
 def report(finished: Run, classes: bool) -> str:

@@ -102,7 +102,7 @@ class Manifest:
             manifest = cls(**content)
             if manifest.fingerprint != fingerprint:
                 raise ValueError("rows and fingerprint do not fit")
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise DataCorrupt(
                 f"the store's manifest {path} is unusable: {error}", f"delete the folder {folder} and run again"
             ) from error

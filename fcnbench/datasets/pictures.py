@@ -40,7 +40,8 @@ def _opened(content: bytes, what: str) -> Iterator[Image]:
         if isinstance(error, DataCorrupt):
             raise
         raise DataCorrupt(
-            f"{what} is truncated or no picture: {error}", "get the file again and compare its digest or size"
+            f"{what} can't be decoded, it is truncated or no picture: {error}",
+            "get the file again and compare its digest or size",
         ) from error
 
 

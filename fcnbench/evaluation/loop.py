@@ -142,8 +142,8 @@ def _score(
         raise PredictionError(f"on image {sample.id}: {error.message}", error.hint) from error
     except FcnbenchError:
         raise
-    # The model is somebody else's code and may fail in any way; the image is what its author needs to know.
-    except Exception as error:
+    # The model is somebody else's code and may fail in any way, and even exit; its author needs to know the image.
+    except (Exception, SystemExit) as error:
         raise ModelError(
             f"the model failed on image {sample.id} ({sample.label.shape[1]}x{sample.label.shape[0]}): "
             f"{type(error).__name__}: {error}",

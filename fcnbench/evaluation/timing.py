@@ -120,7 +120,7 @@ def paper_forward_time(segmenter: Segmenter, device: torch.device, trials: int) 
     except FcnbenchError:
         raise
     # The model is somebody else's code and may fail in any way at a size of its own.
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelError(
             f"the model failed on a {PAPER_SIDE}x{PAPER_SIDE} picture: {type(error).__name__}: {error}",
             "add --trials 0 to leave the papers' timing out",

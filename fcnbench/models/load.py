@@ -105,8 +105,8 @@ def _built(factory: Any, name: str, weights: str | None, num_classes: int | None
         return factory(**arguments)
     except FcnbenchError:
         raise
-    # A factory is somebody else's code and may fail in any way; whatever it raises is reported under its name.
-    except Exception as error:
+    # A factory is somebody else's code and may fail in any way, and even exit; it is reported under its name.
+    except (Exception, SystemExit) as error:
         raise ModelError(
             f"the factory of {name} failed: {type(error).__name__}: {error}",
             "repair the factory, or pass the --weights that it asks for",
@@ -154,8 +154,8 @@ def _factory_in_file(name: str) -> tuple[Any, Path]:
     sys.modules[module_name] = module
     try:
         found.loader.exec_module(module)
-    # The user's file may fail in any way while it is imported.
-    except Exception as error:
+    # The user's file may fail in any way while it is imported, and even exit.
+    except (Exception, SystemExit) as error:
         del sys.modules[module_name]
         raise ModelError(f"{path} can't be imported: {type(error).__name__}: {error}", "repair the file") from error
     if not hasattr(module, attribute):

@@ -18,6 +18,9 @@ from fcnbench.errors import WeightsError
 RANDOM = "random:"
 """Prefix of seeded random weights, `random:SEED`: they try the machinery and score like noise."""
 
+_NESTED = ("model_state_dict", "state_dict")
+"""Keys under which training checkpoints keep the network: torchfcn's, and everybody else's."""
+
 _MAX_SEED = 2**63 - 1
 
 
@@ -59,8 +62,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
             f"{path} can't be read as weights: {reason}",
             "pass a file of tensors only (.safetensors, or .pth saved from a state_dict); nothing in it was executed",
         ) from error
-    if isinstance(state, Mapping) and isinstance(state.get("model_state_dict"), Mapping):
-        state = state["model_state_dict"]  # torchfcn's training checkpoints keep the network under this key
+    for key in _NESTED:
+        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
+            state = state[key]
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{path} holds no state dict (a mapping from names to tensors)", "save `net.state_dict()`")
     return {str(name): value for name, value in state.items()}
@@ -89,6 +93,13 @@ def fill(net: nn.Module, state: Mapping[str, Tensor], label: str, origin: str) -
             f"{origin} is not made for {label}: {name} is {tuple(state[name].shape)}, expected "
             f"{tuple(own[name].shape)} ({len(wrong)} tensors differ)",
             "the file is for another number of classes or another net: use one trained for this data set",
+        )
+    odd = [name for name, value in state.items() if value.layout != torch.strided or not value.is_floating_point()]
+    if odd:
+        value = state[odd[0]]
+        raise WeightsError(
+            f"{origin}: {odd[0]} is {value.layout} of {value.dtype}, expected dense floating point",
+            "export the weights as dense float32 tensors",
         )
     for name in sorted(frozen & state.keys()):
         if not torch.equal(state[name].to(own[name].dtype), own[name]):

@@ -70,7 +70,7 @@ def build_board(root: Path, dataset: str) -> Path:
     files.write_bytes(root / "leaderboards" / "SCHEMA.md", schema_page().encode())
     while True:
         records = _record_paths(root, dataset)
-        files.write_bytes(path, _csv([_row(row) for row in _whole_runs(records, root, dataset)]).encode())
+        files.write_bytes(path, _csv(_whole_runs(records, root, dataset)).encode())
         # A run that ended meanwhile may have written its board before this one, which lacks its record: look again.
         # Whoever writes last finds nothing new afterwards, so no row is lost, without a lock that all would share.
         if _record_paths(root, dataset) == records:
@@ -125,47 +125,66 @@ def _record_paths(root: Path, dataset: str = "*") -> list[Path]:
     return sorted((root / "submissions").glob(f"*/{folder}/[!.]*/{RECORD_NAME}"))
 
 
-def _whole_runs(records: list[Path], root: Path, dataset: str) -> list[Row]:
-    found = []
+def _whole_runs(records: list[Path], root: Path, dataset: str) -> list[dict[str, Any]]:
+    """Board rows of the usable records of whole splits; unusable ones are named on standard error."""
+    rows = []
     for path in records:
         try:
             row = read_row(path, root)
+            protocol = row.content["protocol"]
+            if protocol["dataset"] == dataset and protocol["images"] == protocol["total"]:
+                rows.append(_row(row))
         except ResultsError as error:
             note(f"left out of the board: {error}")
-            continue
-        protocol = row.content["protocol"]
-        if protocol["dataset"] == dataset and protocol["images"] == protocol["total"]:
-            found.append(row)
-    return found
+    return rows
 
 
 def _row(row: Row) -> dict[str, Any]:
-    """A board row, its columns in order."""
+    """A board row, its columns in order.
+
+    Raises:
+        ResultsError: the record lacks a value, or has one of another type.
+    """
     record = row.content
-    protocol, model, environment = record["protocol"], record["model"], record["environment"]
-    paper = record["timing"]["forward_500"]
-    values = {
-        **record["scores"][protocol["absent"]],
-        "model": model["name"],
-        "images": protocol["images"],
-        "tier": "reported",
-        "signature": record["signature"]["short"],
-        "forward_500_ms": paper["median"] if paper else None,
-        "images_per_second": record["timing"]["images_per_second"] or None,
-        "device": environment["device_name"],
-        "threads": environment["threads"],
-        "weights": model["weights"] or "",
-        "weights_digest": model["weights_digest"] or "",
-        "data_fingerprint": record["data"]["fingerprint"],
-        "predictions_digest": record["predictions"]["digest"],
-        "provider": model["provider"],
-        "provider_version": model["version"],
-        "torch": environment["packages"].get("torch", ""),
-        "fcnbench": record["fcnbench"],
-        "created": record["created"],
-        "record": row.path,
-    }
-    return {name: values[name] for name in COLUMNS}
+    try:
+        protocol, model, environment = record["protocol"], record["model"], record["environment"]
+        paper = record["timing"]["forward_500"]
+        values = {
+            **record["scores"][protocol["absent"]],
+            "model": model["name"],
+            "images": protocol["images"],
+            "tier": "reported",
+            "signature": record["signature"]["short"],
+            "forward_500_ms": paper["median"] if paper else None,
+            "images_per_second": record["timing"]["images_per_second"] or None,
+            "device": environment["device_name"],
+            "threads": environment["threads"],
+            "weights": model["weights"] or "",
+            "weights_digest": model["weights_digest"] or "",
+            "data_fingerprint": record["data"]["fingerprint"],
+            "predictions_digest": record["predictions"]["digest"],
+            "provider": model["provider"],
+            "provider_version": model["version"],
+            "torch": environment["packages"].get("torch", ""),
+            "fcnbench": record["fcnbench"],
+            "created": record["created"],
+            "record": row.path,
+        }
+        return {name: _typed(name, values[name]) for name in COLUMNS}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ResultsError(
+            f"the record {row.path} can't be a board row: {type(error).__name__}: {error}",
+            "restore it, or remove its folder",
+        ) from error
+
+
+def _typed(name: str, value: Any) -> Any:
+    """The value of a column, checked against the column's type; a number may be missing where it was not measured."""
+    allowed: dict[str, tuple[type, ...]] = {"string": (str,), "int64": (int,), "float64": (int, float, type(None))}
+    dtype = COLUMNS[name][0]
+    if not isinstance(value, allowed[dtype]) or isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}, expected {dtype}")
+    return value
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:

@@ -232,7 +232,7 @@ def read_row(path: Path, root: Path) -> Row:
         ModelFacts(**content["model"])
         if set(content["environment"]) != {field.name for field in fields(Environment)}:
             raise ValueError("the environment lacks fields or has unknown ones")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ResultsError(
             f"the record {path} is unusable: {type(error).__name__}: {error}", "restore it, or remove its folder"
         ) from error

@@ -88,6 +88,16 @@ def test_json_is_one_object_with_the_promised_keys(tmp_path: Path, capsys: pytes
     assert Path(content["record"]).is_file()
 
 
+def test_what_a_model_prints_stays_out_of_the_json(tmp_path: Path) -> None:
+    (tmp_path / "loud.py").write_text(
+        "from fcnbench.models.builtin import fcn8s_pocket\nprint('imported')\n"
+        "def build(num_classes):\n    print('built')\n    return fcn8s_pocket(num_classes=num_classes)\n"
+    )
+    result = fresh("run", "--model", "loud.py:build", "--limit", "1", "--json", cwd=tmp_path)
+    assert json.loads(result.stdout)["images"] == 1
+    assert "imported\nbuilt" in result.stderr
+
+
 def test_partial_results_say_so(make_voc: Make, voc_ids: list[str], tmp_path: Path) -> None:
     result = fresh(
         "run", "--model", "fcn32s", "--weights", "random:0", "--dataset", "voc2011val", "--from",

@@ -101,6 +101,8 @@ def test_neighbours_of_the_file_can_be_imported(tmp_path: Path) -> None:
         ("build = 3", ModelError, "leads to a int, expected a factory"),
         ("def build(): return 'net'", ModelError, "answers with a str"),
         ("def build(): raise RuntimeError('no luck')", ModelError, "failed: RuntimeError: no luck"),
+        ("import sys\ndef build(): sys.exit(0)", ModelError, "failed: SystemExit: 0"),
+        ("import sys\nsys.exit(0)", ModelError, "can't be imported: SystemExit: 0"),
         ("def build(): return Net", ModelError, "answers with a type"),
         ("raise OSError('broken file')", ModelError, "can't be imported: OSError: broken file"),
         ("this is no python", ModelError, "can't be imported: SyntaxError"),

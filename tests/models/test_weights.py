@@ -41,13 +41,22 @@ def save_pth(state: dict[str, Tensor], path: Path) -> None:
     torch.save(state, path)
 
 
-def save_checkpoint(state: dict[str, Tensor], path: Path) -> None:
+def save_torchfcn_checkpoint(state: dict[str, Tensor], path: Path) -> None:
     torch.save({"epoch": 3, "model_state_dict": state}, path)
+
+
+def save_checkpoint(state: dict[str, Tensor], path: Path) -> None:
+    torch.save({"state_dict": state, "optimizer": {"lr": 1e-10}}, path)
 
 
 @pytest.mark.parametrize(
     ("save", "name"),
-    [(save_pth, "net.pth"), (save_checkpoint, "checkpoint.pth.tar"), (save_file, "net.safetensors")],
+    [
+        (save_pth, "net.pth"),
+        (save_torchfcn_checkpoint, "checkpoint.pth.tar"),
+        (save_checkpoint, "net.ckpt"),
+        (save_file, "net.safetensors"),
+    ],
 )
 def test_files_of_every_kind_load_unchanged(
     net: FCN, state: dict[str, Tensor], tmp_path: Path, save: Callable[..., None], name: str
@@ -94,6 +103,14 @@ def learned_upsampling(state: dict[str, Tensor]) -> None:
     state["upscore2.weight"] = state["upscore2.weight"] * 1.01
 
 
+def integers(state: dict[str, Tensor]) -> None:
+    state["fc7.weight"] = state["fc7.weight"].int()
+
+
+def sparse(state: dict[str, Tensor]) -> None:
+    state["fc7.weight"] = state["fc7.weight"].to_sparse()
+
+
 def zero_trunk(state: dict[str, Tensor]) -> None:
     for name, value in state.items():
         if name.startswith("conv"):
@@ -107,6 +124,8 @@ def zero_trunk(state: dict[str, Tensor]) -> None:
         (add_key, r"has also conv9_9\.weight"),
         (other_classes, r"score_fr\.weight is \(4, 4, 1, 1\), expected \(3, 4, 1, 1\)"),
         (learned_upsampling, r"upscore2\.weight is not the frozen bilinear kernel"),
+        (integers, r"fc7\.weight is torch\.strided of torch\.int32, expected dense floating point"),
+        (sparse, r"fc7\.weight is torch\.sparse_coo of torch\.float32, expected dense floating point"),
         (zero_trunk, "all convolutions of the trunk are zero"),
     ],
 )

@@ -2,7 +2,9 @@
 
 import json
 import multiprocessing
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -77,14 +79,41 @@ def test_a_part_of_a_split_gets_a_record_and_no_row(tmp_path: Path) -> None:
     assert len(read_board(build_board(tmp_path, "pocket"))) == 0
 
 
-def test_a_spoilt_neighbour_is_named_and_costs_nobody_a_row(
-    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", "[" * 3000, '{"format": "fcnbench.record/1"}'])
+def test_a_file_that_is_no_record_is_named_and_costs_nobody_a_row(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
     root = copied(run_folder, tmp_path)
     spoilt = next((root / "submissions/fcn32s-pocket/pocket").glob("*/record.json"))
-    spoilt.write_text("{")
+    spoilt.write_text(text)
     assert list(read_board(build_board(root, "pocket"))["model"]) == ["fcn8s-pocket"]
     assert str(spoilt) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda content: content["scores"].pop("present"),
+        lambda content: content["scores"]["present"].update(mean_iu="high"),
+        lambda content: content.update(timing=None),
+        lambda content: content.update(predictions=[]),
+        lambda content: content["timing"].update(images_per_second="fast"),
+        lambda content: content["protocol"].update(images="64", total="64"),
+        lambda content: content["model"].update(name=["a"]),
+        lambda content: content["model"].update(name=None),
+        lambda content: content["environment"].update(packages=3),
+    ],
+)
+def test_a_spoilt_neighbour_is_named_and_costs_nobody_a_row(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], spoil: Callable[[dict[str, Any]], object]
+) -> None:
+    root = copied(run_folder, tmp_path)
+    spoilt = next((root / "submissions/fcn32s-pocket/pocket").glob("*/record.json"))
+    content = json.loads(spoilt.read_text())
+    spoil(content)
+    spoilt.write_text(json.dumps(content))
+    assert list(read_board(build_board(root, "pocket"))["model"]) == ["fcn8s-pocket"]
+    assert spoilt.parent.name in capsys.readouterr().err
 
 
 def _build(root: Path, index: int) -> None:
