@@ -24,6 +24,7 @@ _PUBLIC = {
     "board": "fcnbench.api.board",
     "confusion_matrix": "fcnbench.metrics.confusion",
     "doctor": "fcnbench.api.doctor",
+    "fetch": "fcnbench.api.fetch",
     "list_datasets": "fcnbench.api.catalogue",
     "list_models": "fcnbench.api.catalogue",
     "load_dataset": "fcnbench.datasets.load",
@@ -44,6 +45,7 @@ __all__ = [
     "board",
     "confusion_matrix",
     "doctor",
+    "fetch",
     "list_datasets",
     "list_models",
     "load_dataset",
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
     from fcnbench.api.board import board
     from fcnbench.api.catalogue import list_datasets, list_models
     from fcnbench.api.doctor import doctor
+    from fcnbench.api.fetch import fetch
     from fcnbench.api.run import run
     from fcnbench.datasets.load import load_dataset
     from fcnbench.errors import FcnbenchError

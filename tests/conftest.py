@@ -1,4 +1,4 @@
-"""What every test stands on: no network, a home folder of its own, and small native data sets made on the spot."""
+"""What every test stands on: a home folder of its own, and small native data sets made on the spot."""
 
 from __future__ import annotations
 
@@ -19,14 +19,10 @@ SHARED = REPOSITORY.parent / "shared"
 
 
 @pytest.fixture(autouse=True)
-def _no_network(socket_disabled: None) -> None:
-    """Any connection, by name or address, is an error."""
-
-
-@pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stores, journals and locks of a test live and die with it."""
+    """Stores, journals and archives of a test live and die with it, and no test fetches unless it says so."""
     monkeypatch.setenv("FCNBENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("FCNBENCH_OFFLINE", "1")
 
 
 @pytest.fixture

@@ -57,6 +57,7 @@ def run(
     weights: str | Path | None = None,
     from_: str | Path | None = None,
     allow_partial: bool = False,
+    accept_terms: bool = False,
     limit: int | None = None,
     device: str = "auto",
     trials: int | None = None,
@@ -70,6 +71,7 @@ def run(
         weights: handed to the model's factory: a path, `random:SEED`, or whatever the model understands.
         from_: the user's own archive or extracted folder of the data set.
         allow_partial: score what is there of an incomplete data set; the result is marked `n/N`.
+        accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
         limit: score only the first so many images; the result is marked `n/N`.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, ...
         trials: forward passes at 500x500 to time after the run; by default the papers' 20, none with `limit`.
@@ -102,7 +104,7 @@ def run(
     on = choose_device(device)
     spec = find_dataset(dataset)
     loaded = open_model(model, weights, spec.label_space.num_classes)
-    data = load_dataset(dataset, from_, allow_partial)
+    data = load_dataset(dataset, from_, allow_partial, accept_terms)
     places = scorable(data, limit)
     if trials is None:
         trials = PAPER_TRIALS if limit is None else 0

@@ -40,6 +40,19 @@ def add_board(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Where a data set comes from: `--from`, `--allow-partial`, `--accept-terms`."""
+    parser.add_argument(
+        "--from", dest="from_", metavar="PATH", help="your own archive or extracted folder of the data set"
+    )
+    parser.add_argument(
+        "--allow-partial", action="store_true", help="take what is there of an incomplete data set, marked n/N"
+    )
+    parser.add_argument(
+        "--accept-terms", action="store_true", help="agree to the terms of an archive to be downloaded (remembered)"
+    )
+
+
 def print_json(content: dict[str, Any]) -> None:
     """One JSON object on standard output."""
     print(json.dumps(content, ensure_ascii=False, allow_nan=False))

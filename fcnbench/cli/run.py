@@ -7,7 +7,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING
 
-from fcnbench.cli.command import Command, add_board, add_json, print_json
+from fcnbench.cli.command import Command, add_board, add_data, add_json, print_json
 
 if TYPE_CHECKING:
     from fcnbench.api.run import Run
@@ -25,12 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dataset", default=DEFAULT_DATASET, help="name of the task (default: %(default)s)")
     parser.add_argument("--weights", metavar="W", help="a file, random:SEED, or what the model understands")
-    parser.add_argument(
-        "--from", dest="from_", metavar="PATH", help="your own archive or extracted folder of the data set"
-    )
-    parser.add_argument(
-        "--allow-partial", action="store_true", help="score what is there of an incomplete data set, marked n/N"
-    )
+    add_data(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="score only the first N images, marked n/N")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: %(default)s)")
     parser.add_argument(
@@ -65,6 +60,7 @@ def _run(options: argparse.Namespace) -> Run:
         weights=options.weights,
         from_=options.from_,
         allow_partial=options.allow_partial,
+        accept_terms=options.accept_terms,
         limit=options.limit,
         device=options.device,
         trials=options.trials,

@@ -13,6 +13,7 @@ DATASETS = Registry(
         "pocket": "fcnbench.datasets.pocket.family:POCKET_VAL",
         "pocket-train": "fcnbench.datasets.pocket.family:POCKET_TRAIN",
         "voc2011val": "fcnbench.datasets.voc:VOC2011VAL",
+        "voc2012val": "fcnbench.datasets.voc:VOC2012VAL",
     },
     failure=DatasetPluginError,
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fcnbench.datasets.canonicalise import canonicalise
 from fcnbench.datasets.catalogue import find_dataset
+from fcnbench.datasets.fetch import fetch_archive
 from fcnbench.datasets.manifest import Manifest
 from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.datasets.store import Dataset
@@ -14,20 +15,23 @@ from fcnbench.ground import files, paths
 from fcnbench.ground.console import note
 
 
-def load_dataset(task: str, from_: str | Path | None = None, allow_partial: bool = False) -> Dataset:
+def load_dataset(
+    task: str, from_: str | Path | None = None, allow_partial: bool = False, accept_terms: bool = False
+) -> Dataset:
     """Load a task's samples as numpy arrays.
 
-    Without `from_` the local store serves; `pocket` is drawn when its store is missing. With `from_` the store is
-    made from that archive or folder, unless it was made from exactly that already.
+    Without `from_` the local store serves; when it is missing, `pocket` is drawn and the archives of other tasks are
+    downloaded. With `from_` the store is made from that archive or folder, unless it was made from just that before.
 
     Args:
         task: name of the task, for example `voc2011val`.
         from_: the user's own archive or extracted folder.
         allow_partial: accept a source or store that lacks pictures or label maps.
+        accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
 
     Raises:
         UnknownName: no task is called so.
-        DataMissing: no store and nothing to make it from, or an incomplete one.
+        DataMissing: no store and nothing to make it from, terms that were not accepted, or an incomplete source.
         DataCorrupt: the source or the store holds something else than the task.
     """
     spec = find_dataset(task)
@@ -37,8 +41,11 @@ def load_dataset(task: str, from_: str | Path | None = None, allow_partial: bool
         return store
     # One process builds; the others wait and then find the store.
     with files.locked(folder / ".lock"):
-        store = _stored(spec, folder, allow_partial) if origin is None else None
-        return store or _from_source(spec, folder, origin, allow_partial)
+        if origin is None:
+            if store := _stored(spec, folder, allow_partial):
+                return store
+            origin = fetch_archive(spec, accept_terms)
+        return _from_source(spec, folder, origin, allow_partial)
 
 
 def stores_of(spec: DatasetSpec, folder: Path) -> list[Dataset]:

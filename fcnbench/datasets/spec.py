@@ -73,6 +73,8 @@ class DatasetSpec:
         open_source: opens the source below a path (None: no path was given).
             Raises DataMissing where nothing usable is there.
         modality: what the pictures show: `rgb`.
+        archives: names in `SOURCES.toml` of archives that hold the task, in the order they are tried.
+        accepts: what `--from` takes, for messages.
         citation: whom to cite.
         terms: under which terms the pictures may be used.
     """
@@ -83,6 +85,8 @@ class DatasetSpec:
     split: Split
     open_source: Callable[[DatasetSpec, Path | None], Source]
     modality: str = "rgb"
+    archives: tuple[str, ...] = ()
+    accepts: str = "an archive or a folder of the data set"
     citation: str = ""
     terms: str = ""
 

@@ -28,7 +28,7 @@ VOC21 = LabelSpace(
 
 _IMAGES, _LABELS = "JPEGImages", "SegmentationClass"
 _RELEASES = ("VOC2011", "VOC2012")
-"""Folder names of the releases that hold seg11valid; the papers' own first."""
+"""Folder names of the releases; the papers' own first."""
 
 
 class VocSource:
@@ -93,12 +93,8 @@ def open_voc(spec: DatasetSpec, origin: Path | None) -> Source:
     Raises:
         DataMissing: no path was given, or nothing of the task is there.
     """
-    accepted = (
-        "the archive VOCtrainval_11-May-2012.tar or VOCtrainval_25-May-2011.tar, or a folder that holds "
-        f"VOCdevkit/VOC2012 or VOCdevkit/VOC2011 (with {_IMAGES} and {_LABELS})"
-    )
     if origin is None:
-        raise DataMissing(f"{spec.name} is not in the local store", f"pass --from PATH with {accepted}")
+        raise DataMissing(f"{spec.name} is not in the local store", f"pass --from PATH with {spec.accepts}")
     tree = open_tree(origin)
     roots = [str(PurePosixPath(folder).parent) for folder in tree.folders() if PurePosixPath(folder).name == _LABELS]
     sources = [VocSource(spec, tree, "" if root == "." else root) for root in roots]
@@ -111,7 +107,7 @@ def open_voc(spec: DatasetSpec, origin: Path | None) -> Source:
     )
     if best is None or not best.labels():
         tree.close()
-        raise DataMissing(f"{origin} holds no label map of {spec.name}", f"pass --from PATH with {accepted}")
+        raise DataMissing(f"{origin} holds no label map of {spec.name}", f"pass --from PATH with {spec.accepts}")
     best.prepare()
     return best
 
@@ -124,13 +120,36 @@ def _ids(names: Collection[str], ending: str) -> frozenset[str]:
     return frozenset(name.removesuffix(ending) for name in names if name.endswith(ending))
 
 
+_ACCEPTS = (
+    "the archive VOCtrainval_11-May-2012.tar or VOCtrainval_25-May-2011.tar, or a folder that holds "
+    f"VOCdevkit/VOC2012 or VOCdevkit/VOC2011 (with {_IMAGES} and {_LABELS})"
+)
+
+_TERMS = "images come from flickr and are subject to flickr's terms of use"
+
 VOC2011VAL = DatasetSpec(
     name="voc2011val",
     title="PASCAL VOC 2011 segmentation val without SBD train (seg11valid of the FCN papers), 736 images",
     label_space=VOC21,
     split=published_split("seg11valid"),
     open_source=open_voc,
+    # The 2012 release first: it holds all 736 images, and has mirrors.
+    archives=("voc2012trainval", "voc2011trainval"),
+    accepts=_ACCEPTS,
     citation="Everingham et al., The PASCAL Visual Object Classes Challenge 2011",
-    terms="images come from flickr and are subject to flickr's terms of use",
+    terms=_TERMS,
 )
 """The papers' evaluation task: `seg11valid`."""
+
+VOC2012VAL = DatasetSpec(
+    name="voc2012val",
+    title="PASCAL VOC 2012 segmentation val, 1,449 images",
+    label_space=VOC21,
+    split=published_split("voc2012val"),
+    open_source=open_voc,
+    archives=("voc2012trainval",),
+    accepts=_ACCEPTS,
+    citation="Everingham et al., The PASCAL Visual Object Classes Challenge 2012",
+    terms=_TERMS,
+)
+"""The split that most networks since 2012 are scored on."""

@@ -35,7 +35,15 @@ def progress(total: int, what: str, unit: str = "image", done: int = 0) -> Itera
     from tqdm import tqdm
 
     with tqdm(
-        total=total, initial=done, desc=what, unit=f" {unit}s", delay=QUICK, disable=None, leave=False, file=sys.stderr
+        total=total,
+        initial=done,
+        desc=what,
+        unit=f" {unit}s",
+        delay=QUICK,
+        disable=None,
+        leave=False,
+        file=sys.stderr,
+        unit_scale=unit == "byte",
     ) as bar:
         yield bar
 

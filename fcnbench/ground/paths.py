@@ -24,6 +24,11 @@ def stores() -> Path:
     return home() / "stores"
 
 
+def archives() -> Path:
+    """Folder of downloaded archives."""
+    return home() / "archives"
+
+
 def journals() -> Path:
     """Folder of the journals of unfinished runs."""
     return home() / "journals"

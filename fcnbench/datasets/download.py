@@ -1,0 +1,309 @@
+"""Downloading one archive: mirrors in order, resume across processes, digests while streaming, nothing half-kept.
+
+What has arrived is kept as `<file>.part` with a note of where it came from; the next attempt asks for the rest, and
+starts over where the server can't give it or the file has changed. Only bytes whose digests agree get the archive's
+name. requests is imported on first use.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fcnbench.datasets.sources import Archive
+from fcnbench.errors import DataMissing, OutputError
+from fcnbench.ground import files
+from fcnbench.ground.console import note, progress
+
+if TYPE_CHECKING:
+    import hashlib
+
+    import requests
+
+OFFLINE_VARIABLE = "FCNBENCH_OFFLINE"
+"""Environment variable that forbids any use of the network when it is set to something but 0."""
+
+_CHUNK = 1 << 18
+"""Bytes taken from the connection at a time."""
+
+_TIMEOUT = (15.0, 60.0)
+"""Seconds to wait for a connection, and for the next bytes on it."""
+
+_ATTEMPTS = 3
+"""Connections to one mirror in a row, each going on from where the last broke off."""
+
+_OK, _PARTIAL, _RANGE_REFUSED = 200, 206, 416
+"""HTTP status codes: the whole file, the range asked for, no such range."""
+
+
+Hashers = dict[str, "hashlib._Hash"]
+"""A running hash for each digest that is known."""
+
+
+class _Failed(Exception):
+    """A mirror failed; the message says how, and `again` whether another connection may help."""
+
+    def __init__(self, reason: str, again: bool = False) -> None:
+        super().__init__(reason)
+        self.again = again
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """What a mirror answered when it was asked for an archive's head."""
+
+    url: str
+    sound: bool
+    answer: str
+
+
+def offline() -> bool:
+    """True when the user forbids the network."""
+    return os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0")
+
+
+def download(archive: Archive, folder: Path) -> Path:
+    """Have an archive in a folder: it is there already, or comes from the first mirror that gives the right bytes.
+
+    Processes that want the same archive wait for each other.
+
+    Raises:
+        DataMissing: no mirror gave it, or the network is forbidden; every mirror's failure is named.
+        OutputError: the folder is not writable or the disk too small.
+    """
+    target = folder / archive.file
+    if target.is_file():
+        return target
+    if offline():
+        raise DataMissing(
+            f"{archive.file} is not in {folder}, and {OFFLINE_VARIABLE} forbids to fetch it",
+            f"pass your own copy with --from, or unset {OFFLINE_VARIABLE}",
+        )
+    with files.locked(folder / f"{archive.file}.lock"):
+        if target.is_file():  # another process fetched it while this one waited
+            return target
+        _check_space(archive, folder)
+        failures = []
+        for url in archive.urls:
+            try:
+                _from_mirror(archive, url, target)
+            except _Failed as failure:
+                failures.append(f"  {url}: {failure}")
+                note(f"{archive.file}: {url} failed: {failure}")
+            else:
+                return target
+    raise DataMissing(
+        f"no mirror gave {archive.file}:\n" + "\n".join(failures),
+        "try again later (what arrived is kept and goes on), or get it elsewhere and pass it with --from",
+    )
+
+
+def check_mirror(url: str, archive: Archive) -> Mirror:
+    """Ask a mirror for an archive's head, without fetching it."""
+    import requests
+
+    try:
+        with _session() as session:
+            answer = session.head(url, allow_redirects=True, timeout=_TIMEOUT)
+    except requests.RequestException as error:
+        return Mirror(url, False, _reason(error))
+    if answer.status_code != _OK:
+        return Mirror(url, False, f"HTTP {answer.status_code}")
+    kind, size = answer.headers.get("Content-Type", ""), answer.headers.get("Content-Length", "")
+    if "html" in kind:
+        return Mirror(url, False, "answers with an HTML page")
+    if archive.size is not None and size.isdecimal() and int(size) != archive.size:
+        return Mirror(url, False, f"{size} bytes, expected {archive.size}")
+    return Mirror(url, True, f"{size or 'unknown'} bytes, {kind or 'no type'}")
+
+
+def _from_mirror(archive: Archive, url: str, target: Path) -> None:
+    """Fetch from one mirror, in several connections if they break."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            _one_connection(archive, url, target)
+        except _Failed as failure:
+            if not failure.again or attempt == _ATTEMPTS:
+                raise
+        else:
+            return
+
+
+def _one_connection(archive: Archive, url: str, target: Path) -> None:
+    """Fetch what is missing over one connection; on success the archive has its name."""
+    import requests
+
+    part = target.with_name(f"{target.name}.part")
+    origin = target.with_name(f"{target.name}.part.json")
+    arrived, headers = _resumable(archive, url, part, origin)
+    try:
+        with (
+            _session() as session,
+            session.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as answer,
+        ):
+            start = _start_of(answer, arrived)
+            hashers = archive.hashers()
+            with _writable(part):
+                _hash_kept(part, arrived if start is None else start, hashers)
+                if start is not None:
+                    total = _total(archive, answer, start)
+                    files.write_json(origin, {"url": url, "validator": _validator(answer)})
+                    _stream(archive, answer, part, start, total, hashers)
+    except requests.RequestException as error:
+        raise _Failed(_reason(error), again=True) from error
+    _finish(archive, hashers, part, origin, target)
+
+
+def _resumable(archive: Archive, url: str, part: Path, origin: Path) -> tuple[int, dict[str, str]]:
+    """How many bytes of an earlier attempt can be kept, and the headers that ask for the rest.
+
+    With a published size the bytes of any mirror will do, since the digest decides in the end. Without one, only the
+    same address can go on, and only while it names the same version of the file.
+    """
+    try:
+        arrived = part.stat().st_size
+        known = json.loads(origin.read_bytes())
+        same = known["url"] == url and isinstance(known["validator"], str)
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0, {}
+    if not arrived or (archive.size is not None and arrived > archive.size):
+        return 0, {}
+    if same and known["validator"]:
+        return arrived, {"Range": f"bytes={arrived}-", "If-Range": known["validator"]}
+    return (arrived, {"Range": f"bytes={arrived}-"}) if archive.size is not None else (0, {})
+
+
+def _start_of(answer: requests.Response, arrived: int) -> int | None:
+    """Where in the file the answer's body begins; None when nothing is missing any more."""
+    if answer.status_code == _PARTIAL:
+        unit, _, span = answer.headers.get("Content-Range", "").partition(" ")
+        if unit != "bytes" or not span.startswith(f"{arrived}-"):
+            raise _Failed(f"answers with the range {span!r}, asked for {arrived}-")
+        return arrived
+    if answer.status_code == _RANGE_REFUSED and arrived:
+        return None
+    if answer.status_code != _OK:
+        raise _Failed(f"HTTP {answer.status_code} {answer.reason}")
+    if "html" in answer.headers.get("Content-Type", ""):
+        raise _Failed("answers with an HTML page in place of the archive")
+    return 0
+
+
+def _total(archive: Archive, answer: requests.Response, start: int) -> int | None:
+    """The file's size as the server tells it, checked against the published one."""
+    length = answer.headers.get("Content-Length", "")
+    total = start + int(length) if length.isdecimal() else None
+    if archive.size is not None and total is not None and total != archive.size:
+        raise _Failed(f"offers {total} bytes, expected {archive.size}")
+    return total if total is not None else archive.size
+
+
+def _stream(
+    archive: Archive, answer: requests.Response, part: Path, start: int, total: int | None, hashers: Hashers
+) -> None:
+    """Append the answer's body to the part file and the hashes, raw: a server's own compression is not undone."""
+    import urllib3
+
+    arrived, known = start, f" of {total} bytes" if total is not None else " bytes"
+    with part.open("r+b" if start else "wb") as stream, progress(total or 0, archive.file, "byte", start) as bar:
+        stream.seek(start)
+        stream.truncate()
+        try:
+            while chunk := answer.raw.read(_CHUNK, decode_content=False):
+                arrived += len(chunk)
+                if total is not None and arrived > total:
+                    raise _Failed(f"sends more than the {total} bytes expected")
+                stream.write(chunk)
+                for hasher in hashers.values():
+                    hasher.update(chunk)
+                bar.update(len(chunk))
+        except (urllib3.exceptions.TimeoutError, TimeoutError) as error:
+            raise _Failed(f"stopped sending after {arrived}{known}", again=True) from error
+        except (urllib3.exceptions.HTTPError, ConnectionError) as error:
+            raise _Failed(f"broke off after {arrived}{known}", again=True) from error
+    if total is not None and arrived < total:
+        raise _Failed(f"broke off after {arrived}{known}", again=True)
+
+
+def _finish(archive: Archive, hashers: Hashers, part: Path, origin: Path, target: Path) -> None:
+    """Check the digests of what arrived; give it the archive's name, or drop it."""
+    if wrong := archive.mismatch(hashers):
+        with part.open("rb") as stream:
+            head = stream.read(256).lstrip().lower()
+        part.unlink()
+        origin.unlink(missing_ok=True)
+        page = "an HTML page in place of the archive: " if head.startswith((b"<!doctype", b"<html")) else ""
+        raise _Failed(f"gave {page}{wrong}")
+    with _writable(target):
+        part.replace(target)
+    origin.unlink(missing_ok=True)
+
+
+def _hash_kept(part: Path, size: int, hashers: Hashers) -> None:
+    """Bring the hashes up to the bytes that an earlier attempt left."""
+    if not size:
+        return
+    with part.open("rb") as stream, progress(size, f"check {part.name}", "byte") as bar:
+        while size and (chunk := stream.read(min(size, _CHUNK * 4))):
+            for hasher in hashers.values():
+                hasher.update(chunk)
+            size -= len(chunk)
+            bar.update(len(chunk))
+
+
+def _check_space(archive: Archive, folder: Path) -> None:
+    part = folder / f"{archive.file}.part"
+    missing = (archive.size or 0) - (part.stat().st_size if part.is_file() else 0)
+    free = shutil.disk_usage(folder).free
+    if free < missing:
+        raise OutputError(
+            f"{folder} has {free / 1e9:.1f} GB free, and {archive.file} needs {missing / 1e9:.1f} GB more",
+            "make room, or move the folder with FCNBENCH_HOME",
+        )
+
+
+@contextmanager
+def _writable(path: Path) -> Iterator[None]:
+    """Turn a failed write into our error; a broken connection is no failed write."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {path}: {error.strerror or error}", "check permissions and free disk space, then try again"
+        ) from error
+
+
+def _session() -> requests.Session:
+    import requests
+
+    session = requests.Session()
+    # The archive's own bytes are wanted: no compression on the way.
+    session.headers["Accept-Encoding"] = "identity"
+    session.max_redirects = 10
+    return session
+
+
+def _validator(answer: requests.Response) -> str:
+    """What names this version of the file: a strong ETag, else the date; empty if the server tells neither."""
+    tag = str(answer.headers.get("ETag", ""))
+    return tag if tag and not tag.startswith("W/") else str(answer.headers.get("Last-Modified", ""))
+
+
+def _reason(error: Exception) -> str:
+    """A network error in a few words."""
+    import requests
+
+    kinds = {
+        requests.TooManyRedirects: "redirects in a circle",
+        requests.ConnectTimeout: "does not answer",
+        requests.ReadTimeout: "stopped sending",
+        requests.ConnectionError: "can't be reached",
+    }
+    words = next((text for kind, text in kinds.items() if isinstance(error, kind)), type(error).__name__)
+    return f"{words} ({error})" if words == type(error).__name__ else words
