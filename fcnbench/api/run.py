@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from fcnbench.errors import UsageError
 from fcnbench.ground import files
+from fcnbench.ground.console import listed, note
 from fcnbench.ground.version import __version__
 from fcnbench.protocol import PROTOCOL_VERSION, Protocol
 
 if TYPE_CHECKING:
+    from fcnbench.datasets.guard import Leakage
     from fcnbench.datasets.spec import DatasetSpec
     from fcnbench.datasets.store import Dataset
     from fcnbench.evaluation.environment import Environment
@@ -32,7 +34,7 @@ class Run:
     Attributes:
         record: the result.
         path: path of `record.json`.
-        board: path of the board that the run entered; None for a part of a split.
+        board: path of the board that the run entered; None for a part of a split, and for images trained on.
     """
 
     record: Record
@@ -109,6 +111,7 @@ def run(
     if trials is None:
         trials = PAPER_TRIALS if limit is None else 0
     facts, environment = _facts(loaded), describe(on)
+    leakage = _leakage(loaded, [data.manifest.rows[place].id for place in places])
     with Journal(_work(facts, data, environment), spec.label_space.num_classes) as journal:
         evaluation = evaluate(loaded.segmenter, data, places, on, journal, trials)
         name, created = new_run()
@@ -119,13 +122,14 @@ def run(
             model=facts,
             protocol=_protocol(spec, data, len(places)),
             fingerprint=data.manifest.fingerprint,
+            leakage=leakage,
             classes=spec.label_space.classes,
             evaluation=evaluation,
             environment=environment,
         )
         path = record.save(root)
         journal.forget()
-    return Run(record, path, None if record.protocol.partial else build_board(root, dataset))
+    return Run(record, path, build_board(root, dataset) if record.ranked else None)
 
 
 def _protocol(spec: DatasetSpec, data: Dataset, images: int) -> Protocol:
@@ -159,8 +163,25 @@ def _facts(loaded: LoadedModel) -> ModelFacts:
         weights=Path(loaded.weights).name if loaded.weights is not None else None,
         weights_digest=weights_digest(segmenter),
         preprocessing=str(getattr(segmenter, "preprocessing", "its own")),
-        train_splits=tuple(getattr(segmenter, "train_splits", ())),
     )
+
+
+def _leakage(loaded: LoadedModel, evaluated: list[str]) -> Leakage:
+    """What the model declares of its training, against what it is evaluated on; told at once if they meet."""
+    from fcnbench.datasets.guard import find_leakage
+
+    segmenter = loaded.segmenter
+    leakage = find_leakage(evaluated, getattr(segmenter, "train_splits", ()), getattr(segmenter, "train_ids", ()))
+    if leakage.ids:
+        note(
+            f"LEAK: {loaded.name} declares to be trained on {len(leakage.ids)} of the {len(evaluated)} images "
+            f"({listed(leakage.ids)}): this run enters no board"
+        )
+    if leakage.unknown:
+        note(
+            f"unchecked: {loaded.name} declares training on {listed(leakage.unknown)}, and no known split is called so"
+        )
+    return leakage
 
 
 def _work(facts: ModelFacts, data: Dataset, environment: Environment) -> dict[str, str]:

@@ -8,9 +8,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from fcnbench.cli.command import Command, add_board, add_data, add_json, print_json
+from fcnbench.ground.console import listed
 
 if TYPE_CHECKING:
     from fcnbench.api.run import Run
+    from fcnbench.results.record import Record
 
 _TITLES = {"pixel_acc": "pixel acc.", "mean_acc": "mean acc.", "mean_iu": "mean IU", "fw_iu": "f.w. IU"}
 """Headings as in the papers' tables."""
@@ -74,10 +76,13 @@ def report(finished: Run, classes: bool) -> str:
 
     record = finished.record
     protocol, timing = record.protocol, record.summary()["timing"]
-    part = f"  PARTIAL: {protocol.count} images, no board row\n" if protocol.partial else ""
+    marks = [f"  PARTIAL: {protocol.count} images, no board row\n"] if protocol.partial else []
+    if leaked := record.leakage.ids:
+        marks.append(f"  LEAK: trained on {len(leaked)} of these images ({listed(leaked)}), no board row\n")
     scores = [[f"{100 * value:.2f}" for value in finished.scores.values()]]
     parts = [
-        f"{record.model.name} on {protocol.dataset}, {protocol.count} images, {record.environment.device_name}\n{part}",
+        f"{record.model.name} on {protocol.dataset}, {protocol.count} images, {record.environment.device_name}\n"
+        + "".join(marks),
         tabulate(scores, headers=[_TITLES[name] for name in finished.scores], stralign="right", disable_numparse=True),
         f"\nsignature  {protocol.signature()}\n",
     ]
@@ -98,8 +103,15 @@ def report(finished: Run, classes: bool) -> str:
             f"over {paper['trials']} trials"
         )
     parts.append(f"\nrecord  {finished.path}")
-    parts.append(f"board   {finished.board or 'none: a part of a split enters no board'}")
+    parts.append(f"board   {finished.board or _no_board(record)}")
     return "\n".join(parts)
+
+
+def _no_board(record: Record) -> str:
+    """Why a run enters no board."""
+    if record.protocol.partial:
+        return "none: a part of a split enters no board"
+    return "none: a model is not ranked on images that it was trained on"
 
 
 def _percent(value: float | None) -> str:

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from fcnbench.datasets.manifest import Manifest, Row
 from fcnbench.datasets.pictures import check_sizes, decode_image, encode_label
-from fcnbench.datasets.spec import DatasetSpec, Source, listed
+from fcnbench.datasets.spec import DatasetSpec, Source
 from fcnbench.datasets.store import PARQUET_NAME, digest_label
 from fcnbench.errors import DataMissing
 from fcnbench.ground import files
-from fcnbench.ground.console import Bar, progress
+from fcnbench.ground.console import Bar, listed, progress
 from fcnbench.ground.digests import digest_bytes, short
 
 _GROUP = 16

@@ -5,7 +5,7 @@ Another package registers a `DatasetSpec` under the entry-point group `fcnbench.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -89,9 +89,3 @@ class DatasetSpec:
     accepts: str = "an archive or a folder of the data set"
     citation: str = ""
     terms: str = ""
-
-
-def listed(ids: Sequence[str], most: int = 5) -> str:
-    """Ids for a message: the first few, and how many more."""
-    shown = ", ".join(ids[:most])
-    return f"{shown} and {len(ids) - most} more" if len(ids) > most else shown

@@ -7,7 +7,7 @@ error is no terminal.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -51,3 +51,9 @@ def progress(total: int, what: str, unit: str = "image", done: int = 0) -> Itera
 def note(text: str) -> None:
     """Say something to a person: a line on standard error, so that standard output stays a result."""
     print(text, file=sys.stderr, flush=True)
+
+
+def listed(ids: Sequence[str], most: int = 5) -> str:
+    """Names for a message: the first few, and how many more."""
+    shown = ", ".join(ids[:most])
+    return f"{shown} and {len(ids) - most} more" if len(ids) > most else shown

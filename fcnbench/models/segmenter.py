@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -24,7 +24,9 @@ class Segmenter(Protocol):
 
     These attributes are read when they are there:
         num_classes: number of classes C of the logits; checked against the data set before the run.
-        train_splits: names of the splits that the weights were trained on; stored in the record.
+        train_splits: names of the splits or data sets that the weights were trained on; a run on images among them
+            enters no board.
+        train_ids: ids of training images beyond these splits, likewise.
         preprocessing: what `prepare` does, in a word; stored in the record.
         module: the `torch.nn.Module` inside, for moving to a device and for the digest of the weights.
     """
@@ -46,7 +48,8 @@ class ModuleSegmenter:
         prepare: from a picture to its input; without one the module's own `prepare` is used, and torchvision's
             ImageNet normalisation where it has none.
         num_classes: number of classes of the logits, if known.
-        train_splits: names of the splits that the weights were trained on.
+        train_splits: names of the splits or data sets that the weights were trained on.
+        train_ids: ids of training images beyond these splits.
         preprocessing: what `prepare` does, in a word.
     """
 
@@ -55,14 +58,16 @@ class ModuleSegmenter:
         module: nn.Module,
         prepare: Prepare | None = None,
         num_classes: int | None = None,
-        train_splits: tuple[str, ...] = (),
+        train_splits: Iterable[str] = (),
+        train_ids: Iterable[str] = (),
         preprocessing: str | None = None,
     ) -> None:
         self.module = module.eval()
         own: Prepare | None = getattr(module, "prepare", None)
         self._prepare = prepare or own or imagenet_rgb
         self.num_classes = num_classes if num_classes is not None else getattr(module, "num_classes", None)
-        self.train_splits = train_splits or tuple(getattr(module, "train_splits", ()))
+        self.train_splits = tuple(train_splits) or tuple(getattr(module, "train_splits", ()))
+        self.train_ids = tuple(train_ids) or tuple(getattr(module, "train_ids", ()))
         self.preprocessing = (
             preprocessing
             or getattr(module, "preprocessing", None)

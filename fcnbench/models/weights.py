@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from fcnbench.errors import WeightsError
+from fcnbench.ground.console import listed
 
 RANDOM = "random:"
 """Prefix of seeded random weights, `random:SEED`: they try the machinery and score like noise."""
@@ -81,7 +82,7 @@ def fill(net: nn.Module, state: Mapping[str, Tensor], label: str, origin: str) -
     missing = sorted(own.keys() - state.keys() - frozen)
     unexpected = sorted(state.keys() - own.keys())
     if missing or unexpected:
-        found = [f"{what} {_few(names)}" for what, names in (("lacks", missing), ("has also", unexpected)) if names]
+        found = [f"{what} {listed(names)}" for what, names in (("lacks", missing), ("has also", unexpected)) if names]
         raise WeightsError(
             f"{origin} is not made for {label}: it {' and '.join(found)}",
             "use weights whose keys are the Caffe layer names of this net (torchfcn's files have them)",
@@ -133,7 +134,3 @@ def _seed(weights: str) -> int:
     if not text.isdecimal() or int(text) > _MAX_SEED:
         raise WeightsError(f"{weights!r} is no seed", "write random:SEED with a whole number, for example random:0")
     return int(text)
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -1,7 +1,9 @@
 """Boards: one CSV per data set, made from the records below `submissions/` and from nothing else.
 
 A board is written anew from all records each time; runs that end at the same moment lose no row.
-Only whole splits enter a board; records of parts stay records. pandas is imported on first use.
+Only whole splits enter a board, and only with models that were not trained on them; other records stay records.
+
+pandas is imported on first use.
 """
 
 from __future__ import annotations
@@ -126,13 +128,13 @@ def _record_paths(root: Path, dataset: str = "*") -> list[Path]:
 
 
 def _whole_runs(records: list[Path], root: Path, dataset: str) -> list[dict[str, Any]]:
-    """Board rows of the usable records of whole splits; unusable ones are named on standard error."""
+    """Board rows of the usable records of whole splits without leakage; unusable ones are named on standard error."""
     rows = []
     for path in records:
         try:
             row = read_row(path, root)
-            protocol = row.content["protocol"]
-            if protocol["dataset"] == dataset and protocol["images"] == protocol["total"]:
+            protocol, leaked = row.content["protocol"], row.content["training"]["ids"]
+            if protocol["dataset"] == dataset and protocol["images"] == protocol["total"] and not leaked:
                 rows.append(_row(row))
         except ResultsError as error:
             note(f"left out of the board: {error}")

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnbench.datasets.guard import Leakage
 from fcnbench.errors import ResultsError
 from fcnbench.evaluation.environment import Environment
 from fcnbench.evaluation.loop import Evaluation
@@ -45,7 +46,6 @@ class ModelFacts:
         weights: what `--weights` said, without folders; None when the model brought its own.
         weights_digest: digest of all parameters and buffers; None where the model shows none.
         preprocessing: what its `prepare` does, in a word.
-        train_splits: splits that it declares to be trained on.
     """
 
     name: str
@@ -54,7 +54,6 @@ class ModelFacts:
     weights: str | None
     weights_digest: str | None
     preprocessing: str
-    train_splits: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +67,7 @@ class Record:
         model: the model.
         protocol: what was scored, and how.
         fingerprint: digest of all pictures and label maps of the data set's store.
+        leakage: what the model declares of its training, and which evaluated images are among that.
         classes: class names in index order.
         evaluation: integers, digests and times.
         environment: what it ran on.
@@ -79,6 +79,7 @@ class Record:
     model: ModelFacts
     protocol: Protocol
     fingerprint: str
+    leakage: Leakage
     classes: tuple[str, ...]
     evaluation: Evaluation
     environment: Environment
@@ -92,6 +93,11 @@ class Record:
     def scores(self, absent: AbsentPolicy | None = None) -> Scores:
         """The four metrics under the protocol's absent-class policy, or under another."""
         return scores(self.confusion, absent or self.protocol.absent)
+
+    @property
+    def ranked(self) -> bool:
+        """Whether the run may enter a board: a whole split, none of it trained on."""
+        return not self.protocol.partial and not self.leakage.ids
 
     @property
     def predictions(self) -> str:
@@ -109,6 +115,7 @@ class Record:
             "images": self.protocol.images,
             "total": self.protocol.total,
             "partial": self.protocol.partial,
+            "leakage": content["training"],
             "scores": content["scores"][self.protocol.absent],
             "per_class": content["per_class"],
             "timing": {key: value for key, value in content["timing"].items() if key != "samples"},
@@ -152,6 +159,7 @@ class Record:
             "signature": {"short": protocol.signature(), "long": protocol.signature(long=True)},
             "protocol": asdict(protocol),
             "model": asdict(self.model),
+            "training": asdict(self.leakage),
             "data": {"fingerprint": self.fingerprint},
             "scores": {policy: self.scores(policy).as_dict() for policy in POLICIES},
             "per_class": self._per_class(),
@@ -230,6 +238,7 @@ def read_row(path: Path, root: Path) -> Row:
         if protocol.signature() != content["signature"]["short"]:
             raise ValueError("signature and protocol do not fit")
         ModelFacts(**content["model"])
+        Leakage(**content["training"])
         if set(content["environment"]) != {field.name for field in fields(Environment)}:
             raise ValueError("the environment lacks fields or has unknown ones")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

@@ -47,7 +47,7 @@ def test_a_record_describes_itself(finished: Run) -> None:
     assert Protocol(**content["protocol"]).signature(long=True) == content["signature"]["long"]
     assert content["model"]["name"] == "fcn8s-pocket"
     assert content["model"]["weights_digest"].startswith("sha256:")
-    assert content["model"]["train_splits"] == ["pocket-train"]
+    assert content["training"] == {"declared": ["pocket-train"], "listed": 0, "unknown": [], "ids": []}
     assert content["data"]["fingerprint"] == fcnbench.load_dataset("pocket").manifest.fingerprint
     assert {"torch", "numpy", "pillow"} <= content["environment"]["packages"].keys()
     matrices = finished.path.with_name("confusion.npz").read_bytes()

@@ -9,6 +9,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from fcnbench.errors import DataCorrupt
 from fcnbench.ground.digests import digest_bytes, digest_lines, short
@@ -44,7 +45,7 @@ def published_split(name: str) -> Split:
         DataCorrupt: the list's digest is not the one in `SPLITS.toml`.
     """
     folder = files(__name__)
-    entry = tomllib.loads((folder / "SPLITS.toml").read_text())[name]
+    entry = _entries()[name]
     content = (folder / f"{name}.txt").read_bytes()
     found = digest_bytes(content)
     if found != entry["sha256"]:
@@ -53,3 +54,13 @@ def published_split(name: str) -> Split:
         )
     # splitlines, since some published lists lack the last line feed.
     return Split(name, tuple(content.decode().splitlines()))
+
+
+def published_names() -> frozenset[str]:
+    """Names of the published lists."""
+    return frozenset(_entries())
+
+
+@cache
+def _entries() -> dict[str, dict[str, Any]]:
+    return tomllib.loads((files(__name__) / "SPLITS.toml").read_text())

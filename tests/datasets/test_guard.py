@@ -1,0 +1,74 @@
+"""The split guard: a model is not ranked on images that it was trained on."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import fcnbench
+from fcnbench.datasets.guard import find_leakage
+from fcnbench.datasets.splits import published_split
+from fcnbench.datasets.voc import VOC2011VAL, VOC2012VAL
+from fcnbench.results.board import build_board, read_board
+
+Make = Callable[..., Path]
+
+
+def test_declared_splits_and_listed_ids_are_compared_with_the_evaluated_ones() -> None:
+    found = find_leakage(VOC2011VAL.split.ids[:3], ("voc2012val", "sbd"), ["2007_000033", "elsewhere"])
+    assert found.ids == VOC2011VAL.split.ids[:3]
+    assert (found.declared, found.unknown, found.listed) == (("voc2012val", "sbd"), ("sbd",), 2)
+    assert find_leakage(["val-0000"], ("pocket-train",)).ids == ()
+    assert find_leakage(["train-0000"], "pocket-train").ids == ("train-0000",)
+    assert find_leakage(["a", "b", "c"], (), ["c", "a"]).ids == ("a", "c")
+
+
+def test_every_split_is_found_by_its_own_name() -> None:
+    for name in ("seg11valid", "voc2012val"):
+        ids = published_split(name).ids
+        assert find_leakage(ids, name).ids == ids
+
+
+MODEL = """
+from fcnbench import ModuleSegmenter, load_model
+def build(num_classes):
+    net = load_model("fcn8s-pocket").module
+    return ModuleSegmenter(net, load_model("fcn8s-pocket").prepare, num_classes, {declared})
+"""
+
+
+@pytest.mark.parametrize(
+    ("declared", "leaked"),
+    [("['pocket']", 64), ("[], ['val-0003', 'val-0007']", 2), ("['pocket-train']", 0), ("['imagenet']", 0), ("[]", 0)],
+)
+def test_a_leaking_run_gets_a_record_that_says_so_and_no_row(
+    tmp_path: Path, declared: str, leaked: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "net.py").write_text(MODEL.format(declared=declared))
+    finished = fcnbench.run(f"{tmp_path}/net.py:build", board=tmp_path, trials=0)
+    assert len(finished.record.leakage.ids) == leaked
+    assert (finished.board is None) == bool(leaked)
+    assert len(read_board(build_board(tmp_path, "pocket"))) == (0 if leaked else 1)
+    said = capsys.readouterr().err
+    assert (f"trained on {leaked} of the 64 images (val-000" in said) == bool(leaked)
+    assert ("unchecked" in said) == ("imagenet" in declared)
+
+
+def test_the_command_says_that_a_run_leaks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from fcnbench.cli.main import main
+
+    (tmp_path / "net.py").write_text(MODEL.format(declared="['pocket']"))
+    assert main(["run", "--model", f"{tmp_path}/net.py:build", "--trials", "0", "--board", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "LEAK: trained on 64 of these images (val-0000, val-0001" in shown
+    assert "none: a model is not ranked on images that it was trained on" in shown
+
+
+def test_training_images_that_circulate_as_sbd_leak_into_voc2012_val_and_not_into_seg11valid(shared: Path) -> None:
+    """494 real training-side ids of the wild: 35 are in VOC2012 val, none in the papers' split."""
+    trained = sorted(path.stem for path in (shared / "data/sbd_aug/img").iterdir())
+    assert len(trained) == 494
+    leaked = find_leakage(VOC2012VAL.split.ids, (), trained).ids
+    assert len(leaked) == 35
+    assert set(leaked) <= set(trained)
+    assert find_leakage(VOC2011VAL.split.ids, (), trained).ids == ()
