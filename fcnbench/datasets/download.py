@@ -78,17 +78,19 @@ def download(archive: Archive, folder: Path) -> Path:
         OutputError: the folder is not writable or the disk too small.
     """
     target = folder / archive.file
-    if target.is_file():
+    if target.is_file() and not _origin(target).exists():
         return target
-    if offline():
+    if offline() and not target.is_file():
         raise DataMissing(
             f"{archive.file} is not in {folder}, and {OFFLINE_VARIABLE} forbids to fetch it",
             f"pass your own copy with --from, or unset {OFFLINE_VARIABLE}",
         )
     with files.locked(folder / f"{archive.file}.lock"):
-        if target.is_file():  # another process fetched it while this one waited
+        files.drop_leftovers(folder, archive.file)
+        if target.is_file():  # another process fetched it while this one waited, or was killed with its last step
+            _origin(target).unlink(missing_ok=True)
             return target
-        _check_space(archive, folder)
+        _check_space(archive, target)
         failures = []
         for url in archive.urls:
             try:
@@ -139,8 +141,7 @@ def _one_connection(archive: Archive, url: str, target: Path) -> None:
     """Fetch what is missing over one connection; on success the archive has its name."""
     import requests
 
-    part = target.with_name(f"{target.name}.part")
-    origin = target.with_name(f"{target.name}.part.json")
+    part, origin = _part(target), _origin(target)
     arrived, headers = _resumable(archive, url, part, origin)
     try:
         with (
@@ -257,8 +258,18 @@ def _hash_kept(part: Path, size: int, hashers: Hashers) -> None:
             bar.update(len(chunk))
 
 
-def _check_space(archive: Archive, folder: Path) -> None:
-    part = folder / f"{archive.file}.part"
+def _part(target: Path) -> Path:
+    """Where an archive's bytes gather until they are all there."""
+    return target.with_name(f"{target.name}.part")
+
+
+def _origin(target: Path) -> Path:
+    """The note of where the gathered bytes came from."""
+    return target.with_name(f"{target.name}.part.json")
+
+
+def _check_space(archive: Archive, target: Path) -> None:
+    folder, part = target.parent, _part(target)
     missing = (archive.size or 0) - (part.stat().st_size if part.is_file() else 0)
     free = shutil.disk_usage(folder).free
     if free < missing:

@@ -12,6 +12,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -123,9 +124,14 @@ def publish_folder(scratch: Path, target: Path) -> None:
         raise _cannot_write(target, error) from error
 
 
-def drop_leftovers(folder: Path) -> None:
-    """Remove what killed processes left unfinished in a folder; the caller holds the folder's lock."""
-    for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+def drop_leftovers(folder: Path, of: str = "") -> None:
+    """Remove what killed processes left unfinished in a folder; the caller holds the lock.
+
+    Args:
+        folder: where to look.
+        of: only what was to become a file whose name begins so, where the lock covers no more than that.
+    """
+    for leftover in folder.glob(f".{escape(of)}*{TEMPORARY_SUFFIX}"):
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
         else:

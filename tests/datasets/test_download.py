@@ -52,6 +52,18 @@ def left(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".lock"))
 
 
+def test_what_killed_processes_left_is_swept_away(serve: Serve, folder: Path) -> None:
+    folder.mkdir()
+    (folder / ".archive.tar.part.json.1-ab.tmp").write_bytes(b"half")
+    (folder / ".other.tar.part.json.1-ab.tmp").write_bytes(b"another process is at work on this")
+    url = serve(Behaviour(CONTENT))
+    download(archive(url), folder)
+    assert left(folder) == [".other.tar.part.json.1-ab.tmp", "archive.tar"]
+    (folder / "archive.tar.part.json").write_bytes(b"{}")
+    download(archive(url), folder)
+    assert left(folder) == [".other.tar.part.json.1-ab.tmp", "archive.tar"]
+
+
 def test_the_right_bytes_get_the_archives_name(serve: Serve, folder: Path) -> None:
     path = download(archive(serve(Behaviour(CONTENT))), folder)
     assert path.read_bytes() == CONTENT
