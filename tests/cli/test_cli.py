@@ -226,13 +226,17 @@ def test_board_rebuilds_and_shows(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    slow = tmp_path / "slow.py"
+    # The first run stops at its sixth image until it is interrupted, however slow the machine is.
+    slow, going = tmp_path / "slow.py", tmp_path / "going"
     slow.write_text(
-        "import time\n"
+        "import itertools, pathlib, time\n"
         "from fcnbench.models.builtin import fcn8s_pocket\n"
         "def build(num_classes):\n"
-        "    model = fcn8s_pocket(num_classes=num_classes)\n"
-        "    model.module.register_forward_pre_hook(lambda *a: time.sleep(0.05))\n"
+        "    model, turns = fcn8s_pocket(num_classes=num_classes), itertools.count()\n"
+        "    def wait(*arguments):\n"
+        f"        if next(turns) == 5 and not pathlib.Path({str(going)!r}).exists():\n"
+        "            time.sleep(600)\n"
+        "    model.module.register_forward_pre_hook(wait)\n"
         "    return model\n"
     )
     command = [sys.executable, "-m", "fcnbench", "run", "--model", f"{slow}:build", "--trials", "0", "--json"]
@@ -243,11 +247,12 @@ def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path: Path) -> No
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate()
+    output, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
     assert json.loads(output)["error"] == "Interrupted"
     assert "of 64 images" in errors
     assert "Traceback" not in errors
+    going.touch()
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     content = json.loads(again.stdout)
     assert content["timing"]["resumed"] > 0
