@@ -24,6 +24,8 @@ _PUBLIC = {
     "board": "fcnbench.api.board",
     "confusion_matrix": "fcnbench.metrics.confusion",
     "doctor": "fcnbench.api.doctor",
+    "examine": "fcnbench.api.doctor",
+    "export": "fcnbench.api.export",
     "fetch": "fcnbench.api.fetch",
     "list_datasets": "fcnbench.api.catalogue",
     "list_models": "fcnbench.api.catalogue",
@@ -45,6 +47,8 @@ __all__ = [
     "board",
     "confusion_matrix",
     "doctor",
+    "examine",
+    "export",
     "fetch",
     "list_datasets",
     "list_models",
@@ -71,7 +75,8 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from fcnbench.api.board import board
     from fcnbench.api.catalogue import list_datasets, list_models
-    from fcnbench.api.doctor import doctor
+    from fcnbench.api.doctor import doctor, examine
+    from fcnbench.api.export import export
     from fcnbench.api.fetch import fetch
     from fcnbench.api.run import run
     from fcnbench.datasets.load import load_dataset

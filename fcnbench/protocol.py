@@ -17,9 +17,14 @@ AbsentPolicy = Literal["present", "reference"]
 """Which classes the means run over: `present` = those with true pixels, `reference` = the reference's nanmean."""
 
 
-def _rule(short_form: str = "") -> Any:
-    """A protocol field; `short_form` is its pattern in the short signature, empty to leave it to the long one."""
-    return field(metadata={"short": short_form})
+def _rule(short_form: str = "", unsaid: str | None = None) -> Any:
+    """A protocol field.
+
+    Args:
+        short_form: its pattern in the short signature, empty to leave it to the long one.
+        unsaid: the usual value, which the short signature leaves out.
+    """
+    return field(metadata={"short": short_form, "unsaid": unsaid})
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,10 @@ class Protocol:
         total: number of images in the task's split.
         split: digest of the split's id list, one id a line.
         variant: the release that the pixels come from, for example `VOC2012`.
-        modality: what the model sees: `rgb`.
+        labelling: which of several labellings of the task that are known to differ; empty where there is one.
+        modality: what the model sees: `rgb`, `depth`, `hha`, or several joined by `+`.
         label_space: name of the label space.
+        geo: name of the second label space that is scored beside it; empty where there is none.
         classes: number of classes C.
         ignore: truth value that is not scored.
         absent: policy for classes without true pixels.
@@ -47,8 +54,10 @@ class Protocol:
     total: int = _rule()
     split: str = _rule()
     variant: str = _rule()
-    modality: str = _rule()
+    labelling: str = _rule("{labelling}", unsaid="")
+    modality: str = _rule("{modality}", unsaid="rgb")
     label_space: str = _rule()
+    geo: str = _rule()
     classes: int = _rule("c{classes}")
     ignore: int = _rule("ign{ignore}")
     absent: AbsentPolicy = _rule("abs:{absent}")
@@ -75,7 +84,8 @@ class Protocol:
         if long:
             return "|".join(["fcn", *(f"{rule.name}={_printed(getattr(self, rule.name))}" for rule in fields(self))])
         values = {rule.name: getattr(self, rule.name) for rule in fields(self)} | {"count": self.count}
-        return "|".join(["fcn", *(_short_form(rule).format_map(values) for rule in fields(self) if _short_form(rule))])
+        said = [rule for rule in fields(self) if _short_form(rule) and values[rule.name] != rule.metadata.get("unsaid")]
+        return "|".join(["fcn", *(_short_form(rule).format_map(values) for rule in said)])
 
 
 def _short_form(rule: Field[Any]) -> str:

@@ -16,8 +16,10 @@ CHANGES: dict[str, Any] = {
     "total": 737,
     "split": "sha256:" + "0" * 64,
     "variant": "VOC2011",
+    "labelling": "raw",
     "modality": "hha",
     "label_space": "voc20",
+    "geo": "geo3",
     "classes": 20,
     "ignore": 254,
     "absent": "reference",
@@ -32,8 +34,8 @@ def protocol(**changes: Any) -> Protocol:
     """The paper's task in full, with some fields replaced."""
     fields: dict[str, Any] = {
         "dataset": "voc2011val", "images": 736, "total": 736, "split": SPLIT, "variant": "VOC2012",
-        "modality": "rgb", "label_space": "voc21", "classes": 21, "ignore": 255, "absent": "present",
-        "resolution": "native", "precision": "fp32", "version": 1,
+        "labelling": "", "modality": "rgb", "label_space": "voc21", "geo": "", "classes": 21, "ignore": 255,
+        "absent": "present", "resolution": "native", "precision": "fp32", "version": 1,
     }  # fmt: skip
     return Protocol(**(fields | changes))
 
@@ -46,6 +48,11 @@ def long_fields(signature: str) -> dict[str, str]:
 
 def test_the_short_signature_is_the_documented_one() -> None:
     assert protocol().signature() == "fcn|voc2011val#736|c21|ign255|abs:present|native|fp32|v1"
+
+
+def test_what_is_usual_goes_without_saying_and_the_rest_is_said() -> None:
+    changed = protocol(labelling="gupta", modality="rgb+hha").signature()
+    assert changed == "fcn|voc2011val#736|gupta|rgb+hha|c21|ign255|abs:present|native|fp32|v1"
 
 
 def test_the_documented_example_is_the_one_in_the_docstring() -> None:

@@ -5,26 +5,15 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from fcnbench.errors import FcnbenchError
+from fcnbench.errors import DataCorrupt, FcnbenchError
 from fcnbench.ground import files, paths
+from fcnbench.ground.finding import Finding
 from fcnbench.ground.version import __version__
 
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        subject: what was looked at.
-        sound: whether it is as it should be.
-        text: what was found.
-    """
-
-    subject: str
-    sound: bool
-    text: str
+if TYPE_CHECKING:
+    from fcnbench.datasets.examine import Examination
 
 
 def doctor() -> list[Finding]:
@@ -34,6 +23,18 @@ def doctor() -> list[Finding]:
     findings.append(_tried("torch", _torch))
     findings.append(_tried("pocket", _pocket))
     return findings + _plugins() + _stores()
+
+
+def examine(task: str) -> Examination:
+    """Look at everything in a task's store; the same as `fcnbench doctor TASK`.
+
+    Raises:
+        UsageError: no task is called so.
+        DataMissing: it has no store yet.
+    """
+    from fcnbench.datasets import examine as looking
+
+    return looking.examine(task)
 
 
 def _tried(subject: str, look: Callable[[], str]) -> Finding:
@@ -58,12 +59,13 @@ def _torch() -> str:
 
 
 def _pocket() -> str:
-    from fcnbench.datasets.pocket.family import POCKET_VAL, open_pocket
+    from fcnbench.datasets.canonicalise import fingerprint
+    from fcnbench.datasets.pocket.family import POCKET_VAL, VAL_FINGERPRINT, VAL_IMAGES, open_pocket
 
-    source = open_pocket(POCKET_VAL, None)
-    for sample_id in POCKET_VAL.split.ids:
-        source.read(sample_id)
-    return f"{len(POCKET_VAL.split.ids)} images drawn, pixels as they should be"
+    found = fingerprint(POCKET_VAL, open_pocket(POCKET_VAL, ()))
+    if found != VAL_FINGERPRINT:
+        raise DataCorrupt(f"drawn with the fingerprint {found}, expected {VAL_FINGERPRINT}: please report it")
+    return f"{VAL_IMAGES} images drawn, pixels as they should be"
 
 
 def _plugins() -> list[Finding]:
@@ -96,8 +98,8 @@ def _stores() -> list[Finding]:
             continue
         for store in stores_of(find_dataset(name), paths.stores() / name):
             manifest = store.manifest
-            images = sum(row.image is not None for row in manifest.rows)
             extent = "whole" if manifest.complete else "a part"
-            text = f"{extent}: {images} of {manifest.total} pictures, {len(manifest.rows)} label maps, {store.folder}"
+            held = f"{manifest.pictures} of {manifest.total} pictures, {len(manifest.rows)} label maps"
+            text = f"{extent}: {held}, {store.folder}"
             findings.append(Finding(f"store of {name}", True, text))
     return findings

@@ -40,4 +40,6 @@ def check_urls(task: str | None = None) -> dict[str, list[Mirror]]:
     from fcnbench.datasets import fetch
     from fcnbench.datasets.catalogue import find_dataset
 
-    return fetch.check_urls(find_dataset(task).archives) if task is not None else fetch.check_urls()
+    if task is None:
+        return fetch.check_urls()
+    return fetch.check_urls(tuple(name for names in find_dataset(task).archives for name in names))

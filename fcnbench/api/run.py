@@ -43,8 +43,12 @@ class Run:
 
     @property
     def scores(self) -> dict[str, float]:
-        """The four metrics as fractions: `pixel_acc`, `mean_acc`, `mean_iu`, `fw_iu`."""
-        return self.record.scores().as_dict()
+        """The four metrics as fractions, `pixel_acc`, `mean_acc`, `mean_iu`, `fw_iu`, and what the task adds to them.
+
+        `mean_iu_nobg` is the mean IU without the class `background`, where there is one; `geo_pixel_acc` the pixel
+        accuracy of the second label map, where model and task have one.
+        """
+        return self.record.all_scores()
 
     def summary(self) -> dict[str, Any]:
         """What `fcnbench run --json` prints."""
@@ -98,6 +102,7 @@ def run(
     from fcnbench.evaluation.loop import evaluate, scorable
     from fcnbench.evaluation.timing import PAPER_TRIALS
     from fcnbench.models.load import open_model
+    from fcnbench.models.segmenter import modalities_of
     from fcnbench.results.board import build_board
     from fcnbench.results.record import Record, new_run
 
@@ -107,12 +112,14 @@ def run(
     spec = find_dataset(dataset)
     loaded = open_model(model, weights, spec.label_space.num_classes)
     data = load_dataset(dataset, from_, allow_partial, accept_terms)
-    places = scorable(data, limit)
+    modalities = modalities_of(loaded.segmenter)
+    places = scorable(data, limit, modalities)
     if trials is None:
         trials = PAPER_TRIALS if limit is None else 0
     facts, environment = _facts(loaded), describe(on)
-    leakage = _leakage(loaded, [data.manifest.rows[place].id for place in places])
-    with Journal(_work(facts, data, environment), spec.label_space.num_classes) as journal:
+    leakage = _leakage(loaded, [data.manifest.rows[place].id for place in places], spec.split.name)
+    geo_classes = spec.geo.num_classes if spec.geo else 0
+    with Journal(_work(facts, data, environment), spec.label_space.num_classes, geo_classes) as journal:
         evaluation = evaluate(loaded.segmenter, data, places, on, journal, trials)
         name, created = new_run()
         record = Record(
@@ -120,10 +127,12 @@ def run(
             created=created,
             fcnbench=__version__,
             model=facts,
-            protocol=_protocol(spec, data, len(places)),
+            protocol=_protocol(spec, data, len(places), modalities),
             fingerprint=data.manifest.fingerprint,
+            provenance=data.manifest.provenance,
             leakage=leakage,
             classes=spec.label_space.classes,
+            geo_classes=spec.geo.classes if spec.geo else (),
             evaluation=evaluation,
             environment=environment,
         )
@@ -132,15 +141,17 @@ def run(
     return Run(record, path, build_board(root, dataset) if record.ranked else None)
 
 
-def _protocol(spec: DatasetSpec, data: Dataset, images: int) -> Protocol:
+def _protocol(spec: DatasetSpec, data: Dataset, images: int, modalities: tuple[str, ...]) -> Protocol:
     return Protocol(
         dataset=spec.name,
         images=images,
         total=data.manifest.total,
         split=data.manifest.split,
         variant=data.manifest.variant,
-        modality=spec.modality,
+        labelling=data.manifest.variant if data.manifest.variant in spec.labellings else "",
+        modality="+".join(modalities),
         label_space=spec.label_space.name,
+        geo=spec.geo.name if spec.geo else "",
         classes=spec.label_space.num_classes,
         ignore=spec.label_space.ignore,
         absent="present",
@@ -166,16 +177,22 @@ def _facts(loaded: LoadedModel) -> ModelFacts:
     )
 
 
-def _leakage(loaded: LoadedModel, evaluated: list[str]) -> Leakage:
+def _leakage(loaded: LoadedModel, evaluated: list[str], split: str) -> Leakage:
     """What the model declares of its training, against what it is evaluated on; told at once if they meet."""
     from fcnbench.datasets.guard import find_leakage
 
     segmenter = loaded.segmenter
-    leakage = find_leakage(evaluated, getattr(segmenter, "train_splits", ()), getattr(segmenter, "train_ids", ()))
+    declared, own = getattr(segmenter, "train_splits", ()), getattr(segmenter, "train_ids", ())
+    leakage = find_leakage(evaluated, declared, own, split)
     if leakage.ids:
         note(
             f"LEAK: {loaded.name} declares to be trained on {len(leakage.ids)} of the {len(evaluated)} images "
             f"({listed(leakage.ids)}): this run enters no board"
+        )
+    if leakage.unlisted:
+        note(
+            f"UNCLEARED: {loaded.name} declares training on {listed(leakage.unlisted)}, whose ids come with the "
+            f"archive: `fcnbench fetch {leakage.unlisted[0]}` first, or this run enters no board"
         )
     if leakage.unknown:
         note(

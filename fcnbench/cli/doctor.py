@@ -1,31 +1,74 @@
-"""`fcnbench doctor`: is this installation sound?"""
+"""`fcnbench doctor`: is this installation sound? `fcnbench doctor TASK`: is this data set?"""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from fcnbench.cli.command import Command, add_json, print_json
 from fcnbench.errors import CheckFailed
+from fcnbench.ground.finding import Finding
+
+if TYPE_CHECKING:
+    from fcnbench.datasets.examine import Examination
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fcnbench doctor`."""
+    parser.add_argument("task", nargs="?", metavar="TASK", help="a data set to read and recount from end to end")
     add_json(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
     """Look, print the findings; exit code 1 if something is not sound."""
+    if options.task is not None:
+        return _examine(options)
     from fcnbench.api.doctor import doctor
 
     findings = doctor()
-    sound = all(finding.sound for finding in findings)
     if options.json:
-        print_json({"sound": sound, "findings": [asdict(finding) for finding in findings]})
+        print_json({"sound": _sound(findings), "findings": [asdict(finding) for finding in findings]})
     else:
-        for finding in findings:
-            print(f"{'ok    ' if finding.sound else 'BROKEN'}  {finding.subject}: {finding.text}")
-    return 0 if sound else CheckFailed.exit_code
+        _print(findings)
+    return _code(findings)
 
 
-COMMAND = Command("doctor", "check this installation, its plugins and stores", add_options, execute)
+def _examine(options: argparse.Namespace) -> int:
+    from fcnbench.api.doctor import examine
+
+    found = examine(options.task)
+    if options.json:
+        print_json({"sound": _sound(found.findings), **asdict(found)})
+    else:
+        _print(found.findings)
+        print(f"\n{_table(found)}")
+    return _code(found.findings)
+
+
+def _table(found: Examination) -> str:
+    from tabulate import tabulate
+
+    rows = [
+        [count.index, count.name, f"{count.pixels:,}", f"{100 * count.share:.3f}", f"{count.images:,}"]
+        for count in found.classes
+    ]
+    headers = ["class", "name", "pixels", "% of all", "images"]
+    return tabulate(rows, headers, disable_numparse=True, colalign=("right", "left", "right", "right", "right"))
+
+
+def _print(findings: Sequence[Finding]) -> None:
+    for finding in findings:
+        print(f"{'ok    ' if finding.sound else 'BROKEN'}  {finding.subject}: {finding.text}")
+
+
+def _sound(findings: Sequence[Finding]) -> bool:
+    return all(finding.sound for finding in findings)
+
+
+def _code(findings: Sequence[Finding]) -> int:
+    return 0 if _sound(findings) else CheckFailed.exit_code
+
+
+COMMAND = Command("doctor", "check this installation, or a data set from end to end", add_options, execute)

@@ -29,16 +29,16 @@ def execute(options: argparse.Namespace) -> int:
         options.task, from_=options.from_, allow_partial=options.allow_partial, accept_terms=options.accept_terms
     )
     manifest = data.manifest
-    pictures = sum(row.image is not None for row in manifest.rows)
     if options.json:
         print_json(
             {
                 "dataset": manifest.dataset,
                 "variant": manifest.variant,
                 "complete": manifest.complete,
-                "pictures": pictures,
+                "pictures": manifest.pictures,
                 "labels": len(manifest.rows),
                 "total": manifest.total,
+                "source": manifest.provenance,
                 "fingerprint": manifest.fingerprint,
                 "store": str(data.folder),
             }
@@ -46,8 +46,9 @@ def execute(options: argparse.Namespace) -> int:
     else:
         extent = "whole" if manifest.complete else "PARTIAL"
         print(
-            f"{manifest.dataset} ({manifest.variant}), {extent}: {pictures} of {manifest.total} pictures, "
-            f"{len(manifest.rows)} label maps\nfingerprint  {manifest.fingerprint}\nstore        {data.folder}"
+            f"{manifest.dataset} ({manifest.variant}), {extent}: {manifest.pictures} of {manifest.total} pictures, "
+            f"{len(manifest.rows)} label maps\nsource       {manifest.provenance}\n"
+            f"fingerprint  {manifest.fingerprint}\nstore        {data.folder}"
         )
     return 0
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _TITLES = {"pixel_acc": "pixel acc.", "mean_acc": "mean acc.", "mean_iu": "mean IU", "fw_iu": "f.w. IU"}
 """Headings as in the papers' tables."""
 
+_MORE = {"mean_iu_nobg": "mean IU without background", "geo_pixel_acc": "geometric pixel acc."}
+"""What some tasks add to them."""
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fcnbench run`."""
@@ -79,11 +82,16 @@ def report(finished: Run, classes: bool) -> str:
     marks = [f"  PARTIAL: {protocol.count} images, no board row\n"] if protocol.partial else []
     if leaked := record.leakage.ids:
         marks.append(f"  LEAK: trained on {len(leaked)} of these images ({listed(leaked)}), no board row\n")
-    scores = [[f"{100 * value:.2f}" for value in finished.scores.values()]]
+    if unlisted := record.leakage.unlisted:
+        marks.append(f"  UNCLEARED: trained on {listed(unlisted)}, whose ids are not known here, no board row\n")
+    found = finished.scores
+    scores = [[f"{100 * found[name]:.2f}" for name in _TITLES]]
+    more = [f"{title}  {100 * found[name]:.2f}" for name, title in _MORE.items() if name in found]
     parts = [
         f"{record.model.name} on {protocol.dataset}, {protocol.count} images, {record.environment.device_name}\n"
         + "".join(marks),
-        tabulate(scores, headers=[_TITLES[name] for name in finished.scores], stralign="right", disable_numparse=True),
+        tabulate(scores, headers=list(_TITLES.values()), stralign="right", disable_numparse=True),
+        *more,
         f"\nsignature  {protocol.signature()}\n",
     ]
     if classes:
@@ -111,6 +119,8 @@ def _no_board(record: Record) -> str:
     """Why a run enters no board."""
     if record.protocol.partial:
         return "none: a part of a split enters no board"
+    if record.leakage.unlisted:
+        return "none: whether the model was trained on these images is not known"
     return "none: a model is not ranked on images that it was trained on"
 
 

@@ -1,14 +1,19 @@
 """From a source to a canonical store: decode, check, write Parquet, name it by its fingerprint.
 
-The Parquet schema carries the feature description of Hugging Face `datasets`, so `load_dataset("parquet", ...)` gives
-`Image` features without further ado; it is written as plain metadata, since pyarrow alone then suffices to build a
-store.
+Samples are decoded on all cores and written in order, a few at a time, so memory does not grow with the data set. The
+Parquet schema carries the feature description of Hugging Face `datasets`, so `load_dataset("parquet", ...)` gives
+`Image` and `ClassLabel` features without further ado; it is written as plain metadata, since pyarrow alone then
+suffices to build a store.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,11 +21,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnbench.datasets.manifest import Manifest, Row
-from fcnbench.datasets.pictures import check_sizes, decode_image, encode_label
+from fcnbench.datasets.card import write_card
+from fcnbench.datasets.layout import total_of
+from fcnbench.datasets.manifest import Manifest, Row, rows_digest
+from fcnbench.datasets.pictures import check_sizes, decode_depth, decode_image, encode_label, label_counts
+from fcnbench.datasets.sources import recognise
 from fcnbench.datasets.spec import DatasetSpec, Source
-from fcnbench.datasets.store import PARQUET_NAME, digest_label
-from fcnbench.errors import DataMissing
+from fcnbench.datasets.store import PARQUET_NAME, columns_of, digest_label, feature
+from fcnbench.errors import DataCorrupt, DataMissing
 from fcnbench.ground import files
 from fcnbench.ground.console import Bar, listed, progress
 from fcnbench.ground.digests import digest_bytes, short
@@ -28,14 +36,27 @@ from fcnbench.ground.digests import digest_bytes, short
 _GROUP = 16
 """Samples per Parquet row group: what is in memory at a time, a few MB."""
 
-_FEATURES = {
-    "id": {"dtype": "string", "_type": "Value"},
-    "image": {"_type": "Image"},
-    "label": {"_type": "Image"},
-    "height": {"dtype": "int32", "_type": "Value"},
-    "width": {"dtype": "int32", "_type": "Value"},
-}
-"""Hugging Face's description of the columns."""
+_AHEAD = 4
+"""Samples that each core may be ahead of the writing."""
+
+
+@dataclass(eq=False)
+class _Tally:
+    """What adds up over the samples."""
+
+    histogram: NDArray[np.int64]
+    geo_histogram: NDArray[np.int64]
+    rows: list[Row] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class _Done:
+    """One sample, ready to be written."""
+
+    row: Row
+    columns: dict[str, Any]
+    counts: NDArray[np.int64]
+    geo_counts: NDArray[np.int64]
 
 
 def canonicalise(spec: DatasetSpec, source: Source, folder: Path, allow_partial: bool) -> Path:
@@ -52,89 +73,168 @@ def canonicalise(spec: DatasetSpec, source: Source, folder: Path, allow_partial:
         DataCorrupt: a picture or label map is not what it should be.
         OutputError: the store could not be written.
     """
+    total = total_of(spec, source.split)
     if not allow_partial:
-        _refuse_gaps(spec, source)
+        _refuse_gaps(spec, source, total)
     files.drop_leftovers(folder)
-    ids = [sample_id for sample_id in spec.split.ids if sample_id in source.labels()]
-    histogram = np.zeros(spec.label_space.ignore + 1, np.int64)
-    rows: list[Row] = []
+    labelled = source.labels()
+    ids = [sample_id for sample_id in source.split.ids if sample_id in labelled]
+    tally = _Tally(np.zeros(256, np.int64), np.zeros(256, np.int64))
     with files.scratch_folder(folder) as scratch:
         with progress(len(ids), f"canonicalise {spec.name}") as bar:
-            _write_parquet(scratch / PARQUET_NAME, _samples(spec, source, ids, rows, histogram, bar))
-        manifest = Manifest(
-            dataset=spec.name,
-            variant=source.variant,
-            origin=source.place,
-            identity=source.identity(),
-            split=spec.split.digest,
-            total=len(spec.split.ids),
-            label_space=spec.label_space.name,
-            classes=spec.label_space.classes,
-            ignore=spec.label_space.ignore,
-            histogram=(*(int(count) for count in histogram[: spec.label_space.num_classes]), int(histogram[-1])),
-            rows=tuple(rows),
-        )
+            _write_parquet(spec, scratch / PARQUET_NAME, _samples(spec, source, ids, tally, bar))
+        manifest = _manifest(spec, source, total, tally)
+        if spec.fingerprint and manifest.complete and manifest.fingerprint != spec.fingerprint:
+            raise DataCorrupt(
+                f"{spec.name} came out with the fingerprint {short(manifest.fingerprint)}, expected "
+                f"{short(spec.fingerprint)}",
+                "this platform makes it differently, which must not happen: please report it with `fcnbench doctor`",
+            )
         manifest.save(scratch)
+        write_card(spec, manifest, scratch)
         target = folder / short(manifest.fingerprint, 16)
         files.publish_folder(scratch, target)
     return target
 
 
-def _refuse_gaps(spec: DatasetSpec, source: Source) -> None:
-    no_image = [sample_id for sample_id in spec.split.ids if sample_id not in source.images()]
-    no_label = [sample_id for sample_id in spec.split.ids if sample_id not in source.labels()]
-    if not no_image and not no_label:
-        return
-    total = len(spec.split.ids)
-    gaps = [
-        f"{len(ids)} of {total} {what} ({listed(ids)})"
-        for ids, what in ((no_image, "pictures"), (no_label, "label maps"))
-        if ids
-    ]
-    raise DataMissing(
-        f"{source.place} is not the whole of {spec.name}: it lacks {' and '.join(gaps)}",
-        "pass the complete release to --from, or add --allow-partial: the result is then marked as a part",
+def fingerprint(spec: DatasetSpec, source: Source) -> str:
+    """The fingerprint that a source's store would have, without writing one.
+
+    Raises:
+        DataCorrupt: a picture or label map is not what it should be.
+    """
+    return rows_digest([_read(spec, source, sample_id).row for sample_id in source.split.ids])
+
+
+def _manifest(spec: DatasetSpec, source: Source, total: int, tally: _Tally) -> Manifest:
+    candidates = tuple(name for names in spec.archives for name in names)
+    return Manifest(
+        dataset=spec.name,
+        variant=source.variant,
+        origin=source.place,
+        identity=source.identity(),
+        sources=tuple(recognise(path, candidates) for path in source.archives),
+        pinned=spec.fingerprint is not None and len(tally.rows) == total,
+        split=source.split.digest,
+        total=total,
+        label_space=spec.label_space.name,
+        classes=spec.label_space.classes,
+        ignore=spec.label_space.ignore,
+        histogram=_counts(tally.histogram, spec.label_space.num_classes),
+        geo_classes=spec.geo.classes if spec.geo else (),
+        geo_histogram=_counts(tally.geo_histogram, spec.geo.num_classes) if spec.geo else (),
+        rows=tuple(tally.rows),
     )
 
 
-def _samples(
-    spec: DatasetSpec, source: Source, ids: list[str], rows: list[Row], histogram: NDArray[np.int64], bar: Bar
-) -> Iterator[dict[str, Any]]:
-    """Read and check samples one by one; their rows are added to `rows` and their labels to `histogram`."""
-    for sample_id in ids:
-        native = source.read(sample_id)
-        height, width = native.label.shape
-        if native.image is not None:
-            what = f"{spec.name} {sample_id} in {source.place}"
-            check_sizes(decode_image(native.image, f"the picture of {what}"), native.label, what)
-        rows.append(
-            Row(
-                id=sample_id,
-                height=height,
-                width=width,
-                image=digest_bytes(native.image) if native.image is not None else None,
-                label=digest_label(native.label),
-            )
+def _counts(histogram: NDArray[np.int64], num_classes: int) -> tuple[int, ...]:
+    """Pixels per class, then the ignored ones."""
+    return (*(int(count) for count in histogram[:num_classes]), int(histogram[-1]))
+
+
+def _refuse_gaps(spec: DatasetSpec, source: Source, total: int) -> None:
+    ids, images, labels = source.split.ids, source.images(), source.labels()
+    no_image = [sample_id for sample_id in ids if sample_id not in images]
+    no_label = [sample_id for sample_id in ids if sample_id not in labels]
+    gaps = [
+        f"{len(missing)} of {total} {what} ({listed(missing)})"
+        for missing, what in ((no_image, "pictures"), (no_label, "label maps"))
+        if missing
+    ]
+    if len(ids) < total:
+        gaps.append(f"{total - len(ids)} of {total} ids in its list")
+    if gaps:
+        raise DataMissing(
+            f"{source.place} is not the whole of {spec.name}: it lacks {' and '.join(gaps)}",
+            "pass the complete release to --from, or add --allow-partial: the result is then marked as a part",
         )
-        histogram += np.bincount(native.label.reshape(-1), minlength=len(histogram))
-        yield {
-            "id": sample_id,
-            "image": None if native.image is None else {"bytes": native.image, "path": None},
-            "label": {"bytes": encode_label(native.label), "path": None},
-            "height": height,
-            "width": width,
-        }
+
+
+def _samples(spec: DatasetSpec, source: Source, ids: list[str], tally: _Tally, bar: Bar) -> Iterator[dict[str, Any]]:
+    """Read and check samples on all cores; they come out in order, and their sums go into `tally`."""
+    for done in _ordered(lambda sample_id: _read(spec, source, sample_id), ids):
+        tally.rows.append(done.row)
+        tally.histogram += done.counts
+        tally.geo_histogram += done.geo_counts
+        yield done.columns
         bar.update()
 
 
-def _write_parquet(path: Path, samples: Iterator[dict[str, Any]]) -> None:
+def _ordered(work: Callable[[str], _Done], ids: Sequence[str]) -> Iterator[_Done]:
+    """The results of `work` in the order of the ids, worked out by as many threads as there are cores."""
+    cores = os.cpu_count() or 1
+    waiting = iter(ids)
+    with ThreadPoolExecutor(cores, "fcnbench-canonicalise") as pool:
+        running: deque[Future[_Done]] = deque(pool.submit(work, each) for each in islice(waiting, cores * _AHEAD))
+        try:
+            while running:
+                result = running.popleft().result()
+                running.extend(pool.submit(work, each) for each in islice(waiting, 1))
+                yield result
+        finally:
+            for future in running:
+                future.cancel()
+
+
+def _read(spec: DatasetSpec, source: Source, sample_id: str) -> _Done:
+    """Read a sample, check its parts against each other, and encode its columns."""
+    native = source.read(sample_id)
+    what = f"{spec.name} {sample_id} in {source.place}"
+    height, width = native.label.shape
+    for kind, content in (("picture", native.image), ("HHA picture", native.hha)):
+        if content is not None:
+            check_sizes(decode_image(content, f"the {kind} of {what}"), native.label, what, kind)
+    if native.depth is not None:
+        check_sizes(decode_depth(native.depth, f"the depth map of {what}"), native.label, what, "depth map")
+    if native.geo is not None:
+        check_sizes(native.geo, native.label, what, "second label map")
+    counts = label_counts(native.label)
+    row = Row(
+        id=sample_id,
+        height=height,
+        width=width,
+        image=_digest(native.image),
+        label=digest_label(native.label),
+        depth=_digest(native.depth),
+        hha=_digest(native.hha),
+        geo=digest_label(native.geo) if native.geo is not None else None,
+    )
+    columns = {
+        "id": sample_id,
+        "image": _file(native.image),
+        "label": _file(encode_label(native.label)),
+        "classes": np.flatnonzero(counts[: spec.label_space.num_classes]).tolist(),
+        "height": height,
+        "width": width,
+        "depth": _file(native.depth),
+        "hha": _file(native.hha),
+        "label_geo": _file(encode_label(native.geo) if native.geo is not None else None),
+    }
+    geo_counts = label_counts(native.geo) if native.geo is not None else np.zeros_like(counts)
+    return _Done(row, columns, counts, geo_counts)
+
+
+def _digest(content: bytes | None) -> str | None:
+    return None if content is None else digest_bytes(content)
+
+
+def _file(content: bytes | None) -> dict[str, Any] | None:
+    """A picture as Hugging Face `datasets` stores it."""
+    return None if content is None else {"bytes": content, "path": None}
+
+
+def _write_parquet(spec: DatasetSpec, path: Path, samples: Iterator[dict[str, Any]]) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
     picture = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-    columns = {"id": pa.string(), "image": picture, "label": picture, "height": pa.int32(), "width": pa.int32()}
-    description = json.dumps({"info": {"features": _FEATURES}})
-    schema = pa.schema(columns, metadata={"huggingface": description})
+    types = {"Image": picture, "string": pa.string(), "int32": pa.int32(), "ClassLabel": pa.list_(pa.int64())}
+    columns = columns_of(spec)
+    features = {name: feature(kind, spec.label_space) for name, kind in columns.items()}
+    schema = pa.schema(
+        {name: types[kind] for name, kind in columns.items()},
+        metadata={"huggingface": json.dumps({"info": {"features": features}})},
+    )
     # Pictures and PNGs are compressed already; snappy costs next to nothing on them and helps the raw PPMs.
     # Statistics and dictionaries of binary columns would repeat whole pictures in the page headers.
     options = {"compression": "snappy", "use_dictionary": False, "write_statistics": False}

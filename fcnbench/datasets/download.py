@@ -120,8 +120,8 @@ def check_mirror(url: str, archive: Archive) -> Mirror:
     kind, size = answer.headers.get("Content-Type", ""), answer.headers.get("Content-Length", "")
     if "html" in kind:
         return Mirror(url, False, "answers with an HTML page")
-    if archive.size is not None and size.isdecimal() and int(size) != archive.size:
-        return Mirror(url, False, f"{size} bytes, expected {archive.size}")
+    if archive.exact_size is not None and size.isdecimal() and int(size) != archive.exact_size:
+        return Mirror(url, False, f"{size} bytes, expected {archive.exact_size}")
     return Mirror(url, True, f"{size or 'unknown'} bytes, {kind or 'no type'}")
 
 
@@ -173,11 +173,11 @@ def _resumable(archive: Archive, url: str, part: Path, origin: Path) -> tuple[in
         same = known["url"] == url and isinstance(known["validator"], str)
     except (OSError, ValueError, KeyError, TypeError):
         return 0, {}
-    if not arrived or (archive.size is not None and arrived > archive.size):
+    if not arrived or (archive.exact_size is not None and arrived > archive.exact_size):
         return 0, {}
     if same and known["validator"]:
         return arrived, {"Range": f"bytes={arrived}-", "If-Range": known["validator"]}
-    return (arrived, {"Range": f"bytes={arrived}-"}) if archive.size is not None else (0, {})
+    return (arrived, {"Range": f"bytes={arrived}-"}) if archive.exact_size is not None else (0, {})
 
 
 def _start_of(answer: requests.Response, arrived: int) -> int | None:
@@ -200,9 +200,9 @@ def _total(archive: Archive, answer: requests.Response, start: int) -> int | Non
     """The file's size as the server tells it, checked against the published one."""
     length = answer.headers.get("Content-Length", "")
     total = start + int(length) if length.isdecimal() else None
-    if archive.size is not None and total is not None and total != archive.size:
-        raise _Failed(f"offers {total} bytes, expected {archive.size}")
-    return total if total is not None else archive.size
+    if archive.exact_size is not None and total is not None and total != archive.exact_size:
+        raise _Failed(f"offers {total} bytes, expected {archive.exact_size}")
+    return total if total is not None else archive.exact_size
 
 
 def _stream(

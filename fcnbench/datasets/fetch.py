@@ -13,23 +13,24 @@ from fcnbench.ground import files, paths
 from fcnbench.ground.digests import digest_bytes
 
 
-def fetch_archive(spec: DatasetSpec, accept_terms: bool) -> Path | None:
-    """Have one of a task's archives on disk; None for a task that has none to fetch.
+def fetch_archives(spec: DatasetSpec, accept_terms: bool) -> tuple[Path, ...]:
+    """Have the archives of a task on disk; none for a task that has none to fetch.
 
     Args:
-        spec: the task; its archives are tried in order.
-        accept_terms: the user agrees to the archive's terms; remembered for the next time.
+        spec: the task; its alternatives are tried in order, each with all the archives that it needs.
+        accept_terms: the user agrees to the archives' terms; remembered for the next time.
 
     Raises:
         DataMissing: the network is forbidden, the terms are not accepted yet, or no mirror of any archive gave it.
     """
     failures: list[str] = []
-    for name in spec.archives:
-        archive = archives()[name]
-        if not (paths.archives() / archive.file).is_file():
-            _require_leave(spec, archive, accept_terms)
+    for names in spec.archives:
+        wanted = [archives()[name] for name in names]
+        for archive in wanted:
+            if not (paths.archives() / archive.file).is_file():
+                _require_leave(spec, archive, accept_terms)
         try:
-            return download(archive, paths.archives())
+            return tuple(download(archive, paths.archives()) for archive in wanted)
         except DataMissing as failure:
             failures.append(failure.message)
     if failures:
@@ -37,7 +38,7 @@ def fetch_archive(spec: DatasetSpec, accept_terms: bool) -> Path | None:
             "\n".join(failures),
             f"try again later (what arrived is kept and goes on), or pass --from PATH with {spec.accepts}",
         )
-    return None
+    return ()
 
 
 def check_urls(names: tuple[str, ...] = ()) -> dict[str, list[Mirror]]:

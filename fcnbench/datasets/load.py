@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from fcnbench.datasets.canonicalise import canonicalise
 from fcnbench.datasets.catalogue import find_dataset
-from fcnbench.datasets.fetch import fetch_archive
+from fcnbench.datasets.fetch import fetch_archives
 from fcnbench.datasets.manifest import Manifest
 from fcnbench.datasets.spec import DatasetSpec
+from fcnbench.datasets.splits import ListedSplit
 from fcnbench.datasets.store import Dataset
 from fcnbench.errors import DataCorrupt, DataMissing
 from fcnbench.ground import files, paths
@@ -36,16 +38,16 @@ def load_dataset(
     """
     spec = find_dataset(task)
     folder = paths.stores() / spec.name
-    origin = Path(from_).expanduser() if from_ is not None else None
-    if origin is None and (store := _stored(spec, folder, allow_partial)):
+    origins: tuple[Path, ...] = (Path(from_).expanduser(),) if from_ is not None else ()
+    if not origins and (store := _stored(spec, folder, allow_partial)):
         return store
     # One process builds; the others wait and then find the store.
     with files.locked(folder / ".lock"):
-        if origin is None:
+        if not origins:
             if store := _stored(spec, folder, allow_partial):
                 return store
-            origin = fetch_archive(spec, accept_terms)
-        return _from_source(spec, folder, origin, allow_partial)
+            origins = fetch_archives(spec, accept_terms)
+        return _from_source(spec, folder, origins, allow_partial)
 
 
 def stores_of(spec: DatasetSpec, folder: Path) -> list[Dataset]:
@@ -57,8 +59,8 @@ def stores_of(spec: DatasetSpec, folder: Path) -> list[Dataset]:
         except DataCorrupt as error:
             note(f"skipped: {error}")
             continue
-        if manifest.dataset == spec.name and manifest.split == spec.split.digest:
-            found.append((place.stat().st_mtime_ns, Dataset(place, manifest, spec.label_space)))
+        if manifest.dataset == spec.name and _same_split(manifest, spec):
+            found.append((place.stat().st_mtime_ns, Dataset(place, manifest, spec.label_space, spec.geo)))
     return [store for _, store in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 
@@ -70,16 +72,21 @@ def _stored(spec: DatasetSpec, folder: Path, allow_partial: bool) -> Dataset | N
             return store
     if stores and not allow_partial:
         best = stores[0].manifest
-        images = sum(row.image is not None for row in best.rows)
         raise DataMissing(
-            f"the local store of {spec.name} is a part: {images} of {best.total} pictures, {len(best.rows)} label maps",
+            f"the local store of {spec.name} is a part: {best.pictures} of {best.total} pictures, "
+            f"{len(best.rows)} label maps",
             "add --allow-partial to score that part, or pass the complete release to --from",
         )
     return stores[0] if stores else None
 
 
-def _from_source(spec: DatasetSpec, folder: Path, origin: Path | None, allow_partial: bool) -> Dataset:
-    source = spec.open_source(spec, origin)
+def _same_split(manifest: Manifest, spec: DatasetSpec) -> bool:
+    """A store of another split is none of this task; a list that comes with the archive says its own ids."""
+    return isinstance(spec.split, ListedSplit) or manifest.split == spec.split.digest
+
+
+def _from_source(spec: DatasetSpec, folder: Path, origins: Sequence[Path], allow_partial: bool) -> Dataset:
+    source = spec.open_source(spec, origins)
     try:
         identity = source.identity()
         for store in stores_of(spec, folder):
@@ -88,4 +95,4 @@ def _from_source(spec: DatasetSpec, folder: Path, origin: Path | None, allow_par
         place = canonicalise(spec, source, folder, allow_partial)
     finally:
         source.close()
-    return Dataset(place, Manifest.load(place), spec.label_space)
+    return Dataset(place, Manifest.load(place), spec.label_space, spec.geo)

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from fcnbench.datasets.sources import SourceFile
 from fcnbench.errors import DataCorrupt
 from fcnbench.ground import files
-from fcnbench.ground.digests import digest_lines
+from fcnbench.ground.digests import digest_lines, short
 
 FORMAT = "fcnbench.store/1"
 """Format of store and manifest; a store of another format is built anew."""
@@ -28,6 +29,9 @@ class Row:
         width: pixels.
         image: digest of the picture's encoded bytes; None where only the label map is there.
         label: digest of the label map's indices, row by row.
+        depth: digest of the depth picture's encoded bytes, where there is one.
+        hha: digest of the HHA picture's encoded bytes, where there is one.
+        geo: digest of the second label map's indices, where there is one.
     """
 
     id: str
@@ -35,6 +39,9 @@ class Row:
     width: int
     image: str | None
     label: str
+    depth: str | None = None
+    hha: str | None = None
+    geo: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,12 +53,16 @@ class Manifest:
         variant: the release that the pixels come from.
         origin: the path or generator that was read.
         identity: digest of what was found there, by names, sizes and times.
+        sources: the archives that were read, with their digests; none for a folder or a generator.
+        pinned: whether the fingerprint is the one that the task itself fixes.
         split: digest of the task's id list.
         total: number of ids in the split.
         label_space: name of the label space.
         classes: class names.
         ignore: ignore value.
         histogram: pixels per class over all label maps, then the ignored ones.
+        geo_classes: class names of the second label map; none where there is none.
+        geo_histogram: its pixels per class, then the ignored ones.
         rows: the samples, in split order.
     """
 
@@ -59,18 +70,42 @@ class Manifest:
     variant: str
     origin: str
     identity: str
+    sources: tuple[SourceFile, ...]
+    pinned: bool
     split: str
     total: int
     label_space: str
     classes: tuple[str, ...]
     ignore: int
     histogram: tuple[int, ...]
+    geo_classes: tuple[str, ...]
+    geo_histogram: tuple[int, ...]
     rows: tuple[Row, ...]
 
     @property
     def complete(self) -> bool:
         """True when every id of the split has a picture and a label map."""
         return len(self.rows) == self.total and all(row.image for row in self.rows)
+
+    @property
+    def pictures(self) -> int:
+        """How many samples have a picture."""
+        return sum(row.image is not None for row in self.rows)
+
+    @property
+    def ignored(self) -> float:
+        """Share of the pixels that are ignored, 0..1."""
+        return self.histogram[-1] / sum(self.histogram) if any(self.histogram) else 0.0
+
+    @property
+    def provenance(self) -> str:
+        """What stands behind the pixels: archives known by a published digest, a fixed fingerprint, or nobody."""
+        if self.pinned:
+            return "built in"
+        known = [file.archive for file in self.sources]
+        if not known or not all(known):
+            return "unverified"
+        return " + ".join(f"{file.archive} {short(file.digest)}" for file in self.sources)
 
     @property
     def fingerprint(self) -> str:
@@ -99,6 +134,9 @@ class Manifest:
             content["rows"] = tuple(Row(**row) for row in content["rows"])
             content["classes"] = tuple(content["classes"])
             content["histogram"] = tuple(content["histogram"])
+            content["sources"] = tuple(SourceFile(**file) for file in content["sources"])
+            content["geo_classes"] = tuple(content["geo_classes"])
+            content["geo_histogram"] = tuple(content["geo_histogram"])
             manifest = cls(**content)
             if manifest.fingerprint != fingerprint:
                 raise ValueError("rows and fingerprint do not fit")
@@ -111,4 +149,10 @@ class Manifest:
 
 def rows_digest(rows: Sequence[Row]) -> str:
     """Digest over ids, sizes and digests of samples, in order."""
-    return digest_lines(f"{row.id} {row.height} {row.width} {row.image or '-'} {row.label}" for row in rows)
+    return digest_lines(map(_line, rows))
+
+
+def _line(row: Row) -> str:
+    more = {"depth": row.depth, "hha": row.hha, "geo": row.geo}
+    named = "".join(f" {name}={digest}" for name, digest in more.items() if digest)
+    return f"{row.id} {row.height} {row.width} {row.image or '-'} {row.label}{named}"

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,44 @@ def decode_image(content: bytes, what: str) -> NDArray[np.uint8]:
         return np.array(picture.convert("RGB"))
 
 
+def decode_depth(content: bytes, what: str) -> NDArray[np.uint16]:
+    """Decode a depth picture to uint16 [H, W], millimetres.
+
+    Raises:
+        DataCorrupt: truncated, no picture, or not 16-bit grey.
+    """
+    with _opened(content, what) as picture:
+        if picture.mode not in ("I;16", "I;16B", "I;16L", "I"):
+            raise DataCorrupt(
+                f"{what} is a picture of mode {picture.mode}; a depth map has one channel of 16-bit millimetres",
+                "use the data set's original depth maps",
+            )
+        values = np.array(picture)
+    if values.size and (values.min() < 0 or values.max() > np.iinfo(np.uint16).max):
+        raise DataCorrupt(f"{what} holds depths beyond 16 bits", "use the data set's original depth maps")
+    return values.astype(np.uint16)
+
+
+def encode_ppm(image: NDArray[np.uint8]) -> bytes:
+    """A picture as binary PPM (P6), a text header and the raw pixels: bytes that no library's version can change.
+
+    Args:
+        image: uint8 [H, W, 3] RGB.
+    """
+    height, width, _ = image.shape
+    return f"P6\n{width} {height}\n255\n".encode() + np.ascontiguousarray(image).tobytes()
+
+
+def encode_depth(depth: NDArray[np.uint16]) -> bytes:
+    """A depth map as binary PGM (P5) with 16 bits, likewise.
+
+    Args:
+        depth: uint16 [H, W], millimetres.
+    """
+    height, width = depth.shape
+    return f"P5\n{width} {height}\n65535\n".encode() + depth.astype(">u2").tobytes()
+
+
 def decode_label(content: bytes, what: str) -> NDArray[np.uint8]:
     """Decode a label map to its indices, uint8 [H, W]: palette indices or grey values, never colours.
 
@@ -80,16 +118,33 @@ def decode_label(content: bytes, what: str) -> NDArray[np.uint8]:
         return np.array(picture)
 
 
-def encode_label(label: NDArray[np.uint8]) -> bytes:
-    """Encode a canonical label map as an 8-bit grey PNG whose grey values are the class indices.
+def encode_label(label: NDArray[np.uint8], palette: Sequence[tuple[int, int, int]] | None = None) -> bytes:
+    """Encode a label map as an 8-bit PNG whose pixel values are the class indices.
 
-    Grey and not palette: whichever reader opens it, in whichever mode, the pixel value is the index.
+    Grey unless a palette is given: then whichever reader opens it, in whichever mode, sees the index.
+
+    Args:
+        label: uint8 [H, W].
+        palette: 256 colours, for readers that expect VOC's form.
     """
     from PIL import Image
 
-    stream = io.BytesIO()
-    Image.fromarray(label).save(stream, "PNG")
+    picture, stream = Image.fromarray(label), io.BytesIO()
+    if palette is not None:
+        picture.putpalette([value for colour in palette for value in colour])
+    picture.save(stream, "PNG")
     return stream.getvalue()
+
+
+def picture_ending(content: bytes) -> str:
+    """The usual file name ending of a picture, told by its first bytes."""
+    heads = {b"\xff\xd8": ".jpg", b"\x89PNG": ".png", b"P6": ".ppm", b"P5": ".pgm"}
+    return next((ending for head, ending in heads.items() if content.startswith(head)), ".bin")
+
+
+def label_counts(label: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Pixels per value 0..255 of a label map, int64 [256]."""
+    return np.bincount(label.reshape(-1), minlength=256).astype(np.int64, copy=False)
 
 
 def check_label(label: NDArray[np.uint8], space: LabelSpace, what: str) -> None:
@@ -98,7 +153,7 @@ def check_label(label: NDArray[np.uint8], space: LabelSpace, what: str) -> None:
     Raises:
         DataCorrupt: it holds another value; the error names it.
     """
-    counts = np.bincount(label.reshape(-1), minlength=space.ignore + 1)
+    counts = label_counts(label)
     counts[: space.num_classes] = counts[space.ignore] = 0
     if counts.any():
         stray = ", ".join(f"{value} ({counts[value]} pixels)" for value in np.flatnonzero(counts))
@@ -109,15 +164,15 @@ def check_label(label: NDArray[np.uint8], space: LabelSpace, what: str) -> None:
         )
 
 
-def check_sizes(image: NDArray[np.uint8], label: NDArray[np.uint8], what: str) -> None:
-    """Check that picture and label map have the same height and width.
+def check_sizes(image: NDArray[Any], label: NDArray[np.uint8], what: str, kind: str = "picture") -> None:
+    """Check that a picture, or another map of a sample, has its label map's height and width.
 
     Raises:
         DataCorrupt: they differ.
     """
     if image.shape[:2] != label.shape:
         raise DataCorrupt(
-            f"{what}: the picture is {image.shape[1]}x{image.shape[0]} and its label map "
+            f"{what}: the {kind} is {image.shape[1]}x{image.shape[0]} and its label map "
             f"{label.shape[1]}x{label.shape[0]} pixels",
-            "picture and label map must come from one release, unresized",
+            f"{kind} and label map must come from one release, unresized",
         )

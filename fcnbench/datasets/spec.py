@@ -5,7 +5,7 @@ Another package registers a `DatasetSpec` under the entry-point group `fcnbench.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnbench.datasets.splits import Split
+from fcnbench.datasets.splits import ListedSplit, Split
 from fcnbench.labelspace import LabelSpace
 
 
@@ -24,10 +24,16 @@ class NativeSample:
     Attributes:
         image: the picture's file content, untouched; None where only the label is there.
         label: uint8 [H, W], 0..C-1 and 255.
+        depth: file content of a 16-bit grey picture of depths in millimetres, if the source has one.
+        hha: file content of the HHA picture (horizontal disparity, height above ground, angle with gravity), likewise.
+        geo: second label map, uint8 [H, W], in the values of the task's `geo` label space.
     """
 
     image: bytes | None
     label: NDArray[np.uint8]
+    depth: bytes | None = None
+    hha: bytes | None = None
+    geo: NDArray[np.uint8] | None = None
 
 
 class Source(Protocol):
@@ -41,6 +47,14 @@ class Source(Protocol):
     def place(self) -> str:
         """Where it is, for messages."""
 
+    @property
+    def split(self) -> Split:
+        """The task's ids in evaluation order: the specification's, or those that the source lists."""
+
+    @property
+    def archives(self) -> Sequence[Path]:
+        """Files whose digests say what is read; none for a folder or a generator."""
+
     def identity(self) -> str:
         """A digest that changes whenever what would be read changes; cheap: names, sizes, times."""
 
@@ -51,7 +65,7 @@ class Source(Protocol):
         """Ids of the task whose label map is there."""
 
     def read(self, sample_id: str) -> NativeSample:
-        """Read one sample whose label is there.
+        """Read one sample whose label is there; called from several threads at once.
 
         Raises:
             DataCorrupt: picture or label is not what it should be.
@@ -63,17 +77,20 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """A named evaluation task: label space, split, modality, and how its source is opened.
+    """A named evaluation task: label space, split, modalities, and how its source is opened.
 
     Attributes:
         name: what `--dataset` takes.
         title: one line for lists.
         label_space: classes, palette and ignore value.
-        split: the ids in evaluation order.
-        open_source: opens the source below a path (None: no path was given).
+        split: the ids in evaluation order, or how they are found in the source.
+        open_source: opens the source below some paths (none: no path was given).
             Raises DataMissing where nothing usable is there.
-        modality: what the pictures show: `rgb`.
-        archives: names in `SOURCES.toml` of archives that hold the task, in the order they are tried.
+        modalities: what the pictures show; `rgb` always, `depth` and `hha` where sources may have them.
+        geo: label space of a second label map that is scored in the same run; None where there is none.
+        labellings: variants of the source whose label maps are known to differ; named in the short signature.
+        fingerprint: what the whole store's fingerprint must be, where that is fixed once and for all.
+        archives: alternatives, tried in order; each is the names in `SOURCES.toml` of the archives that it needs.
         accepts: what `--from` takes, for messages.
         citation: whom to cite.
         terms: under which terms the pictures may be used.
@@ -82,10 +99,13 @@ class DatasetSpec:
     name: str
     title: str
     label_space: LabelSpace
-    split: Split
-    open_source: Callable[[DatasetSpec, Path | None], Source]
-    modality: str = "rgb"
-    archives: tuple[str, ...] = ()
+    split: Split | ListedSplit
+    open_source: Callable[[DatasetSpec, Sequence[Path]], Source]
+    modalities: tuple[str, ...] = ("rgb",)
+    geo: LabelSpace | None = None
+    labellings: tuple[str, ...] = ()
+    fingerprint: str | None = None
+    archives: tuple[tuple[str, ...], ...] = ()
     accepts: str = "an archive or a folder of the data set"
     citation: str = ""
     terms: str = ""

@@ -1,7 +1,8 @@
 """One view of a folder, a tar file and a zip file: folders with files in them, read without unpacking.
 
 Names are relative, with forward slashes. Nothing is ever written to disk by a name from an archive, and only regular
-files are read, so traversal names, links and devices in an archive can do nothing.
+files are read, so traversal names, links and devices in an archive can do nothing; nor can bombs, since sizes are
+checked before anything is unpacked. Files are read from several threads; an archive lets in one at a time.
 """
 
 from __future__ import annotations
@@ -10,17 +11,25 @@ import lzma
 import os
 import tarfile
 import tempfile
+import threading
 import zipfile
 import zlib
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import IO, Protocol
 
-from fcnbench.errors import DataCorrupt, DataMissing
+from fcnbench.errors import DataCorrupt, DataMissing, OutputError
 from fcnbench.ground.digests import digest_lines
 
 _DEPTH = 6
 """How many levels below the given folder are looked at: enough for leading folders, finite on a whole disk."""
+
+
+_LARGEST = 1 << 28
+"""Bytes that one picture or label map may have, 256 MiB: a hundred times what any data set here needs."""
+
+_RATIO = 200
+"""How many times its own size a compressed archive may unpack to, beyond one `_LARGEST`; pictures reach about 2."""
 
 
 class Tree(Protocol):
@@ -98,6 +107,7 @@ class FolderTree:
     def read(self, path: str) -> bytes:
         """A file's content."""
         try:
+            _check_size((self.place / path).stat().st_size, self.place / path)
             return (self.place / path).read_bytes()
         except OSError as error:
             raise DataCorrupt(
@@ -129,6 +139,7 @@ class _Archive:
     def __init__(self, place: Path) -> None:
         self.place = place
         self._table: dict[str, set[str]] = {}
+        self._turn = threading.Lock()
 
     def _register(self, name: str) -> str | None:
         """Enter a member into the table; None for a name that leaves the archive."""
@@ -174,30 +185,42 @@ class TarTree(_Archive):
             raise self._damaged(error) from error
         try:
             for member in self._archive:
+                if not self._plain:
+                    self._check_ratio(member.offset_data + member.size)
                 if member.isreg() and (name := self._register(member.name)):
                     self._members[name] = member
             self._check_length()
+        except DataCorrupt:
+            self._archive.close()
+            raise
         except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
             self._archive.close()
             raise self._damaged(error) from error
 
     def expect(self, paths: Iterable[str]) -> None:
         """Set the files aside, if the archive is compressed."""
-        if self._plain:
+        if self._plain or self._spool is not None:
             return
         wanted = sorted((self._members[path].offset, path) for path in paths)
-        self._spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-        for _, path in wanted:
-            self._aside[path] = (self._spool.tell(), self._members[path].size)
-            self._spool.write(self._extract(path))
+        try:
+            self._spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+            for _, path in wanted:
+                self._aside[path] = (self._spool.tell(), self._members[path].size)
+                self._spool.write(self._extract(path))
+        except OSError as error:
+            raise OutputError(
+                f"cannot set files of {self.place} aside in {tempfile.gettempdir()}: {error.strerror or error}",
+                "make room there, name another folder in TMPDIR, or unpack the archive and pass the folder",
+            ) from error
 
     def read(self, path: str) -> bytes:
         """A file's content."""
-        if self._spool is not None and path in self._aside:
-            start, size = self._aside[path]
-            self._spool.seek(start)
-            return self._spool.read(size)
-        return self._extract(path)
+        with self._turn:
+            if self._spool is not None and path in self._aside:
+                start, size = self._aside[path]
+                self._spool.seek(start)
+                return self._spool.read(size)
+            return self._extract(path)
 
     def close(self) -> None:
         """Close the archive and drop what was set aside."""
@@ -206,6 +229,7 @@ class TarTree(_Archive):
             self._spool.close()
 
     def _extract(self, path: str) -> bytes:
+        _check_size(self._members[path].size, self.place / path)
         try:
             stream = self._archive.extractfile(self._members[path])
             content = stream.read() if stream else b""
@@ -214,6 +238,15 @@ class TarTree(_Archive):
         if len(content) != self._members[path].size:
             raise self._damaged(EOFError(f"{path} ends early"))
         return content
+
+    def _check_ratio(self, unpacked: int) -> None:
+        """Refuse to go on into a compressed archive that unpacks to absurd sizes."""
+        size = self.place.stat().st_size
+        if unpacked > size * _RATIO + _LARGEST:
+            raise DataCorrupt(
+                f"{self.place} unpacks to over {unpacked} bytes from {size}: a decompression bomb",
+                "compare its size and digest with the publisher's and get it again",
+            )
 
     def _check_length(self) -> None:
         """A plain tar cut off inside its last member looks whole to the reader; its length tells."""
@@ -242,14 +275,24 @@ class ZipTree(_Archive):
 
     def read(self, path: str) -> bytes:
         """A file's content, its CRC checked."""
+        # zipfile gives no more than the size that is declared, so that is what counts.
+        _check_size(self._members[path].file_size, self.place / path)
         try:
-            return self._archive.read(self._members[path])
+            with self._turn:
+                return self._archive.read(self._members[path])
         except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error, lzma.LZMAError) as error:
             raise self._damaged(error) from error
 
     def close(self) -> None:
         """Close the archive."""
         self._archive.close()
+
+
+def _check_size(size: int, where: Path) -> None:
+    if size > _LARGEST:
+        raise DataCorrupt(
+            f"{where} has {size} bytes, which no picture or label map has", "use the data set's original files"
+        )
 
 
 def _is_plain_tar(head: bytes) -> bool:

@@ -32,11 +32,13 @@ class Scored:
         id: image id.
         matrix: confusion matrix, int64 [C, C].
         prediction: digest of the predicted label map, uint8 [H, W].
+        geo: confusion matrix of the second label map, int64 [G, G], where there is one.
     """
 
     id: str
     matrix: NDArray[np.int64]
     prediction: str
+    geo: NDArray[np.int64] | None = None
 
 
 class Journal:
@@ -47,12 +49,14 @@ class Journal:
     Args:
         work: everything that the result of an image depends on, by name.
         num_classes: number of classes C.
+        geo_classes: number of classes G of the second label map, 0 where there is none.
     """
 
-    def __init__(self, work: Mapping[str, str], num_classes: int) -> None:
+    def __init__(self, work: Mapping[str, str], num_classes: int, geo_classes: int = 0) -> None:
         key = digest_lines(f"{name}={work[name]}" for name in sorted(work))
         self._path = paths.journals() / f"{short(key, 24)}.jsonl"
         self._classes = num_classes
+        self._geo_classes = geo_classes
         self._stream: IO[bytes] | None = None
         self._lock: FileLock | None = None
         self.done: dict[str, Scored] = {}
@@ -99,9 +103,10 @@ class Journal:
         self.done[scored.id] = scored
         if self._stream is None:
             return
-        rows, columns = np.nonzero(scored.matrix)
-        cells = [[int(row), int(column), int(scored.matrix[row, column])] for row, column in zip(rows, columns)]  # noqa: B905 - equal by construction
-        text = json.dumps({"id": scored.id, "cells": cells, "prediction": scored.prediction}).encode()
+        content: dict[str, Any] = {"id": scored.id, "cells": _cells(scored.matrix), "prediction": scored.prediction}
+        if scored.geo is not None:
+            content["geo"] = _cells(scored.geo)
+        text = json.dumps(content).encode()
         try:
             self._stream.write(b"%08x %s\n" % (zlib.crc32(text), text))
             self._stream.flush()
@@ -132,13 +137,24 @@ class Journal:
         if not line.endswith(b"\n") or check != b"%08x" % zlib.crc32(text):
             return None
         content: dict[str, Any] = json.loads(text)
-        matrix = np.zeros((self._classes, self._classes), np.int64)
-        for row, column, count in content["cells"]:
-            matrix[row, column] = count
-        return Scored(content["id"], matrix, content["prediction"])
+        geo = _matrix(content["geo"], self._geo_classes) if "geo" in content else None
+        return Scored(content["id"], _matrix(content["cells"], self._classes), content["prediction"], geo)
 
     def _cannot_write(self, error: OSError) -> OutputError:
         return OutputError(
             f"cannot write the journal {self._path}: {error.strerror or error}",
             f"check permissions and space, or move the folder with {paths.HOME_VARIABLE}",
         )
+
+
+def _cells(matrix: NDArray[np.int64]) -> list[list[int]]:
+    """The cells of a matrix that are not 0: row, column, count."""
+    return [[int(row), int(column), int(matrix[row, column])] for row, column in np.argwhere(matrix)]
+
+
+def _matrix(cells: list[list[int]], num_classes: int) -> NDArray[np.int64]:
+    """The matrix of these cells, int64 [num_classes, num_classes]."""
+    matrix = np.zeros((num_classes, num_classes), np.int64)
+    for row, column, count in cells:
+        matrix[row, column] = count
+    return matrix

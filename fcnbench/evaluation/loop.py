@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fcnbench.datasets.manifest import Row
 from fcnbench.datasets.store import Dataset
 from fcnbench.errors import DataMissing, FcnbenchError, Interrupted, ModelError, PredictionError
 from fcnbench.evaluation.device import full_precision, move
@@ -21,7 +23,7 @@ from fcnbench.ground.digests import digest_bytes
 from fcnbench.labelspace import LabelSpace
 from fcnbench.metrics.argmax import argmax_map, nan_logits
 from fcnbench.metrics.confusion import confusion_matrix
-from fcnbench.models.segmenter import Segmenter
+from fcnbench.models.segmenter import Segmenter, modalities_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,7 @@ class Evaluation:
         ids: the scored images in the data set's order.
         matrices: their confusion matrices, int64 [N, C, C], rows = truth, columns = prediction.
         predictions: digests of their predicted label maps.
+        geo: confusion matrices of the second label map, int64 [N, G, G]; None where model or task has none.
         timing: seconds per phase.
         resumed: how many of the images an earlier, interrupted run had scored.
     """
@@ -39,21 +42,27 @@ class Evaluation:
     ids: tuple[str, ...]
     matrices: NDArray[np.int64]
     predictions: tuple[str, ...]
+    geo: NDArray[np.int64] | None
     timing: Timing
     resumed: int
 
 
-def scorable(dataset: Dataset, limit: int | None = None) -> list[int]:
-    """Places of the samples that a model can be scored on: those with a picture, the first `limit` of them.
+def scorable(dataset: Dataset, limit: int | None = None, modalities: Sequence[str] = ("rgb",)) -> list[int]:
+    """Places of the samples that a model can be scored on: those with its pictures, the first `limit` of them.
 
     Raises:
         DataMissing: there is none.
     """
-    places = [place for place, row in enumerate(dataset.manifest.rows) if row.image is not None][:limit]
+
+    def complete(row: Row) -> bool:
+        return all({"rgb": row.image, "depth": row.depth, "hha": row.hha}[name] for name in modalities)
+
+    places = [place for place, row in enumerate(dataset.manifest.rows) if complete(row)][:limit]
     if not places:
         raise DataMissing(
-            f"the store of {dataset.manifest.dataset} holds no picture, only label maps",
-            "pass --from a folder or an archive with the pictures",
+            f"the store of {dataset.manifest.dataset} holds no pictures of the kind that the model takes "
+            f"({' + '.join(modalities)})",
+            "pass --from a folder or an archive that has them",
         )
     return places
 
@@ -95,7 +104,7 @@ def evaluate(
             prefetched(dataset, todo) as samples,
         ):
             for read in samples:
-                journal.add(_score(segmenter, dataset.label_space, read, device, stopwatch, phases))
+                journal.add(_score(segmenter, dataset, read, device, stopwatch, phases))
                 bar.update()
             seconds = time.perf_counter() - started
         with full_precision():
@@ -108,35 +117,47 @@ def evaluate(
         ids=tuple(wanted),
         matrices=np.stack([journal.done[sample_id].matrix for sample_id in wanted]),
         predictions=tuple(journal.done[sample_id].prediction for sample_id in wanted),
+        geo=_stacked([journal.done[sample_id].geo for sample_id in wanted]),
         timing=Timing(phases, seconds, paper),
         resumed=resumed,
     )
 
 
+def _stacked(matrices: list[NDArray[np.int64] | None]) -> NDArray[np.int64] | None:
+    """All matrices in one array; None where some image has none."""
+    found = [matrix for matrix in matrices if matrix is not None]
+    return np.stack(found) if len(found) == len(matrices) else None
+
+
 def _score(
     segmenter: Segmenter,
-    space: LabelSpace,
+    dataset: Dataset,
     read: Read,
     device: torch.device,
     stopwatch: Stopwatch,
     phases: dict[str, list[float]],
 ) -> Scored:
     """One image through the phases of the loop."""
-    sample = read.sample
-    assert sample.image is not None
+    sample, space, geo_space = read.sample, dataset.label_space, dataset.geo
     try:
         started = time.perf_counter()
-        batch = _checked_input(segmenter.prepare(sample.image))[None].to(device)
+        pictures = [sample.modality(name) for name in modalities_of(segmenter)]
+        prepare: Callable[..., Tensor] = segmenter.prepare  # takes as many pictures as the model has modalities
+        batch = _checked_input(prepare(*pictures))[None].to(device)
         prepared = time.perf_counter()
 
         stop = stopwatch.start()
-        logits = segmenter.logits(batch)
+        logits, geo_logits = _answers(segmenter, batch, geo_space is not None)
         forward = stop()
 
         forwarded = time.perf_counter()
         prediction = label_map(_checked_logits(logits, space, sample.label.shape))
         matrix = confusion_matrix(sample.label, prediction, space.num_classes, space.ignore)
         digest = digest_bytes(prediction.data)
+        geo = None
+        if geo_space and geo_logits is not None and sample.geo is not None:
+            geo_prediction = label_map(_checked_logits(geo_logits, geo_space, sample.geo.shape))
+            geo = confusion_matrix(sample.geo, geo_prediction, geo_space.num_classes, geo_space.ignore)
         scored = time.perf_counter()
     except PredictionError as error:
         raise PredictionError(f"on image {sample.id}: {error.message}", error.hint) from error
@@ -152,7 +173,16 @@ def _score(
     times = (read.seconds, prepared - started, forward, scored - forwarded)
     for phase, seconds in zip(PHASES, times, strict=True):
         phases[phase].append(seconds)
-    return Scored(sample.id, matrix, digest)
+    return Scored(sample.id, matrix, digest, geo)
+
+
+def _answers(segmenter: Segmenter, batch: Tensor, two: bool) -> tuple[Tensor, Tensor | None]:
+    """The model's logits, and those for the second label map where one is scored and the model has them."""
+    both = getattr(segmenter, "all_logits", None)
+    if not two or both is None:
+        return segmenter.logits(batch), None
+    found = both(batch)
+    return found["out"], found.get("geo")
 
 
 def label_map(logits: Tensor) -> NDArray[np.uint8]:
@@ -179,7 +209,7 @@ def label_map(logits: Tensor) -> NDArray[np.uint8]:
 def _checked_input(prepared: Tensor) -> Tensor:
     if not isinstance(prepared, Tensor) or prepared.dim() != 3:
         found = tuple(prepared.shape) if isinstance(prepared, Tensor) else type(prepared).__name__
-        raise PredictionError(f"prepare gave {found}, expected a tensor [3, H, W]", "return one picture, unbatched")
+        raise PredictionError(f"prepare gave {found}, expected a tensor [3, H, W]", "return one sample, unbatched")
     return prepared
 
 

@@ -14,7 +14,7 @@ import torch
 
 from fcnbench.errors import FcnbenchError, ModelError
 from fcnbench.ground.console import progress
-from fcnbench.models.segmenter import Segmenter
+from fcnbench.models.segmenter import Segmenter, modalities_of
 
 PHASES = ("decode", "prepare", "forward", "score")
 """Phases of the loop in order; `decode` runs in its own thread beside the others."""
@@ -104,11 +104,15 @@ def paper_forward_time(segmenter: Segmenter, device: torch.device, trials: int) 
     Raises:
         ModelError: the model can't run at this size.
     """
-    picture = np.random.Generator(np.random.PCG64(_SEED)).integers(0, 256, (PAPER_SIDE, PAPER_SIDE, 3), np.uint8)
+    random = np.random.Generator(np.random.PCG64(_SEED))
+    colours = random.integers(0, 256, (PAPER_SIDE, PAPER_SIDE, 3), np.uint8)
+    millimetres = random.integers(1000, 5000, (PAPER_SIDE, PAPER_SIDE), np.uint16)
+    pictures = [millimetres if name == "depth" else colours for name in modalities_of(segmenter)]
     stopwatch = Stopwatch(device)
     seconds = []
     try:
-        batch = segmenter.prepare(picture)[None].to(device)
+        prepare: Callable[..., torch.Tensor] = segmenter.prepare
+        batch = prepare(*pictures)[None].to(device)
         with torch.inference_mode(), progress(_WARM_UPS + trials, f"{PAPER_SIDE}x{PAPER_SIDE}", "trial") as bar:
             for trial in range(_WARM_UPS + trials):
                 stop = stopwatch.start()

@@ -49,6 +49,12 @@ class Scores:
     predicted_pixels: NDArray[np.int64]
     absent: AbsentPolicy
 
+    def mean_iu_without(self, index: int) -> float:
+        """Mean IU over the classes that `mean_iu` counts except one, such as background; NaN if none is left."""
+        counted = self.true_pixels > 0 if self.absent == "present" else ~np.isnan(self.class_iu)
+        counted[index] = False
+        return float(self.class_iu[counted].mean()) if counted.any() else float("nan")
+
     def as_dict(self) -> dict[str, float]:
         """The four metrics by name, in the papers' order."""
         return {name: float(getattr(self, name)) for name in METRICS}

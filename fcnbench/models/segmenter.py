@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fcnbench.errors import PredictionError
+from fcnbench.errors import ModelError, PredictionError
 from fcnbench.ground.digests import digest_bytes
 from fcnbench.models.preprocess import imagenet_rgb
 
-Prepare = Callable[[NDArray[np.uint8]], Tensor]
-"""From uint8 [H, W, 3] RGB to float32 [3, H, W]."""
+Prepare = Callable[..., Tensor]
+"""From uint8 [H, W, 3] RGB, or the pictures of several modalities, to float32 [3, H, W] or more planes."""
 
 
 @runtime_checkable
@@ -29,6 +29,10 @@ class Segmenter(Protocol):
         train_ids: ids of training images beyond these splits, likewise.
         preprocessing: what `prepare` does, in a word; stored in the record.
         module: the `torch.nn.Module` inside, for moving to a device and for the digest of the weights.
+        modalities: what `prepare` takes, in order: `rgb` (the default), `depth`, `hha`. With `("rgb", "hha")` it is
+            called as `prepare(image, hha)`; depth comes as uint16 [H, W] in millimetres, HHA as uint8 [H, W, 3].
+        all_logits: a method like `logits` that answers with a mapping: `out` for the classes, `geo` for the second
+            label map of SIFT Flow; called in place of `logits` where the data set has such a map.
     """
 
     def prepare(self, image: NDArray[np.uint8]) -> Tensor:
@@ -51,6 +55,7 @@ class ModuleSegmenter:
         train_splits: names of the splits or data sets that the weights were trained on.
         train_ids: ids of training images beyond these splits.
         preprocessing: what `prepare` does, in a word.
+        modalities: what `prepare` takes, in order.
     """
 
     def __init__(
@@ -61,6 +66,8 @@ class ModuleSegmenter:
         train_splits: Iterable[str] = (),
         train_ids: Iterable[str] = (),
         preprocessing: str | None = None,
+        *,
+        modalities: Iterable[str] = (),
     ) -> None:
         self.module = module.eval()
         own: Prepare | None = getattr(module, "prepare", None)
@@ -68,15 +75,16 @@ class ModuleSegmenter:
         self.num_classes = num_classes if num_classes is not None else getattr(module, "num_classes", None)
         self.train_splits = tuple(train_splits) or tuple(getattr(module, "train_splits", ()))
         self.train_ids = tuple(train_ids) or tuple(getattr(module, "train_ids", ()))
+        self.modalities = tuple(modalities) or tuple(getattr(module, "modalities", ("rgb",)))
         self.preprocessing = (
             preprocessing
             or getattr(module, "preprocessing", None)
             or getattr(self._prepare, "__name__", type(self._prepare).__name__)
         )
 
-    def prepare(self, image: NDArray[np.uint8]) -> Tensor:
-        """From a picture, uint8 [H, W, 3] RGB, to the network's input, float32 [3, H, W]."""
-        return self._prepare(image)
+    def prepare(self, *pictures: NDArray[Any]) -> Tensor:
+        """From the picture of each modality, such as uint8 [H, W, 3] RGB, to the network's input, float32 [3, H, W]."""
+        return self._prepare(*pictures)
 
     def logits(self, batch: Tensor) -> Tensor:
         """The module's answer to prepared pictures [N, 3, H, W]: logits [N, C, H, W].
@@ -84,17 +92,45 @@ class ModuleSegmenter:
         Raises:
             PredictionError: the module answers with neither a tensor nor a mapping with a tensor `out`.
         """
+        return self.all_logits(batch)["out"]
+
+    def all_logits(self, batch: Tensor) -> Mapping[str, Tensor]:
+        """The same under the key `out`, beside whatever else the module's mapping holds.
+
+        Raises:
+            PredictionError: the module answers with neither a tensor nor a mapping with a tensor `out`.
+        """
         with torch.inference_mode():
             answer = self.module(batch)
-        if isinstance(answer, Mapping):
-            answer = answer.get("out")
-        if not isinstance(answer, Tensor):
+        found = answer if isinstance(answer, Mapping) else {"out": answer}
+        if not isinstance(found.get("out"), Tensor):
+            kind = type(answer).__name__
             raise PredictionError(
-                f"{type(self.module).__name__} answers with a {type(answer).__name__}, expected logits [N, C, H, W] "
-                "as a tensor or under the key 'out'",
+                f"{type(self.module).__name__} answers with a {kind}, expected logits [N, C, H, W] as a tensor or "
+                "under the key 'out'",
                 "wrap the module so that it returns its logits",
             )
-        return answer
+        return found
+
+
+MODALITIES = ("rgb", "depth", "hha")
+"""What pictures of a sample a model may take."""
+
+
+def modalities_of(segmenter: Segmenter) -> tuple[str, ...]:
+    """What a segmenter's `prepare` takes, in order.
+
+    Raises:
+        ModelError: it names something else than `MODALITIES`.
+    """
+    wanted = getattr(segmenter, "modalities", ("rgb",))
+    wanted = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+    if not wanted or any(name not in MODALITIES for name in wanted):
+        raise ModelError(
+            f"the model's modalities are {wanted}, expected some of {', '.join(MODALITIES)}",
+            "name what its prepare takes, in order",
+        )
+    return wanted
 
 
 def module_of(segmenter: Segmenter) -> nn.Module | None:

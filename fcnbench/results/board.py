@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fcnbench.datasets.guard import Leakage
 from fcnbench.errors import ResultsError
 from fcnbench.ground import files
 from fcnbench.ground.console import note
@@ -28,6 +29,8 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "pixel_acc": ("float64", "pixel accuracy, fraction, 6 decimals"),
     "mean_acc": ("float64", "mean accuracy over classes with true pixels, fraction, 6 decimals"),
     "fw_iu": ("float64", "frequency-weighted IU, fraction, 6 decimals"),
+    "mean_iu_nobg": ("float64", "mean IU without the class `background`; empty where the classes have none"),
+    "geo_pixel_acc": ("float64", "pixel accuracy of the second label map; empty where data set or model has none"),
     "images": ("int64", "images scored: always the whole split"),
     "tier": ("string", "how far the row was verified: `reported` = a record, nothing else"),
     "signature": ("string", "the protocol in one line; rows of different signatures are not comparable"),
@@ -41,6 +44,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "weights": ("string", "what `--weights` said, without folders; empty when the model brought its own"),
     "weights_digest": ("string", "SHA-256 over all parameters and buffers; empty where the model shows none"),
     "data_fingerprint": ("string", "SHA-256 over all pictures and label maps that were there"),
+    "data_provenance": ("string", "archives known by a published digest, `built in`, or `unverified`"),
     "predictions_digest": ("string", "SHA-256 over all predicted label maps: equal digests, equal pixels"),
     "provider": ("string", "distribution or file that the model comes from"),
     "provider_version": ("string", "its version, or the start of the file's digest"),
@@ -133,8 +137,9 @@ def _whole_runs(records: list[Path], root: Path, dataset: str) -> list[dict[str,
     for path in records:
         try:
             row = read_row(path, root)
-            protocol, leaked = row.content["protocol"], row.content["training"]["ids"]
-            if protocol["dataset"] == dataset and protocol["images"] == protocol["total"] and not leaked:
+            protocol = row.content["protocol"]
+            clear = Leakage(**row.content["training"]).clear
+            if protocol["dataset"] == dataset and protocol["images"] == protocol["total"] and clear:
                 rows.append(_row(row))
         except ResultsError as error:
             note(f"left out of the board: {error}")
@@ -152,6 +157,7 @@ def _row(row: Row) -> dict[str, Any]:
         protocol, model, environment = record["protocol"], record["model"], record["environment"]
         paper = record["timing"]["forward_500"]
         values = {
+            **dict.fromkeys(("mean_iu_nobg", "geo_pixel_acc")),
             **record["scores"][protocol["absent"]],
             "model": model["name"],
             "images": protocol["images"],
@@ -164,6 +170,7 @@ def _row(row: Row) -> dict[str, Any]:
             "weights": model["weights"] or "",
             "weights_digest": model["weights_digest"] or "",
             "data_fingerprint": record["data"]["fingerprint"],
+            "data_provenance": record["data"]["provenance"],
             "predictions_digest": record["predictions"]["digest"],
             "provider": model["provider"],
             "provider_version": model["version"],

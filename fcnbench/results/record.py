@@ -67,8 +67,10 @@ class Record:
         model: the model.
         protocol: what was scored, and how.
         fingerprint: digest of all pictures and label maps of the data set's store.
+        provenance: what stands behind the pixels: archives known by a published digest, or `unverified`.
         leakage: what the model declares of its training, and which evaluated images are among that.
         classes: class names in index order.
+        geo_classes: class names of the second label map; none where there is none.
         evaluation: integers, digests and times.
         environment: what it ran on.
     """
@@ -79,8 +81,10 @@ class Record:
     model: ModelFacts
     protocol: Protocol
     fingerprint: str
+    provenance: str
     leakage: Leakage
     classes: tuple[str, ...]
+    geo_classes: tuple[str, ...]
     evaluation: Evaluation
     environment: Environment
 
@@ -94,10 +98,26 @@ class Record:
         """The four metrics under the protocol's absent-class policy, or under another."""
         return scores(self.confusion, absent or self.protocol.absent)
 
+    def all_scores(self, absent: AbsentPolicy | None = None) -> dict[str, float]:
+        """The four metrics by name, and what the task adds to them.
+
+        `mean_iu_nobg` is the mean IU without the class `background`; `geo_pixel_acc` the pixel accuracy of the second
+        label map.
+        """
+        found = self.scores(absent)
+        result = found.as_dict()
+        if "background" in self.classes and not np.isnan(
+            without := found.mean_iu_without(self.classes.index("background"))
+        ):
+            result["mean_iu_nobg"] = without
+        if self.evaluation.geo is not None:
+            result["geo_pixel_acc"] = scores(self.evaluation.geo.sum(axis=0)).pixel_acc
+        return result
+
     @property
     def ranked(self) -> bool:
         """Whether the run may enter a board: a whole split, none of it trained on."""
-        return not self.protocol.partial and not self.leakage.ids
+        return not self.protocol.partial and self.leakage.clear
 
     @property
     def predictions(self) -> str:
@@ -144,9 +164,14 @@ class Record:
 
     def _matrices(self) -> bytes:
         stream = io.BytesIO()
-        np.savez_compressed(
-            stream, total=self.confusion, per_image=self.evaluation.matrices, ids=np.array(self.evaluation.ids)
-        )
+        arrays: dict[str, Any] = {
+            "total": self.confusion,
+            "per_image": self.evaluation.matrices,
+            "ids": np.array(self.evaluation.ids),
+        }
+        if self.evaluation.geo is not None:
+            arrays |= {"geo_total": self.evaluation.geo.sum(axis=0), "geo_per_image": self.evaluation.geo}
+        np.savez_compressed(stream, **arrays)
         return stream.getvalue()
 
     def _content(self) -> dict[str, Any]:
@@ -160,8 +185,8 @@ class Record:
             "protocol": asdict(protocol),
             "model": asdict(self.model),
             "training": asdict(self.leakage),
-            "data": {"fingerprint": self.fingerprint},
-            "scores": {policy: self.scores(policy).as_dict() for policy in POLICIES},
+            "data": {"fingerprint": self.fingerprint, "provenance": self.provenance},
+            "scores": {policy: self.all_scores(policy) for policy in POLICIES},
             "per_class": self._per_class(),
             "predictions": {
                 "digest": self.predictions,

@@ -82,7 +82,7 @@ def test_json_is_one_object_with_the_promised_keys(tmp_path: Path, capsys: pytes
     assert {
         "model", "dataset", "signature", "images", "partial", "scores", "per_class", "timing", "record",
     } <= content.keys()  # fmt: skip
-    assert list(content["scores"]) == ["pixel_acc", "mean_acc", "mean_iu", "fw_iu"]
+    assert list(content["scores"]) == ["pixel_acc", "mean_acc", "mean_iu", "fw_iu", "mean_iu_nobg"]
     assert all(0 <= value <= 1 for value in content["scores"].values())
     assert (content["images"], content["partial"], content["board"]) == (2, True, None)
     assert Path(content["record"]).is_file()
@@ -188,16 +188,21 @@ def test_a_broken_plugin_is_skipped_named_and_listed_by_doctor(tmp_path: Path) -
 def test_a_registered_data_set_runs(tmp_path: Path) -> None:
     site = plugin(
         tmp_path / "site",
-        "[fcnbench.datasets]\ntiny = some_plugin:TINY\nwrong = some_plugin:WRONG\n",
+        "[fcnbench.datasets]\ntiny = some_plugin:TINY\npinned = some_plugin:PINNED\nwrong = some_plugin:WRONG\n",
         "from dataclasses import replace\n"
         "from fcnbench.datasets.pocket.family import POCKET_VAL\n"
         "from fcnbench.datasets.splits import Split\n"
-        "TINY = replace(POCKET_VAL, name='tiny', split=Split('pocket-val', POCKET_VAL.split.ids[:2]))\n"
+        "PINNED = replace(POCKET_VAL, name='pinned', split=Split('pocket-val', POCKET_VAL.split.ids[:2]))\n"
+        "TINY = replace(PINNED, name='tiny', fingerprint=None)\n"
         "WRONG = 3\n",
     )
     work = fresh("run", "--dataset", "tiny", "--trials", "0", "--json", cwd=tmp_path, PYTHONPATH=str(site))
-    assert work.returncode == 3  # two drawn pictures are not the 64 whose pixels are pinned
-    assert "pocket (val) came out with pixels" in work.stderr
+    assert work.returncode == 0, work.stderr
+    assert json.loads(work.stdout)["signature"].startswith("fcn|tiny#2|c8|")
+    # Two drawn pictures are not the 64 whose fingerprint is pinned.
+    other = fresh("run", "--dataset", "pinned", cwd=tmp_path, PYTHONPATH=str(site))
+    assert other.returncode == 3
+    assert "came out with the fingerprint" in other.stderr
     wrong = fresh("run", "--dataset", "wrong", cwd=tmp_path, PYTHONPATH=str(site))
     assert wrong.returncode == 3
     assert "leads to a int" in wrong.stderr
@@ -240,7 +245,10 @@ def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path: Path) -> No
         "    return model\n"
     )
     command = [sys.executable, "-m", "fcnbench", "run", "--model", f"{slow}:build", "--trials", "0", "--json"]
+    # A shell that runs the tests in the background makes them ignore Ctrl-C, and what they start would inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     journals = tmp_path / "home/journals"
     deadline = time.monotonic() + 120
     while not any(path.stat().st_size > 1000 for path in journals.glob("*.jsonl")):

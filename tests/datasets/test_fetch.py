@@ -15,6 +15,7 @@ from fcnbench.datasets import sources
 from fcnbench.datasets.splits import published_split
 from fcnbench.datasets.voc import VOC2011VAL, VOC2012VAL
 from fcnbench.errors import DataMissing
+from tests.datasets import native
 from tests.datasets.server import Behaviour, serving
 
 Make = Callable[..., Path]
@@ -113,6 +114,48 @@ def test_the_mirrors_can_be_asked(url: str, behaviour: Behaviour, capsys: pytest
     assert "DEAD  http://127.0.0.1:9/none.tar: can't be reached" in shown
     assert main(["fetch", "voc2012val", "--check-urls", "--json"]) == 0
     assert list(json.loads(capsys.readouterr().out)["archives"]) == ["voc2012trainval"]
+
+
+def test_a_task_of_two_archives_fetches_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [f"2008_{index:06d}" for index in range(5)]
+    voc = native.tar(native.voc(ids, "VOCdevkit/VOC2010", {"Main/val": ids}), tmp_path / "voc.tar").read_bytes()
+    labels = native.tar(native.context_labels(ids), tmp_path / "labels.tgz", "w:gz").read_bytes()
+    known = sources.archives()
+    with serving(Behaviour(voc)) as first, serving(Behaviour(labels)) as second:
+        local = {
+            name: replace(known[name], urls=(url,), digests={"md5": hashlib.md5(content).hexdigest()})
+            for name, url, content in (("voc2010trainval", first, voc), ("pascal-context", second, labels))
+        }
+        for module in ("fetch", "sources"):
+            monkeypatch.setattr(f"fcnbench.datasets.{module}.archives", lambda: local)
+        with pytest.raises(DataMissing, match="terms that you have not accepted"):
+            fcnbench.fetch("pascalcontext33val", allow_partial=True)
+        data = fcnbench.fetch("pascalcontext33val", allow_partial=True, accept_terms=True)
+    assert data.ids == tuple(ids)
+    assert data.manifest.provenance.startswith("pascal-context ")
+    assert " + voc2010trainval " in data.manifest.provenance
+    # The other task is made of the same archives, without the network.
+    monkeypatch.setenv("FCNBENCH_OFFLINE", "1")
+    assert fcnbench.fetch("pascalcontext59val", allow_partial=True).ids == tuple(ids)
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_both_forms_of_sbd_are_known_by_their_digests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compressed: bool
+) -> None:
+    content = native.sbd(["2008_000001"], ["2008_000002"])
+    packed = native.tar(content, tmp_path / "b.tgz", "w:gz").read_bytes()
+    plain = native.tar(content, tmp_path / "b.tar").read_bytes()
+    with serving(Behaviour(packed if compressed else plain)) as url:
+        digests = [{"md5": hashlib.md5(form).hexdigest()} for form in (packed, plain)]
+        entry = replace(
+            sources.archives()["sbd"], urls=(url,), digests=digests[0], also=(digests[1],), size=len(packed)
+        )
+        for module in ("fetch", "sources"):
+            monkeypatch.setattr(f"fcnbench.datasets.{module}.archives", lambda: {"sbd": entry})
+        data = fcnbench.fetch("sbdval", accept_terms=True)
+    assert data.ids == ("2008_000002",)
+    assert data.manifest.provenance.startswith("sbd ")
 
 
 def test_wrong_use_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,7 +60,8 @@ def test_hugging_face_datasets_reads_a_store_as_it_is(make_voc: Make, voc_ids: l
     pytest.importorskip("datasets")
     data = load_dataset("voc2011val", make_voc(voc_ids, without_images=(voc_ids[2],)), allow_partial=True)
     table = data.to_huggingface()
-    assert table.column_names == ["id", "image", "label", "height", "width"]
+    assert table.column_names == ["id", "image", "label", "classes", "height", "width"]
+    assert table.features["classes"].feature.names[15] == "person"
     for row, sample in zip(table, data, strict=True):
         assert row["id"] == sample.id
         assert (row["height"], row["width"]) == sample.label.shape
@@ -68,6 +69,7 @@ def test_hugging_face_datasets_reads_a_store_as_it_is(make_voc: Make, voc_ids: l
         if sample.image is not None:
             np.testing.assert_array_equal(np.asarray(row["image"]), sample.image)
         np.testing.assert_array_equal(np.asarray(row["label"]), sample.label)
+        assert row["classes"] == [value for value in np.unique(sample.label) if value != 255]
 
 
 def test_a_dataset_is_a_sequence() -> None:
@@ -135,10 +137,11 @@ def test_a_kill_while_building_leaves_no_store_and_the_next_build_is_whole(
 ) -> None:
     folder = make_voc(voc_ids)
     script = (
-        "import time, fcnbench.datasets.voc as voc\n"
+        "import time\n"
+        "from fcnbench.datasets.layout import FileSource\n"
         "from fcnbench.datasets.load import load_dataset\n"
-        "read = voc.VocSource.read\n"
-        "voc.VocSource.read = lambda self, name: (time.sleep(0.2), read(self, name))[1]\n"
+        "read = FileSource.read\n"
+        "FileSource.read = lambda self, name: (time.sleep(0.2), read(self, name))[1]\n"
         f"load_dataset('voc2011val', {str(folder)!r}, allow_partial=True)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script], env=os.environ | {"PYTHONWARNINGS": "default"})

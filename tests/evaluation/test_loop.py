@@ -187,7 +187,7 @@ def test_only_samples_with_a_picture_are_scored(make_voc: object, voc_ids: list[
 
 def test_labels_alone_can_not_be_run(make_voc: object, voc_ids: list[str]) -> None:
     data = load_dataset("voc2011val", make_voc(voc_ids, without_images=tuple(voc_ids)), allow_partial=True)
-    with pytest.raises(DataMissing, match="holds no picture, only label maps"):
+    with pytest.raises(DataMissing, match=r"holds no pictures of the kind that the model takes \(rgb\)"):
         scorable(data)
 
 

@@ -35,6 +35,7 @@ def test_scores_can_be_recomputed_from_the_matrices_alone(finished: Run) -> None
         "mean_acc": (hits[present] / true[present]).mean(),
         "mean_iu": ious.mean(),
         "fw_iu": (true[present] * ious).sum() / true.sum(),
+        "mean_iu_nobg": ious[1:].mean(),
     }
     assert content["scores"]["present"] == pytest.approx(expected, abs=1e-15)
     assert finished.scores == content["scores"]["present"]
@@ -47,7 +48,7 @@ def test_a_record_describes_itself(finished: Run) -> None:
     assert Protocol(**content["protocol"]).signature(long=True) == content["signature"]["long"]
     assert content["model"]["name"] == "fcn8s-pocket"
     assert content["model"]["weights_digest"].startswith("sha256:")
-    assert content["training"] == {"declared": ["pocket-train"], "listed": 0, "unknown": [], "ids": []}
+    assert content["training"] == {"declared": ["pocket-train"], "listed": 0, "unknown": [], "unlisted": [], "ids": []}
     assert content["data"]["fingerprint"] == fcnbench.load_dataset("pocket").manifest.fingerprint
     assert {"torch", "numpy", "pillow"} <= content["environment"]["packages"].keys()
     matrices = finished.path.with_name("confusion.npz").read_bytes()

@@ -1,10 +1,12 @@
-"""Id lists of the tasks' splits: plain files, one id a line, as their authors published them.
+"""Id lists of the tasks' splits.
 
-`SPLITS.toml` beside them says where each list comes from and what its SHA-256 is; a list is checked when it is read.
+Published lists are plain files, one id a line, as their authors wrote them; `SPLITS.toml` beside them says where each
+comes from and what its SHA-256 is, which is checked when it is read. Other lists come with their archives.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +15,9 @@ from typing import Any
 
 from fcnbench.errors import DataCorrupt
 from fcnbench.ground.digests import digest_bytes, digest_lines, short
+
+PASCAL_ID = r"\d{4}_\d{6}"
+"""What image ids of PASCAL VOC, SBD and PASCAL-Context look like."""
 
 
 @dataclass(frozen=True)
@@ -32,33 +37,85 @@ class Split:
             raise ValueError(f"split {self.name}: ids repeat")
 
     @property
+    def images(self) -> int:
+        """Number of images."""
+        return len(self.ids)
+
+    @property
     def digest(self) -> str:
         """SHA-256 over the ids, one a line."""
         return digest_lines(self.ids)
 
 
+@dataclass(frozen=True)
+class ListedSplit:
+    """A split whose id list comes with its archive.
+
+    Attributes:
+        name: the list's name, for example `sbdtrain`.
+        path: where the list lies below the release's folder.
+        images: how many ids it has; None where published figures disagree and the list decides.
+        pattern: regular expression of an id: what other splits it could share images with.
+    """
+
+    name: str
+    path: str
+    images: int | None
+    pattern: str = PASCAL_ID
+
+    def read(self, content: bytes, place: str) -> Split:
+        """Make a split of the list's file; only the first word of a line counts.
+
+        Raises:
+            DataCorrupt: it holds something else than ids, one of them twice, or more than there should be.
+        """
+        words = [line.split()[0] for line in content.decode("utf-8", "replace").splitlines() if line.strip()]
+        stray = [word for word in words if not re.fullmatch(self.pattern, word)]
+        wrong = ""
+        if stray or not words:
+            wrong = f"holds {stray[0][:40]!r}, which is no image id" if stray else "is empty"
+        elif len(set(words)) != len(words):
+            wrong = "names an image twice"
+        elif self.images is not None and len(words) > self.images:
+            wrong = f"has {len(words)} ids, expected {self.images}"
+        if wrong:
+            raise DataCorrupt(f"the id list {place} {wrong}", "use the release's original list")
+        return Split(self.name, tuple(words))
+
+
 @cache
-def published_split(name: str) -> Split:
-    """Read one of the published lists.
+def published_split(name: str, *lists: str) -> Split:
+    """Read a published split: the list of its name, or several lists one after the other.
+
+    Args:
+        name: name of the split.
+        lists: names of the lists that it is made of; by default the one of the same name.
 
     Raises:
-        DataCorrupt: the list's digest is not the one in `SPLITS.toml`.
+        DataCorrupt: a list's digest is not the one in `SPLITS.toml`.
     """
-    folder = files(__name__)
-    entry = _entries()[name]
-    content = (folder / f"{name}.txt").read_bytes()
-    found = digest_bytes(content)
-    if found != entry["sha256"]:
-        raise DataCorrupt(
-            f"the id list {name} has digest {short(found)}, expected {short(entry['sha256'])}", "reinstall fcnbench"
-        )
-    # splitlines, since some published lists lack the last line feed.
-    return Split(name, tuple(content.decode().splitlines()))
+    return Split(name, tuple(sample_id for each in lists or (name,) for sample_id in _read(each)))
 
 
 def published_names() -> frozenset[str]:
     """Names of the published lists."""
     return frozenset(_entries())
+
+
+def disjoint_by_definition(name: str) -> frozenset[str]:
+    """Names of splits that share no image with this published list, because it is defined so."""
+    return frozenset(_entries().get(name, {}).get("disjoint", ()))
+
+
+def _read(name: str) -> list[str]:
+    content = (files(__name__) / f"{name}.txt").read_bytes()
+    found, expected = digest_bytes(content), _entries()[name]["sha256"]
+    if found != expected:
+        raise DataCorrupt(
+            f"the id list {name} has digest {short(found)}, expected {short(expected)}", "reinstall fcnbench"
+        )
+    # splitlines, since some published lists lack the last line feed.
+    return content.decode().splitlines()
 
 
 @cache
