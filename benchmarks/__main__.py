@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks import scoring, startup
+from benchmarks import scoring, startup, stores
 from benchmarks.sidebyside import ROUNDS, table
 from fcnbench.evaluation.environment import describe
 
@@ -34,6 +34,8 @@ def main() -> None:
     }
     if voc is not None:
         sections["scoring-voc"] = table(scoring.measure(voc)[:2])
+        sections["reading"] = table(stores.reading(voc))
+        sections["canonicalising"] = stores.canonicalising(voc)
     page = PAGE.read_text()
     for name, text in sections.items():
         pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"

@@ -46,7 +46,7 @@ def compare(
 def table(rows: list[Row]) -> str:
     """The comparisons as a Markdown table."""
     lines = [
-        f"| {row.what} | {row.ours_ms:.3f} | {row.peer} | {row.peer_ms:.3f} | **{row.ratio:.1f}x** | {row.goal:.1f}x |"
+        f"| {row.what} | {row.ours_ms:.3f} | {row.peer} | {row.peer_ms:.3f} | **{row.ratio:.2f}x** | {row.goal:.2f}x |"
         for row in rows
     ]
     head = "| what | fcnbench, ms | peer | peer, ms | faster by | goal |\n| --- | --- | --- | --- | --- | --- |"

@@ -27,11 +27,18 @@ from fcnbench.datasets.manifest import Manifest, Row, rows_digest
 from fcnbench.datasets.pictures import check_sizes, decode_depth, decode_image, encode_label, label_counts
 from fcnbench.datasets.sources import recognise
 from fcnbench.datasets.spec import DatasetSpec, Source
-from fcnbench.datasets.store import PARQUET_NAME, columns_of, digest_label, feature
+from fcnbench.datasets.store import (
+    PARQUET_NAME,
+    columns_of,
+    digest_file_of,
+    digest_label,
+    digest_stored,
+    feature,
+)
 from fcnbench.errors import DataCorrupt, DataMissing
 from fcnbench.ground import files
 from fcnbench.ground.console import Bar, listed, progress
-from fcnbench.ground.digests import digest_bytes, short
+from fcnbench.ground.digests import short
 
 _GROUP = 16
 """Samples per Parquet row group: what is in memory at a time, a few MB."""
@@ -189,38 +196,33 @@ def _read(spec: DatasetSpec, source: Source, sample_id: str) -> _Done:
     if native.geo is not None:
         check_sizes(native.geo, native.label, what, "second label map")
     counts = label_counts(native.label)
+    files = {
+        "image": native.image,
+        "label": encode_label(native.label),
+        "depth": native.depth,
+        "hha": native.hha,
+        "label_geo": encode_label(native.geo) if native.geo is not None else None,
+    }
     row = Row(
         id=sample_id,
         height=height,
         width=width,
-        image=_digest(native.image),
+        image=digest_file_of(native.image),
         label=digest_label(native.label),
-        depth=_digest(native.depth),
-        hha=_digest(native.hha),
+        depth=digest_file_of(native.depth),
+        hha=digest_file_of(native.hha),
         geo=digest_label(native.geo) if native.geo is not None else None,
+        stored=digest_stored(files),
     )
     columns = {
         "id": sample_id,
-        "image": _file(native.image),
-        "label": _file(encode_label(native.label)),
         "classes": np.flatnonzero(counts[: spec.label_space.num_classes]).tolist(),
         "height": height,
         "width": width,
-        "depth": _file(native.depth),
-        "hha": _file(native.hha),
-        "label_geo": _file(encode_label(native.geo) if native.geo is not None else None),
+        **{name: None if content is None else {"bytes": content, "path": None} for name, content in files.items()},
     }
     geo_counts = label_counts(native.geo) if native.geo is not None else np.zeros_like(counts)
     return _Done(row, columns, counts, geo_counts)
-
-
-def _digest(content: bytes | None) -> str | None:
-    return None if content is None else digest_bytes(content)
-
-
-def _file(content: bytes | None) -> dict[str, Any] | None:
-    """A picture as Hugging Face `datasets` stores it."""
-    return None if content is None else {"bytes": content, "path": None}
 
 
 def _write_parquet(spec: DatasetSpec, path: Path, samples: Iterator[dict[str, Any]]) -> None:
@@ -235,9 +237,9 @@ def _write_parquet(spec: DatasetSpec, path: Path, samples: Iterator[dict[str, An
         {name: types[kind] for name, kind in columns.items()},
         metadata={"huggingface": json.dumps({"info": {"features": features}})},
     )
-    # Pictures and PNGs are compressed already; snappy costs next to nothing on them and helps the raw PPMs.
-    # Statistics and dictionaries of binary columns would repeat whole pictures in the page headers.
-    options = {"compression": "snappy", "use_dictionary": False, "write_statistics": False}
+    # Pictures are compressed already. Statistics and dictionaries of binary columns would repeat whole pictures in the
+    # page headers.
+    options = {"compression": "none", "use_dictionary": False, "write_statistics": False}
     with parquet.ParquetWriter(path, schema, **options) as writer:
         while group := list(islice(samples, _GROUP)):
             writer.write_table(pa.Table.from_pylist(group, schema))

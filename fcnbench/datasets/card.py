@@ -50,7 +50,7 @@ def card(spec: DatasetSpec, manifest: Manifest) -> str:
         f"Made by fcnbench from {manifest.variant} ({manifest.provenance}); fingerprint `{manifest.fingerprint}`.",
         f"Terms: {spec.terms or 'unknown'}. Please cite: {spec.citation or 'its authors'}.",
         "",
-        "`image` holds the original file's bytes. `label` is an 8-bit PNG whose grey value is the class index; 255 is",
+        "`image` holds the original file's bytes. `label` is an 8-bit PNG whose pixel value is the class index; 255 is",
         f"not scored ({manifest.ignored:.2%} of the pixels). `classes` lists the classes that occur in a label map.",
         "",
         "| class | name | pixels |",

@@ -67,13 +67,13 @@ _CONTEXT = {
 _TEXTS = {
     "id": "image id",
     "image": "the picture, its original file content",
-    "label": "8-bit PNG; grey value = class index, 255 = not scored",
+    "label": "8-bit PNG; value = class index, 255 = not scored",
     "classes": "indices of the classes that occur in the label map",
     "height": "pixels",
     "width": "pixels",
     "depth": "16-bit grey picture, millimetres",
     "hha": "horizontal disparity, height above ground, angle with gravity",
-    "label_geo": "second label map: 8-bit PNG; grey value = class index, 255 = not scored",
+    "label_geo": "second label map: 8-bit PNG; value = class index, 255 = not scored",
 }
 _TYPES = {"string": "sc:Text", "int32": "sc:Integer", "ClassLabel": "sc:Integer", "Image": "sc:ImageObject"}
 

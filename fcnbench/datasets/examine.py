@@ -99,7 +99,7 @@ class _Count:
         with progress(len(store), f"read {store.manifest.dataset}") as bar:
             for place, row in enumerate(store.manifest.rows):
                 try:
-                    counts = label_counts(store[place].label)
+                    counts = label_counts(store.verify(place).label)
                 except DataCorrupt as error:
                     self._damaged.append((row.id, error.message))
                 else:

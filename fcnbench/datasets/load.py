@@ -59,7 +59,7 @@ def stores_of(spec: DatasetSpec, folder: Path) -> list[Dataset]:
         except DataCorrupt as error:
             note(f"skipped: {error}")
             continue
-        if manifest.dataset == spec.name and _same_split(manifest, spec):
+        if _is_of(manifest, spec):
             found.append((place.stat().st_mtime_ns, Dataset(place, manifest, spec.label_space, spec.geo)))
     return [store for _, store in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
@@ -80,9 +80,14 @@ def _stored(spec: DatasetSpec, folder: Path, allow_partial: bool) -> Dataset | N
     return stores[0] if stores else None
 
 
-def _same_split(manifest: Manifest, spec: DatasetSpec) -> bool:
-    """A store of another split is none of this task; a list that comes with the archive says its own ids."""
-    return isinstance(spec.split, ListedSplit) or manifest.split == spec.split.digest
+def _is_of(manifest: Manifest, spec: DatasetSpec) -> bool:
+    """Whether a store is of just this task: its classes, and its split, unless that comes with the archive."""
+    space = spec.label_space
+    return (
+        (manifest.dataset, manifest.classes, manifest.ignore) == (spec.name, space.classes, space.ignore)
+        and manifest.geo_classes == (spec.geo.classes if spec.geo else ())
+        and (isinstance(spec.split, ListedSplit) or manifest.split == spec.split.digest)
+    )
 
 
 def _from_source(spec: DatasetSpec, folder: Path, origins: Sequence[Path], allow_partial: bool) -> Dataset:

@@ -32,6 +32,8 @@ class Row:
         depth: digest of the depth picture's encoded bytes, where there is one.
         hha: digest of the HHA picture's encoded bytes, where there is one.
         geo: digest of the second label map's indices, where there is one.
+        stored: digest of all the sample's files as the store holds them; no part of the fingerprint, since two machines
+            may compress the same indices differently.
     """
 
     id: str
@@ -42,6 +44,7 @@ class Row:
     depth: str | None = None
     hha: str | None = None
     geo: str | None = None
+    stored: str = ""
 
 
 @dataclass(frozen=True)

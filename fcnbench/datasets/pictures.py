@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnbench.datasets.jpeg import fast_decode
 from fcnbench.errors import DataCorrupt
 from fcnbench.labelspace import LabelSpace
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+_GREYS = tuple((value, value, value) for value in range(256))
 
 
 @contextmanager
@@ -55,9 +59,11 @@ def decode_image(content: bytes, what: str) -> NDArray[np.uint8]:
     Raises:
         DataCorrupt: truncated, or no picture.
     """
+    if (pixels := fast_decode(content)) is not None:
+        return pixels
     with _opened(content, what) as picture:
         # A copy: Pillow's own memory is read-only, which PyTorch warns about.
-        return np.array(picture.convert("RGB"))
+        return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
 def decode_depth(content: bytes, what: str) -> NDArray[np.uint16]:
@@ -119,20 +125,20 @@ def decode_label(content: bytes, what: str) -> NDArray[np.uint8]:
 
 
 def encode_label(label: NDArray[np.uint8], palette: Sequence[tuple[int, int, int]] | None = None) -> bytes:
-    """Encode a label map as an 8-bit PNG whose pixel values are the class indices.
-
-    Grey unless a palette is given: then whichever reader opens it, in whichever mode, sees the index.
+    """Encode a label map as an 8-bit palette PNG whose pixel values are the class indices.
 
     Args:
         label: uint8 [H, W].
-        palette: 256 colours, for readers that expect VOC's form.
+        palette: 256 colours; by default index i is the grey (i, i, i): whichever reader opens the file, as palette,
+            grey or colours, sees the index.
     """
     from PIL import Image
 
     picture, stream = Image.fromarray(label), io.BytesIO()
-    if palette is not None:
-        picture.putpalette([value for colour in palette for value in colour])
-    picture.save(stream, "PNG")
+    picture.putpalette([value for colour in palette or _GREYS for value in colour])
+    # Pillow writes palette pictures without PNG's filters. That and the first level of compression make them a little
+    # larger than they could be, and nearly twice as fast to read as filtered grey ones.
+    picture.save(stream, "PNG", compress_level=1)
     return stream.getvalue()
 
 

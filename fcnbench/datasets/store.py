@@ -1,6 +1,6 @@
 """The canonical store: one Parquet file per task, readable by Hugging Face `datasets` as it is.
 
-Columns are `id`, `image` (the picture's original bytes), `label` (8-bit grey PNG of class indices, 255 = ignore),
+Columns are `id`, `image` (the picture's original bytes), `label` (8-bit PNG of class indices, 255 = ignore),
 `classes` (those that occur in it), `height` and `width`; where the task has them `depth` and `hha` (picture files) and
 `label_geo` (a second label map). A store's folder is named by its fingerprint and appears whole or not at all. Reading
 checks every picture and label map against the manifest.
@@ -10,7 +10,7 @@ pyarrow is imported on first use: listing and `--help` do without it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -151,36 +151,62 @@ class Dataset(Sequence[Sample]):
 
         return HuggingFaceDataset.from_parquet(str(self.folder / PARQUET_NAME))
 
+    def verify(self, place: int) -> Sample:
+        """Decode a sample and check everything about it anew, down to the indices: more than reading does.
+
+        Raises:
+            DataCorrupt: something is not what the manifest says, or not what a sample of the task should be.
+        """
+        row, files, sample = self.manifest.rows[place], self.files(place), self._read(place)
+        found = Row(
+            id=sample.id,
+            height=sample.label.shape[0],
+            width=sample.label.shape[1],
+            image=digest_file_of(files["image"]),
+            label=digest_label(sample.label),
+            depth=digest_file_of(files["depth"]),
+            hha=digest_file_of(files["hha"]),
+            geo=digest_label(sample.geo) if sample.geo is not None else None,
+            stored=digest_stored(files),
+        )
+        what = self._what(row)
+        if found != row:
+            raise self._changed(row)
+        check_label(sample.label, self.label_space, f"the label map of {what}")
+        for kind, picture in (
+            ("depth map", sample.depth),
+            ("HHA picture", sample.hha),
+            ("second label map", sample.geo),
+        ):
+            if picture is not None:
+                check_sizes(picture, sample.label, what, kind)
+        return sample
+
     def _read(self, place: int) -> Sample:
         row, files = self.manifest.rows[place], self.files(place)
-        what = f"{self.manifest.dataset} {row.id} in {self.folder}"
+        # The files are just those that were checked when the store was built, so their pixels need no second look.
+        if self._stored(place)["id"] != row.id or digest_stored(files) != row.stored:
+            raise self._changed(row)
+        what, image, depth, hha, geo = self._what(row), files["image"], files["depth"], files["hha"], files["label_geo"]
         label = decode_label(files["label"] or b"", f"the label map of {what}")
-        geo = decode_label(files["label_geo"], f"the second label map of {what}") if files["label_geo"] else None
-        found = Row(
-            id=self._stored(place)["id"],
-            height=label.shape[0],
-            width=label.shape[1],
-            image=_digest(files["image"]),
-            label=digest_label(label),
-            depth=_digest(files["depth"]),
-            hha=_digest(files["hha"]),
-            geo=digest_label(geo) if geo is not None else None,
-        )
-        if found != row:
-            raise DataCorrupt(
-                f"{what} is not what the store's manifest says", f"delete the folder {self.folder} and run again"
-            )
-        check_label(label, self.label_space, f"the label map of {what}")
-        image = decode_image(files["image"], f"the picture of {what}") if files["image"] else None
-        if image is not None:
-            check_sizes(image, label, what)
+        pixels = decode_image(image, f"the picture of {what}") if image else None
+        if pixels is not None:
+            check_sizes(pixels, label, what)
         return Sample(
             id=row.id,
-            image=image,
+            image=pixels,
             label=label,
-            depth=decode_depth(files["depth"], f"the depth map of {what}") if files["depth"] else None,
-            hha=decode_image(files["hha"], f"the HHA picture of {what}") if files["hha"] else None,
-            geo=geo,
+            depth=decode_depth(depth, f"the depth map of {what}") if depth else None,
+            hha=decode_image(hha, f"the HHA picture of {what}") if hha else None,
+            geo=decode_label(geo, f"the second label map of {what}") if geo else None,
+        )
+
+    def _what(self, row: Row) -> str:
+        return f"{self.manifest.dataset} {row.id} in {self.folder}"
+
+    def _changed(self, row: Row) -> DataCorrupt:
+        return DataCorrupt(
+            f"{self._what(row)} is not what the store's manifest says", f"delete the folder {self.folder} and run again"
         )
 
     def _stored(self, place: int) -> dict[str, Any]:
@@ -206,8 +232,14 @@ class Dataset(Sequence[Sample]):
             ) from error
 
 
-def _digest(content: bytes | None) -> str | None:
-    return digest_bytes(content) if content else None
+def digest_file_of(content: bytes | None) -> str | None:
+    """Digest of a picture file; None where there is none."""
+    return digest_bytes(content) if content is not None else None
+
+
+def digest_stored(files: Mapping[str, bytes | None]) -> str:
+    """Digest of all the files of a sample, as the store holds them."""
+    return digest_bytes(*(files[name] or b"" for name in _PICTURES))
 
 
 def digest_label(label: NDArray[np.uint8]) -> str:

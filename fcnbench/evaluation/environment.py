@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-_PACKAGES = ("fcnbench", "torch", "torchvision", "numpy", "pillow", "pyarrow")
+_PACKAGES = ("fcnbench", "torch", "torchvision", "numpy", "pillow", "simplejpeg", "pyarrow")
 """Packages whose version can change a number or a time."""
 
 

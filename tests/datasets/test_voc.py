@@ -88,7 +88,10 @@ def test_pictures_keep_their_bytes_and_labels_their_indices(make_voc: Make, voc_
         assert sample.image is not None
         assert sample.image.shape == (*sample.label.shape, 3)
         stored = Image.open(io.BytesIO(table[place]["label"]["bytes"]))
-        assert stored.mode == "L"  # whoever opens it, in whichever mode, reads indices
+        # Whoever opens it, in whichever mode, reads indices: the palette is the greys.
+        for read in (np.asarray(stored), np.asarray(stored.convert("L")), *np.asarray(stored.convert("RGB")).T):
+            assert {read.shape, read.T.shape} >= {sample.label.shape}
+            np.testing.assert_array_equal(read if read.shape == sample.label.shape else read.T, sample.label)
 
 
 def test_the_fuller_of_two_releases_is_taken(make_voc: Make, voc_ids: list[str]) -> None:
