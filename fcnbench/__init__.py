@@ -25,6 +25,7 @@ _PUBLIC = {
     "confusion_matrix": "fcnbench.metrics.confusion",
     "doctor": "fcnbench.api.doctor",
     "examine": "fcnbench.api.doctor",
+    "examine_model": "fcnbench.api.doctor",
     "export": "fcnbench.api.export",
     "fetch": "fcnbench.api.fetch",
     "list_datasets": "fcnbench.api.catalogue",
@@ -48,6 +49,7 @@ __all__ = [
     "confusion_matrix",
     "doctor",
     "examine",
+    "examine_model",
     "export",
     "fetch",
     "list_datasets",
@@ -75,7 +77,7 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from fcnbench.api.board import board
     from fcnbench.api.catalogue import list_datasets, list_models
-    from fcnbench.api.doctor import doctor, examine
+    from fcnbench.api.doctor import doctor, examine, examine_model
     from fcnbench.api.export import export
     from fcnbench.api.fetch import fetch
     from fcnbench.api.run import run

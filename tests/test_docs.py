@@ -91,3 +91,19 @@ def test_every_public_name_is_documented_and_importable() -> None:
     assert "run" in dir(fcnbench)
     with pytest.raises(AttributeError, match="nonsense"):
         _ = fcnbench.nonsense
+
+
+def test_the_table_of_facts_is_what_the_command_computes() -> None:
+    from fcnbench.api.catalogue import model_facts
+
+    page = (REPOSITORY / "docs/models.md").read_text()
+    for entry in model_facts():
+        cells = (
+            f"`{entry.name}`",
+            entry.layers,
+            f"{entry.parameters:,}",
+            entry.receptive_field,
+            entry.stride,
+            entry.paper,
+        )
+        assert f"| {' | '.join(map(str, cells))} |" in page

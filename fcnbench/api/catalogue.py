@@ -22,14 +22,57 @@ class Listed:
     provider: str
 
 
-def list_models() -> list[Listed]:
-    """The registered models; nothing of them is imported."""
-    from fcnbench.models.registered import ABOUT, MODELS
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a built-in model is made of.
 
-    return [
+    Attributes:
+        name: what `--model` takes.
+        layers: learned layers from the picture to the score layer.
+        parameters: learned numbers.
+        receptive_field: side in pixels of what a cell of the coarsest score layer sees.
+        stride: pixels between two of its cells.
+        paper: the same in the CVPR paper's Table 1, for its three nets.
+    """
+
+    name: str
+    layers: int
+    parameters: int
+    receptive_field: int
+    stride: int
+    paper: str
+
+
+def list_models() -> list[Listed]:
+    """The registered models, and the schemes that take an argument; nothing of them is imported."""
+    from fcnbench.models.registered import ABOUT, MODELS
+    from fcnbench.models.schemes import SCHEMES
+
+    named = [
         Listed("model", entry.name, ABOUT.get(entry.name, entry.target), entry.provider)
         for entry in MODELS.entries().values()
     ]
+    schemes = [
+        Listed("model", f"{name}:{scheme.argument}" if scheme.argument else name, scheme.about, "fcnbench")
+        for name, scheme in SCHEMES.items()
+    ]
+    return named + schemes
+
+
+def model_facts() -> list[ModelFacts]:
+    """Layers, parameters, receptive field and stride of the built-in models, computed from their modules."""
+    from dataclasses import asdict
+
+    from fcnbench.models.builtin import DEFINITIONS
+    from fcnbench.models.facts import PAPER, builtin_facts
+
+    def paper(name: str) -> str:
+        if name not in PAPER:
+            return ""
+        layers, parameters, field, stride = PAPER[name]
+        return f"{layers} layers, {parameters}, {field}, {stride}"
+
+    return [ModelFacts(name, **asdict(builtin_facts(name)), paper=paper(name)) for name in DEFINITIONS]
 
 
 def list_datasets() -> list[Listed]:

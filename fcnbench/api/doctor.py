@@ -5,8 +5,10 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fcnbench.api.run import DEFAULT_DATASET
 from fcnbench.errors import DataCorrupt, FcnbenchError
 from fcnbench.ground import files, paths
 from fcnbench.ground.finding import Finding
@@ -35,6 +37,32 @@ def examine(task: str) -> Examination:
     from fcnbench.datasets import examine as looking
 
     return looking.examine(task)
+
+
+def examine_model(
+    model: str, dataset: str = DEFAULT_DATASET, *, weights: str | Path | None = None, device: str = "auto"
+) -> list[Finding]:
+    """Try a model on random pictures; the same as `fcnbench doctor --model`.
+
+    Args:
+        model: registered name, `path/to/file.py:factory`, or `scheme:argument`.
+        dataset: task whose classes it should give; no sample of it is read.
+        weights: handed to the model's factory.
+        device: `auto`, `cpu`, `cuda`, ...
+
+    Raises:
+        UsageError: a name is unknown.
+        ModelError: the model or its weights are unusable.
+    """
+    from fcnbench.datasets.catalogue import find_dataset
+    from fcnbench.evaluation.device import choose_device, move
+    from fcnbench.models.conform import conformance
+    from fcnbench.models.load import open_model
+
+    space, on = find_dataset(dataset).label_space, choose_device(device)
+    loaded = open_model(model, weights, space.num_classes, classes=space.classes)
+    move(loaded.segmenter, on)
+    return list(conformance(loaded, space.num_classes, on))
 
 
 def _tried(subject: str, look: Callable[[], str]) -> Finding:

@@ -66,6 +66,7 @@ def run(
     accept_terms: bool = False,
     limit: int | None = None,
     device: str = "auto",
+    dense: str | None = None,
     trials: int | None = None,
     board: str | Path = ".",
 ) -> Run:
@@ -80,6 +81,7 @@ def run(
         accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
         limit: score only the first so many images; the result is marked `n/N`.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, ...
+        dense: `shift-and-stitch` to run a net of stride 32 densely, `shift-and-stitch:F` by a factor F only.
         trials: forward passes at 500x500 to time after the run; by default the papers' 20, none with `limit`.
         board: folder that holds `submissions/` and `leaderboards/`.
 
@@ -102,7 +104,7 @@ def run(
     from fcnbench.evaluation.loop import evaluate, scorable
     from fcnbench.evaluation.timing import PAPER_TRIALS
     from fcnbench.models.load import open_model
-    from fcnbench.models.segmenter import modalities_of
+    from fcnbench.models.segmenter import answers_from_truth, modalities_of
     from fcnbench.results.board import build_board
     from fcnbench.results.record import Record, new_run
 
@@ -110,12 +112,15 @@ def run(
     files.check_writable(root / "submissions")
     on = choose_device(device)
     spec = find_dataset(dataset)
-    loaded = open_model(model, weights, spec.label_space.num_classes)
+    space = spec.label_space
+    loaded = open_model(model, weights, space.num_classes, classes=space.classes, dense=dense)
     data = load_dataset(dataset, from_, allow_partial, accept_terms)
     modalities = modalities_of(loaded.segmenter)
     places = scorable(data, limit, modalities)
     if trials is None:
         trials = PAPER_TRIALS if limit is None else 0
+    if answers_from_truth(loaded.segmenter):
+        trials = 0
     facts, environment = _facts(loaded), describe(on)
     leakage = _leakage(loaded, [data.manifest.rows[place].id for place in places], spec.split.name)
     geo_classes = spec.geo.num_classes if spec.geo else 0
@@ -149,7 +154,7 @@ def _protocol(spec: DatasetSpec, data: Dataset, images: int, modalities: tuple[s
         split=data.manifest.split,
         variant=data.manifest.variant,
         labelling=data.manifest.variant if data.manifest.variant in spec.labellings else "",
-        modality="+".join(modalities),
+        modality="+".join(modalities) or "truth",
         label_space=spec.label_space.name,
         geo=spec.geo.name if spec.geo else "",
         classes=spec.label_space.num_classes,
@@ -174,6 +179,7 @@ def _facts(loaded: LoadedModel) -> ModelFacts:
         weights=Path(loaded.weights).name if loaded.weights is not None else None,
         weights_digest=weights_digest(segmenter),
         preprocessing=str(getattr(segmenter, "preprocessing", "its own")),
+        labels=None if loaded.labels is None or loaded.labels.identity else loaded.labels.as_dict(),
     )
 
 

@@ -1,4 +1,4 @@
-"""`fcnbench doctor`: is this installation sound? `fcnbench doctor TASK`: is this data set?"""
+"""`fcnbench doctor`: is this installation sound? `doctor TASK`: is this data set? `doctor --model`: this model?"""
 
 from __future__ import annotations
 
@@ -18,16 +18,31 @@ if TYPE_CHECKING:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fcnbench doctor`."""
     parser.add_argument("task", nargs="?", metavar="TASK", help="a data set to read and recount from end to end")
+    parser.add_argument("--model", help="a model to try instead, on random pictures; TASK names its classes then")
+    parser.add_argument("--weights", metavar="W", help="the model's weights")
+    parser.add_argument("--device", default="auto", help="where the model runs (default: %(default)s)")
     add_json(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
     """Look, print the findings; exit code 1 if something is not sound."""
+    if options.model is not None:
+        return _report(options, _model(options))
     if options.task is not None:
         return _examine(options)
     from fcnbench.api.doctor import doctor
 
-    findings = doctor()
+    return _report(options, doctor())
+
+
+def _model(options: argparse.Namespace) -> list[Finding]:
+    from fcnbench.api.doctor import examine_model
+    from fcnbench.api.run import DEFAULT_DATASET
+
+    return examine_model(options.model, options.task or DEFAULT_DATASET, weights=options.weights, device=options.device)
+
+
+def _report(options: argparse.Namespace, findings: Sequence[Finding]) -> int:
     if options.json:
         print_json({"sound": _sound(findings), "findings": [asdict(finding) for finding in findings]})
     else:
@@ -71,4 +86,4 @@ def _code(findings: Sequence[Finding]) -> int:
     return 0 if _sound(findings) else CheckFailed.exit_code
 
 
-COMMAND = Command("doctor", "check this installation, or a data set from end to end", add_options, execute)
+COMMAND = Command("doctor", "check this installation, a data set from end to end, or a model", add_options, execute)

@@ -11,6 +11,9 @@ from fcnbench.cli.command import Command, add_json, print_json
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fcnbench list`."""
     parser.add_argument("what", nargs="?", choices=["models", "datasets"], help="only these (default: both)")
+    parser.add_argument(
+        "--verbose", action="store_true", help="layers, parameters, receptive field and stride of the built-in models"
+    )
     add_json(parser)
 
 
@@ -18,6 +21,8 @@ def execute(options: argparse.Namespace) -> int:
     """List."""
     from fcnbench.api.catalogue import list_datasets, list_models
 
+    if options.verbose:
+        return _verbose(options)
     listed = {}
     if options.what != "datasets":
         listed["models"] = list_models()
@@ -31,6 +36,26 @@ def execute(options: argparse.Namespace) -> int:
     for kind, entries in listed.items():
         rows = [[entry.name, entry.about, entry.provider] for entry in entries]
         print(tabulate(rows, headers=[kind, "", "from"], disable_numparse=True), end="\n\n")
+    return 0
+
+
+def _verbose(options: argparse.Namespace) -> int:
+    """What the built-in models are made of, beside what the paper says of its three."""
+    from fcnbench.api.catalogue import model_facts
+
+    found = model_facts()
+    if options.json:
+        print_json({"models": [asdict(entry) for entry in found]})
+        return 0
+    from tabulate import tabulate
+
+    rows = [
+        [entry.name, entry.layers, f"{entry.parameters:,}", entry.receptive_field, entry.stride, entry.paper]
+        for entry in found
+    ]
+    headers = ["model", "layers", "parameters", "receptive field", "stride", "Table 1 of the paper"]
+    align = ("left", "right", "right", "right", "right", "left")
+    print(tabulate(rows, headers, disable_numparse=True, colalign=align))
     return 0
 
 

@@ -26,12 +26,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     from fcnbench.api.run import DEFAULT_DATASET, DEFAULT_MODEL
 
     parser.add_argument(
-        "--model", default=DEFAULT_MODEL, help="registered name, or path/to/file.py:factory (default: %(default)s)"
+        "--model",
+        default=DEFAULT_MODEL,
+        help="registered name, path/to/file.py:factory, or scheme:argument such as onnx:PATH (default: %(default)s)",
     )
     parser.add_argument("--dataset", default=DEFAULT_DATASET, help="name of the task (default: %(default)s)")
     parser.add_argument("--weights", metavar="W", help="a file, random:SEED, or what the model understands")
     add_data(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="score only the first N images, marked n/N")
+    parser.add_argument(
+        "--dense", metavar="HOW", help="shift-and-stitch[:F]: run a net of stride 32 densely, F times as fine (slow)"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: %(default)s)")
     parser.add_argument(
         "--trials",
@@ -68,6 +73,7 @@ def _run(options: argparse.Namespace) -> Run:
         accept_terms=options.accept_terms,
         limit=options.limit,
         device=options.device,
+        dense=options.dense,
         trials=options.trials,
         board=options.board,
     )

@@ -13,7 +13,7 @@ from fcnbench.errors import DataCorrupt
 from fcnbench.ground import files
 from fcnbench.ground.digests import digest_lines, short
 
-FORMAT = "fcnbench.store/1"
+FORMAT = "fcnbench.store/2"
 """Format of store and manifest; a store of another format is built anew."""
 
 _NAME = "manifest.json"

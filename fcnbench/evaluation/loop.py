@@ -23,7 +23,7 @@ from fcnbench.ground.digests import digest_bytes
 from fcnbench.labelspace import LabelSpace
 from fcnbench.metrics.argmax import argmax_map, nan_logits
 from fcnbench.metrics.confusion import confusion_matrix
-from fcnbench.models.segmenter import Segmenter, modalities_of
+from fcnbench.models.segmenter import Segmenter, answers_from_truth, modalities_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +140,8 @@ def _score(
     """One image through the phases of the loop."""
     sample, space, geo_space = read.sample, dataset.label_space, dataset.geo
     try:
+        if answers_from_truth(segmenter):
+            return _answered(segmenter, dataset, read, phases)
         started = time.perf_counter()
         pictures = [sample.modality(name) for name in modalities_of(segmenter)]
         prepare: Callable[..., Tensor] = segmenter.prepare  # takes as many pictures as the model has modalities
@@ -171,6 +173,25 @@ def _score(
             "run it on that picture by itself",
         ) from error
     times = (read.seconds, prepared - started, forward, scored - forwarded)
+    for phase, seconds in zip(PHASES, times, strict=True):
+        phases[phase].append(seconds)
+    return Scored(sample.id, matrix, digest, geo)
+
+
+def _answered(segmenter: Segmenter, dataset: Dataset, read: Read, phases: dict[str, list[float]]) -> Scored:
+    """One image of an oracle, which makes its prediction of the truth."""
+    sample, answer = read.sample, getattr(segmenter, "answer")  # noqa: B009 - no segmenter need have it
+    started = time.perf_counter()
+    prediction = answer(sample.label)
+    geo_prediction = answer(sample.geo) if sample.geo is not None else None
+    forwarded = time.perf_counter()
+    space = dataset.label_space
+    matrix = confusion_matrix(sample.label, prediction, space.num_classes, space.ignore)
+    geo = None
+    if dataset.geo is not None and sample.geo is not None and geo_prediction is not None:
+        geo = confusion_matrix(sample.geo, geo_prediction, dataset.geo.num_classes, dataset.geo.ignore)
+    digest = digest_bytes(np.ascontiguousarray(prediction).data)
+    times = (read.seconds, 0.0, forwarded - started, time.perf_counter() - forwarded)
     for phase, seconds in zip(PHASES, times, strict=True):
         phases[phase].append(seconds)
     return Scored(sample.id, matrix, digest, geo)

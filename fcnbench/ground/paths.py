@@ -29,6 +29,11 @@ def archives() -> Path:
     return home() / "archives"
 
 
+def weights() -> Path:
+    """Folder of published weights."""
+    return home() / "weights"
+
+
 def journals() -> Path:
     """Folder of the journals of unfinished runs."""
     return home() / "journals"

@@ -1,57 +1,124 @@
-"""The built-in models: factories called with `weights=` and `num_classes=`, as every registered model is."""
+"""The built-in models: what each is made of, and their factories, called with `weights=` and `num_classes=`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.resources import as_file, files
 
 from fcnbench.errors import WeightsError
-from fcnbench.models.fcn import FCN
+from fcnbench.ground.console import listed
+from fcnbench.models.fcn import AT_ONCE, FCN, Head
 from fcnbench.models.pocket import POCKET_CLASSES, POCKET_SPLITS, POCKET_TRUNK
-from fcnbench.models.preprocess import caffe_bgr
-from fcnbench.models.segmenter import ModuleSegmenter
+from fcnbench.models.preprocess import caffe_bgr, nyud_bgr, nyud_bgr_depth, nyud_bgr_hha, nyud_hha, siftflow_bgr
+from fcnbench.models.published import known_names, published
+from fcnbench.models.segmenter import ModuleSegmenter, Prepare
+from fcnbench.models.trunks import ALEXNET, GOOGLENET, Stream
 from fcnbench.models.weights import fill, load_weights, read_state
-
-VOC_CLASSES = 21
-"""Background and 20 classes: the label space of the papers' main results."""
 
 Factory = Callable[..., ModuleSegmenter]
 
 
-def _vgg16(name: str, stride: int) -> Factory:
-    def build(weights: str | None = None, num_classes: int = VOC_CLASSES) -> ModuleSegmenter:
-        """Build a VGG16 FCN of the papers; `weights` is a path or `random:SEED`."""
-        if weights is None:
+@dataclass(frozen=True)
+class Definition:
+    """A built-in model.
+
+    Attributes:
+        net: makes the network for a number of classes.
+        num_classes: its number of classes when nobody says otherwise.
+        prepare: from pictures to the network's input.
+        modalities: what `prepare` takes.
+        shipped: whether the package has its weights.
+    """
+
+    net: Callable[[int], FCN]
+    num_classes: int
+    prepare: Prepare = caffe_bgr
+    modalities: tuple[str, ...] = ("rgb",)
+    shipped: bool = False
+
+
+_VOC, _NYUD, _SIFTFLOW, _GEO = 21, 40, 33, 3
+"""Classes of the label spaces that the papers' nets were published for."""
+
+_COLOUR_HHA = (Stream("color"), Stream("hha"))
+"""Two trunks, as the reference names their layers."""
+
+
+def _siftflow(stride: int) -> Definition:
+    return Definition(
+        lambda classes: FCN(classes, stride, suffix="_sem", more=(Head(_GEO, "geo", "_geo"),)), _SIFTFLOW, siftflow_bgr
+    )
+
+
+def _pocket(stride: int) -> Definition:
+    return Definition(lambda classes: FCN(classes, stride, POCKET_TRUNK), POCKET_CLASSES, shipped=True)
+
+
+DEFINITIONS: dict[str, Definition] = {
+    "fcn32s": Definition(lambda classes: FCN(classes, 32), _VOC),
+    "fcn16s": Definition(lambda classes: FCN(classes, 16), _VOC),
+    "fcn8s": Definition(lambda classes: FCN(classes, 8), _VOC),
+    "fcn8s-atonce": Definition(lambda classes: FCN(classes, 8, scales=AT_ONCE), _VOC),
+    # The same net as fcn32s; only its training differs (Table 2 of the CVPR paper: the score layer alone).
+    "fcn32s-fixed": Definition(lambda classes: FCN(classes, 32), _VOC),
+    "fcn-alexnet": Definition(lambda classes: FCN(classes, 32, ALEXNET), _VOC),
+    "fcn-googlenet": Definition(lambda classes: FCN(classes, 32, GOOGLENET), _VOC),
+    "fcn32s-nyud-color": Definition(lambda classes: FCN(classes, 32), _NYUD, nyud_bgr),
+    "fcn32s-nyud-depth": Definition(
+        lambda classes: FCN(classes, 32, streams=(Stream(channels=4, first="conv1_1_bgrd"),)),
+        _NYUD,
+        nyud_bgr_depth,
+        ("rgb", "depth"),
+    ),
+    "fcn32s-nyud-hha": Definition(lambda classes: FCN(classes, 32), _NYUD, nyud_hha, ("hha",)),
+    "fcn32s-nyud-color-hha": Definition(
+        lambda classes: FCN(classes, 32, streams=_COLOUR_HHA), _NYUD, nyud_bgr_hha, ("rgb", "hha")
+    ),
+    "fcn16s-nyud-color-hha": Definition(
+        lambda classes: FCN(classes, 16, streams=_COLOUR_HHA), _NYUD, nyud_bgr_hha, ("rgb", "hha")
+    ),
+    "fcn32s-siftflow": _siftflow(32),
+    "fcn16s-siftflow": _siftflow(16),
+    "fcn8s-siftflow": _siftflow(8),
+    "fcn32s-pocket": _pocket(32),
+    "fcn16s-pocket": _pocket(16),
+    "fcn8s-pocket": _pocket(8),
+}
+"""Every built-in network by its name."""
+
+
+def _factory(name: str) -> Factory:
+    definition = DEFINITIONS[name]
+
+    def build(weights: str | None = None, num_classes: int = definition.num_classes) -> ModuleSegmenter:
+        """Build the network; `weights` is a path, a name from the catalogue of published weights, or `random:SEED`."""
+        net = definition.net(num_classes)
+        label = f"{name} with {num_classes} classes"
+        splits: tuple[str, ...] = ()
+        if weights is None and definition.shipped:
+            with as_file(files("fcnbench.models") / "pocket_weights" / f"{name}.safetensors") as path:
+                fill(net, read_state(path), label, f"the shipped {name}.safetensors")
+            splits = POCKET_SPLITS
+        elif weights is None:
+            known = known_names(name)
             raise WeightsError(
                 f"{name} needs weights, and none were given",
-                f"pass --weights PATH (.pth of torchfcn or .safetensors with the same keys), or --weights random:0 "
-                f"to try {name} untrained",
+                "pass --weights PATH (.pth, .safetensors or .caffemodel with the reference's layer names), "
+                + (f"a published name ({listed(known)}), " if known else "")
+                + f"or --weights random:0 to try {name} untrained",
             )
-        net = FCN(num_classes, stride)
-        load_weights(net, weights, f"{name} with {num_classes} classes")
-        return ModuleSegmenter(net, caffe_bgr, num_classes)
-
-    return build
-
-
-def _pocket(name: str, stride: int) -> Factory:
-    def build(weights: str | None = None, num_classes: int = POCKET_CLASSES) -> ModuleSegmenter:
-        """Build a pocket FCN with its shipped weights, or with those of a path or `random:SEED`."""
-        net = FCN(num_classes, stride, POCKET_TRUNK)
-        label = f"{name} with {num_classes} classes"
-        if weights is not None:
+        else:
             load_weights(net, weights, label)
-            return ModuleSegmenter(net, caffe_bgr, num_classes)
-        with as_file(files("fcnbench.models") / "pocket_weights" / f"{name}.safetensors") as path:
-            fill(net, read_state(path), label, f"the shipped {name}.safetensors")
-        return ModuleSegmenter(net, caffe_bgr, num_classes, POCKET_SPLITS)
+            splits = published()[weights].train_splits if weights in published() else ()
+        return ModuleSegmenter(net, definition.prepare, num_classes, splits, modalities=definition.modalities)
 
     return build
 
 
-fcn32s = _vgg16("fcn32s", 32)
-fcn16s = _vgg16("fcn16s", 16)
-fcn8s = _vgg16("fcn8s", 8)
-fcn32s_pocket = _pocket("fcn32s-pocket", 32)
-fcn16s_pocket = _pocket("fcn16s-pocket", 16)
-fcn8s_pocket = _pocket("fcn8s-pocket", 8)
+def __getattr__(attribute: str) -> Factory:
+    """The factory of a model by its name with underscores: `fcn8s_atonce`."""
+    name = attribute.replace("_", "-")
+    if name not in DEFINITIONS:
+        raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")
+    return _factory(name)

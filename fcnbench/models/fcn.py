@@ -1,126 +1,145 @@
-"""The VGG-style FCN-32s, FCN-16s and FCN-8s of the papers, at any width.
+"""The FCNs of the papers: one or two trunks, score layers, skips that are cropped and added, bilinear up-sampling.
 
-Layer for layer the reference nets (`voc-fcn32s/16s/8s`): 3x3 convolutions with ReLU in five stages, each ended by a
-2x2 pool that rounds sizes up; fc6 and fc7 as convolutions; 1x1 score layers; frozen bilinear up-sampling; skips that
-are cropped and added. The first convolution pads by 100, so that fc6 fits on small pictures; every crop offset
-follows from the geometry. Parameter names are the Caffe layer names, which `torchfcn` uses too.
+Layer for layer the reference nets; every crop offset follows from the geometry. Parameter names are the Caffe layer
+names, which `torchfcn` uses too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from fcnbench.models.geometry import PICTURE, Grid
+from fcnbench.models.trunks import VGG16, Stream, Trunk
 
-SKIPS = {32: (), 16: (4,), 8: (4, 3)}
+SKIPS: dict[int, tuple[int, ...]] = {32: (), 16: (4,), 8: (4, 3)}
 """Output stride to the pools whose scores are added, coarse to fine."""
 
-_DROPOUT = 0.5
-"""After fc6 and fc7, as in VGG16."""
+AT_ONCE: Mapping[int, float] = {4: 0.01, 3: 0.0001}
+"""Factors on the pools before their score layers, with which all skips train at once (`voc-fcn8s-atonce`)."""
 
 
 @dataclass(frozen=True)
-class Trunk:
-    """Shape of the convolutional trunk.
+class Head:
+    """One label map that a network gives.
 
     Attributes:
-        widths: channels of each of the five stages.
-        depths: 3x3 convolutions in each stage.
-        fc_kernel: kernel side of fc6, which is not padded.
-        fc_width: channels of fc6 and fc7.
-        pad: padding of the first convolution.
+        num_classes: its classes.
+        key: its name among the answers of a net with several heads.
+        suffix: what the names of its layers end in.
     """
 
-    widths: tuple[int, ...]
-    depths: tuple[int, ...]
-    fc_kernel: int
-    fc_width: int
-    pad: int
-
-    def grid(self, pool: int) -> Grid:
-        """Where the cells of a pool's output (1..5) lie in the picture."""
-        grid = PICTURE.windowed(3, pad=self.pad)
-        for _ in range(pool):
-            grid = grid.windowed(2, stride=2)
-        return grid
-
-    @property
-    def score_grid(self) -> Grid:
-        """Where the cells of the coarsest score layer lie."""
-        return self.grid(5).windowed(self.fc_kernel)
-
-
-VGG16 = Trunk(widths=(64, 128, 256, 512, 512), depths=(2, 2, 3, 3, 3), fc_kernel=7, fc_width=4096, pad=100)
-"""The papers' trunk: VGG16 with fc6 and fc7 as convolutions."""
+    num_classes: int
+    key: str = "out"
+    suffix: str = ""
 
 
 class FCN(nn.Module):
-    """An FCN of the papers: a picture batch [N, 3, H, W] in, logits [N, C, H, W] out.
+    """An FCN of the papers: a batch [N, planes, H, W] in, logits [N, C, H, W] out; by head where there are several.
 
     Args:
-        num_classes: number of classes C.
+        num_classes: number of classes C, of the first head.
         stride: 32, 16 or 8: the stride of the finest score layer, which names the net.
-        trunk: shape of the trunk.
+        trunk: everything below the score layers.
+        streams: its inputs, each with a trunk of its own; their scores are averaged (late fusion).
+        more: heads beside the first, which then has `suffix`.
+        suffix: what the names of the first head's layers end in.
+        scales: factors on pools before their score layers, by pool.
     """
 
-    def __init__(self, num_classes: int, stride: int, trunk: Trunk = VGG16) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        stride: int,
+        trunk: Trunk = VGG16,
+        *,
+        streams: Sequence[Stream] = (Stream(),),
+        more: Sequence[Head] = (),
+        suffix: str = "",
+        scales: Mapping[int, float] | None = None,
+    ) -> None:
         super().__init__()
         if stride not in SKIPS:
             raise ValueError(f"an FCN has stride 32, 16 or 8, not {stride}")
         self.num_classes = num_classes
         self.stride = stride
         self.trunk = trunk
-        channels = 3
-        for stage, (width, depth) in enumerate(zip(trunk.widths, trunk.depths, strict=True), start=1):
-            for layer in range(1, depth + 1):
-                pad = trunk.pad if (stage, layer) == (1, 1) else 1
-                self.add_module(f"conv{stage}_{layer}", nn.Conv2d(channels, width, 3, padding=pad))
-                channels = width
-        self.fc6 = nn.Conv2d(channels, trunk.fc_width, trunk.fc_kernel)
-        self.fc7 = nn.Conv2d(trunk.fc_width, trunk.fc_width, 1)
-        self.score_fr = nn.Conv2d(trunk.fc_width, num_classes, 1)
-        self.pool = nn.MaxPool2d(2, stride=2, ceil_mode=True)
-        self.dropout = nn.Dropout(_DROPOUT)
-
-        grid = trunk.score_grid
+        self.streams = tuple(streams)
+        self.heads = (Head(num_classes, suffix=suffix), *more)
+        self.scales = dict(scales or {})
         self.crops: dict[str, int] = {}
-        previous = "score_fr"
-        for pool in SKIPS[stride]:
-            doubling = _doubling_name(previous)
-            self.add_module(doubling, bilinear_upsampling(num_classes, kernel=4, stride=2))
-            self.add_module(f"score_pool{pool}", nn.Conv2d(trunk.widths[pool - 1], num_classes, 1))
-            # The reference crops the skip, which is the larger of the two, onto the up-sampled coarse score.
-            grid = grid.upsampled(4, stride=2)
-            self.crops[f"score_pool{pool}"] = trunk.grid(pool).crop_onto(grid)
-            previous = f"pool{pool}"
-        final = "upscore" if stride == 32 else f"upscore{stride}"
-        self.add_module(final, bilinear_upsampling(num_classes, kernel=2 * stride, stride=stride))
-        self.crops[final] = grid.upsampled(2 * stride, stride).crop_onto(PICTURE)
-        self.final = final
+        for stream in self.streams:
+            trunk.add(self, stream)
+        for head in self.heads:
+            self._add_head(head)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Logits [N, C, H, W] of pictures [N, 3, H, W] that `prepare` made."""
-        pools: dict[int, Tensor] = {}
-        flow = pictures
-        for stage, depth in enumerate(self.trunk.depths, start=1):
-            for layer in range(1, depth + 1):
-                flow = torch.relu_(self.get_submodule(f"conv{stage}_{layer}")(flow))
-            flow = pools[stage] = self.pool(flow)
-        flow = self.dropout(torch.relu_(self.fc6(flow)))
-        flow = self.dropout(torch.relu_(self.fc7(flow)))
-        flow = self.score_fr(flow)
+    @property
+    def planes(self) -> int:
+        """Planes of the input: those of all streams, one after the other."""
+        return sum(stream.channels for stream in self.streams)
 
+    def forward(self, batch: Tensor) -> Tensor | dict[str, Tensor]:
+        """Logits [N, C, H, W] of prepared inputs [N, planes, H, W]; a mapping where there are several heads."""
+        pools: list[dict[int, Tensor]] = []
+        tops: list[Tensor] = []
+        for stream, part in zip(self.streams, batch.split([s.channels for s in self.streams], 1), strict=True):
+            found, top = self.trunk.run(self, part, stream)
+            pools.append(found)
+            tops.append(top)
+        answers = {head.key: self._logits(head, pools, tops, batch.shape) for head in self.heads}
+        return answers["out"] if len(answers) == 1 else answers
+
+    def coarse_scores(self, batch: Tensor) -> Tensor:
+        """The first head's coarsest scores [N, C, h, w], before any up-sampling."""
+        parts = batch.split([stream.channels for stream in self.streams], 1)
+        tops = [self.trunk.run(self, part, stream)[1] for stream, part in zip(self.streams, parts, strict=True)]
+        return self._scores("score_fr", tops, self.heads[0])
+
+    def _add_head(self, head: Head) -> None:
+        """Score layers and up-sampling of one head, with their crops."""
+        grid: Grid = self.trunk.score_grid
+        self._add_scores("score_fr", self.trunk.width, head)
         previous = "score_fr"
         for pool in SKIPS[self.stride]:
-            flow = self.get_submodule(_doubling_name(previous))(flow)
-            skip = self.get_submodule(f"score_pool{pool}")(pools[pool])
-            flow = flow + _cropped(skip, self.crops[f"score_pool{pool}"], flow.shape)
+            self.add_module(_doubling(previous, head), bilinear_upsampling(head.num_classes, kernel=4, stride=2))
+            self._add_scores(f"score_pool{pool}", self.trunk.pool_width(pool), head)
+            # The reference crops the skip, which is the larger of the two, onto the up-sampled coarse score.
+            grid = grid.upsampled(4, stride=2)
+            self.crops[f"score_pool{pool}{head.suffix}"] = self.trunk.grid(pool).crop_onto(grid)
             previous = f"pool{pool}"
-        flow = self.get_submodule(self.final)(flow)
-        return _cropped(flow, self.crops[self.final], pictures.shape).contiguous()
+        kernel = self.trunk.final_kernel(self.stride)
+        self.add_module(self._final(head), bilinear_upsampling(head.num_classes, kernel, self.stride))
+        self.crops[self._final(head)] = grid.upsampled(kernel, self.stride).crop_onto(PICTURE)
+
+    def _logits(self, head: Head, pools: list[dict[int, Tensor]], tops: list[Tensor], shape: torch.Size) -> Tensor:
+        flow = self._scores("score_fr", tops, head)
+        previous = "score_fr"
+        for pool in SKIPS[self.stride]:
+            flow = self.get_submodule(_doubling(previous, head))(flow)
+            scale = self.scales.get(pool, 1.0)
+            skip = self._scores(f"score_pool{pool}", [found[pool] for found in pools], head, scale)
+            flow = flow + _cropped(skip, self.crops[f"score_pool{pool}{head.suffix}"], flow.shape)
+            previous = f"pool{pool}"
+        flow = self.get_submodule(self._final(head))(flow)
+        return _cropped(flow, self.crops[self._final(head)], shape).contiguous()
+
+    def _add_scores(self, name: str, width: int, head: Head) -> None:
+        for stream in self.streams:
+            self.add_module(f"{name}{head.suffix}{stream.suffix}", nn.Conv2d(width, head.num_classes, 1))
+
+    def _scores(self, name: str, flows: list[Tensor], head: Head, scale: float = 1.0) -> Tensor:
+        """The scores of all streams, averaged; of one stream just that."""
+        found = [
+            self.get_submodule(f"{name}{head.suffix}{stream.suffix}")(flow * scale if scale != 1 else flow)
+            for stream, flow in zip(self.streams, flows, strict=True)
+        ]
+        return found[0] if len(found) == 1 else torch.stack(found).mean(0)
+
+    def _final(self, head: Head) -> str:
+        return f"upscore{'' if self.stride == 32 else self.stride}{head.suffix}"
 
 
 def bilinear_upsampling(channels: int, kernel: int, stride: int) -> nn.ConvTranspose2d:
@@ -141,9 +160,9 @@ def bilinear_kernel(size: int) -> Tensor:
     return torch.outer(line, line).float()
 
 
-def _doubling_name(previous: str) -> str:
+def _doubling(previous: str, head: Head) -> str:
     """The reference's name of the up-sampling by 2 that follows a score: `upscore2`, then `upscore_pool4`."""
-    return "upscore2" if previous == "score_fr" else f"upscore_{previous}"
+    return ("upscore2" if previous == "score_fr" else f"upscore_{previous}") + head.suffix
 
 
 def _cropped(flow: Tensor, offset: int, shape: torch.Size) -> Tensor:

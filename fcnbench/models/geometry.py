@@ -20,20 +20,23 @@ class Grid:
     Attributes:
         stride: picture pixels between neighbouring cells.
         start: picture coordinate of cell 0's centre; pixel 0's centre is 0.
+        field: side of the receptive field of a cell, in picture pixels.
     """
 
     stride: Fraction = Fraction(1)
     start: Fraction = Fraction(0)
+    field: Fraction = Fraction(1)
 
     def windowed(self, kernel: int, stride: int = 1, pad: int = 0) -> Grid:
         """The grid after a convolution or pool of this kernel, stride and padding."""
         centre = Fraction(kernel - 1, 2) - pad
-        return Grid(self.stride * stride, self.start + self.stride * centre)
+        field = self.field + (kernel - 1) * self.stride
+        return Grid(self.stride * stride, self.start + self.stride * centre, field)
 
     def upsampled(self, kernel: int, stride: int) -> Grid:
         """The grid after a transposed convolution of this kernel and stride, without padding."""
         finer = self.stride / stride
-        return Grid(finer, self.start - finer * Fraction(kernel - 1, 2))
+        return Grid(finer, self.start - finer * Fraction(kernel - 1, 2), self.field)
 
     def crop_onto(self, other: Grid) -> int:
         """How many leading cells to drop so that cell 0 lies where the other grid's cell 0 lies.

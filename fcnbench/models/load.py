@@ -7,23 +7,32 @@ with a `torch.nn.Module`.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from fcnbench.errors import FcnbenchError, ModelError, UnknownName, WeightsError
+from fcnbench.errors import FcnbenchError, ModelError, UnknownName, UsageError, WeightsError
+from fcnbench.ground.console import note
 from fcnbench.ground.digests import digest_file, short
+from fcnbench.ground.version import __version__
+from fcnbench.models.dense import COARSE, Dense
+from fcnbench.models.labelmap import LabelMap, Mapped, match_labels
 from fcnbench.models.registered import MODELS
+from fcnbench.models.schemes import SCHEMES
 from fcnbench.models.segmenter import ModuleSegmenter, Segmenter, module_of
 
 _FILE_MARK = ".py:"
 """What tells `path/to/file.py:factory` from a registered name."""
+
+SHIFT_AND_STITCH = "shift-and-stitch"
+"""The one way of running densely that `--dense` knows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +45,7 @@ class LoadedModel:
         version: the distribution's version, or the start of the file's digest.
         weights: what `--weights` said; None when the model brought its own.
         segmenter: the model itself.
+        labels: how its classes are mapped to the data set's; None where it does not name its own.
     """
 
     name: str
@@ -43,15 +53,25 @@ class LoadedModel:
     version: str
     weights: str | None
     segmenter: Segmenter
+    labels: LabelMap | None = None
 
 
-def load_model(name: str, weights: str | Path | None = None, num_classes: int | None = None) -> Segmenter:
-    """Load a model by its registered name or as `path/to/file.py:factory`.
+def load_model(
+    name: str,
+    weights: str | Path | None = None,
+    num_classes: int | None = None,
+    *,
+    classes: Sequence[str] = (),
+    dense: str | None = None,
+) -> Segmenter:
+    """Load a model by its registered name, as `path/to/file.py:factory`, or as `scheme:argument`.
 
     Args:
-        name: for example `fcn8s`, or `nets/mine.py:build`.
+        name: for example `fcn8s`, `nets/mine.py:build`, or `torchvision:deeplabv3_resnet50`.
         weights: handed to the factory: a path, `random:SEED`, or whatever the model understands.
         num_classes: number of classes C of the data set; None leaves it to the factory's default.
+        classes: class names of the data set; a model that names its own classes otherwise is mapped to them by name.
+        dense: `shift-and-stitch`, or `shift-and-stitch:F`, to run a net of stride 32 densely.
 
     Returns:
         The segmenter; `.logits(x)` takes prepared [N, 3, H, W] float32 and gives [N, C, H, W].
@@ -62,30 +82,68 @@ def load_model(name: str, weights: str | Path | None = None, num_classes: int | 
         WeightsError: the weights are missing or do not fit.
         ModelError: the factory failed, or answered with something else than a model.
     """
-    return open_model(name, weights, num_classes).segmenter
+    return open_model(name, weights, num_classes, classes=classes, dense=dense).segmenter
 
 
-def open_model(name: str, weights: str | Path | None = None, num_classes: int | None = None) -> LoadedModel:
+def open_model(
+    name: str,
+    weights: str | Path | None = None,
+    num_classes: int | None = None,
+    *,
+    classes: Sequence[str] = (),
+    dense: str | None = None,
+) -> LoadedModel:
     """Like `load_model`, with where the model came from."""
+    scheme, _, argument = name.partition(":")
     if _FILE_MARK in name:
         factory, path = _factory_in_file(name)
         display, provider, version = f"{path.name}:{name.rpartition(':')[2]}", path.name, short(digest_file(path))
+    elif scheme in SCHEMES:
+        factory = _factory_of_scheme(scheme, argument)
+        # A path's folders say something about a machine, not about the model.
+        shown = Path(argument).name if SCHEMES[scheme].argument == "PATH" else argument
+        display, provider, version = f"{scheme}:{shown}" if shown else scheme, "fcnbench", __version__
     else:
         factory = MODELS.load(name)
         entry = MODELS.find(name)
         display, provider, version = name, entry.provider, entry.version
     text = None if weights is None else str(weights)
     segmenter = _as_segmenter(_built(factory, display, text, num_classes), display)
+    labels = None
+    if classes and (own := tuple(getattr(segmenter, "classes", ()))):
+        labels = match_labels(own, classes)
+        if not labels.identity:
+            note(f"{display}: {labels.told()}")
+            segmenter = Mapped(segmenter, labels)
     known = getattr(segmenter, "num_classes", None)
     if num_classes is not None and known is not None and known != num_classes:
         raise ModelError(
             f"{display} gives logits for {known} classes, and the data set has {num_classes}",
             "choose a model or weights made for this label space",
         )
+    if dense is not None:
+        segmenter, display = Dense(segmenter, _dense_factor(dense)), f"{display}+{dense}"
     module = module_of(segmenter)
     if module is not None:
         module.eval()
-    return LoadedModel(display, provider, version, text, segmenter)
+    return LoadedModel(display, provider, version, text, segmenter, labels)
+
+
+def _dense_factor(dense: str) -> int:
+    word, _, factor = dense.partition(":")
+    if word != SHIFT_AND_STITCH or (factor and not factor.isdecimal()):
+        raise UsageError(f"--dense {dense} is unknown", f"write {SHIFT_AND_STITCH}, or {SHIFT_AND_STITCH}:4")
+    return int(factor) if factor else COARSE
+
+
+def _factory_of_scheme(name: str, argument: str) -> Any:
+    """A scheme's function with its argument filled in."""
+    scheme = SCHEMES[name]
+    if not argument and not scheme.optional:
+        raise UnknownName(f"--model {name}: lacks its {scheme.argument}", f"write {name}:{scheme.argument}")
+    module, _, function = scheme.target.partition(":")
+    factory = getattr(importlib.import_module(module), function)
+    return functools.partial(factory, argument) if argument else factory
 
 
 def _built(factory: Any, name: str, weights: str | None, num_classes: int | None) -> Any:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fcnbench.models.fcn import Trunk
+from fcnbench.models.trunks import VggTrunk
 
-POCKET_TRUNK = Trunk(widths=(16, 32, 48, 64, 80), depths=(1, 2, 2, 2, 2), fc_kernel=5, fc_width=64, pad=68)
+POCKET_TRUNK = VggTrunk(widths=(16, 32, 48, 64, 80), depths=(1, 2, 2, 2, 2), fc_kernel=5, fc_width=64, pad=68)
 """Five stages like VGG16, about 1/400 of its parameters; fc6 is 5x5, so the first padding shrinks from 100 to 68."""
 
 POCKET_CLASSES = 8

@@ -117,6 +117,11 @@ MODALITIES = ("rgb", "depth", "hha")
 """What pictures of a sample a model may take."""
 
 
+def answers_from_truth(segmenter: Segmenter) -> bool:
+    """Whether a model is an oracle: it takes no picture, and its method `answer` makes the prediction of the truth."""
+    return callable(getattr(segmenter, "answer", None))
+
+
 def modalities_of(segmenter: Segmenter) -> tuple[str, ...]:
     """What a segmenter's `prepare` takes, in order.
 
@@ -125,7 +130,7 @@ def modalities_of(segmenter: Segmenter) -> tuple[str, ...]:
     """
     wanted = getattr(segmenter, "modalities", ("rgb",))
     wanted = (wanted,) if isinstance(wanted, str) else tuple(wanted)
-    if not wanted or any(name not in MODALITIES for name in wanted):
+    if not (wanted or answers_from_truth(segmenter)) or any(name not in MODALITIES for name in wanted):
         raise ModelError(
             f"the model's modalities are {wanted}, expected some of {', '.join(MODALITIES)}",
             "name what its prepare takes, in order",
@@ -142,7 +147,13 @@ def module_of(segmenter: Segmenter) -> nn.Module | None:
 
 
 def weights_digest(segmenter: Segmenter) -> str | None:
-    """Digest of all parameters and buffers by name, dtype, shape and bytes; None where there is no module to read."""
+    """Digest of all parameters and buffers by name, dtype, shape and bytes; None where there is no module to read.
+
+    A segmenter may name a digest itself, as `weights_digest`: that of its file, for example.
+    """
+    own = getattr(segmenter, "weights_digest", None)
+    if isinstance(own, str):
+        return own
     module = module_of(segmenter)
     if module is None:
         return None

@@ -15,9 +15,13 @@ from torch import Tensor, nn
 
 from fcnbench.errors import WeightsError
 from fcnbench.ground.console import listed
+from fcnbench.models.published import fetch_weights, published, read_caffe_state
 
 RANDOM = "random:"
 """Prefix of seeded random weights, `random:SEED`: they try the machinery and score like noise."""
+
+TRUNK = "trunk:"
+"""Prefix of a classification net's file whose layers become the trunk, `trunk:PATH`; score layers stay zero."""
 
 _NESTED = ("model_state_dict", "state_dict")
 """Keys under which training checkpoints keep the network: torchfcn's, and everybody else's."""
@@ -30,7 +34,8 @@ def load_weights(net: nn.Module, weights: str, label: str) -> None:
 
     Args:
         net: the network; its state-dict keys are the file's.
-        weights: path of a `.safetensors` or `.pth` file, or `random:SEED`.
+        weights: path of a `.safetensors`, `.pth` or `.caffemodel` file, the name of published weights,
+            `trunk:PATH` (a classification net's file for the trunk alone), or `random:SEED`.
         label: name of the model, for messages.
 
     Raises:
@@ -38,6 +43,11 @@ def load_weights(net: nn.Module, weights: str, label: str) -> None:
     """
     if weights.startswith(RANDOM):
         randomise(net, _seed(weights))
+    elif weights.startswith(TRUNK):
+        path = weights.removeprefix(TRUNK)
+        transplant(net, read_state(Path(path).expanduser()), label, path)
+    elif weights in published():
+        fill(net, read_state(fetch_weights(published()[weights])), label, weights)
     else:
         fill(net, read_state(Path(weights).expanduser()), label, weights)
 
@@ -50,8 +60,12 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise WeightsError(
-            f"there is no weights file {path}", "pass --weights the path of a .safetensors or .pth file, or random:SEED"
+            f"there is no weights file {path}",
+            "pass --weights the path of a .safetensors, .pth or .caffemodel file, the name of published weights, or "
+            "random:SEED",
         )
+    if path.suffix == ".caffemodel":
+        return read_caffe_state(path)
     from safetensors.torch import load_file
 
     try:
@@ -79,13 +93,14 @@ def fill(net: nn.Module, state: Mapping[str, Tensor], label: str, origin: str) -
     """
     own = net.state_dict()
     frozen = {name for name, value in net.named_parameters() if not value.requires_grad}
+    state = as_convolutions(own, state)
     missing = sorted(own.keys() - state.keys() - frozen)
     unexpected = sorted(state.keys() - own.keys())
     if missing or unexpected:
         found = [f"{what} {listed(names)}" for what, names in (("lacks", missing), ("has also", unexpected)) if names]
         raise WeightsError(
             f"{origin} is not made for {label}: it {' and '.join(found)}",
-            "use weights whose keys are the Caffe layer names of this net (torchfcn's files have them)",
+            "use weights whose keys are the Caffe layer names of this net, as the authors' and torchfcn's are",
         )
     wrong = [name for name in own if name in state and state[name].shape != own[name].shape]
     if wrong:
@@ -95,11 +110,15 @@ def fill(net: nn.Module, state: Mapping[str, Tensor], label: str, origin: str) -
             f"{tuple(own[name].shape)} ({len(wrong)} tensors differ)",
             "the file is for another number of classes or another net: use one trained for this data set",
         )
-    odd = [name for name, value in state.items() if value.layout != torch.strided or not value.is_floating_point()]
+    odd = [
+        name
+        for name, value in state.items()
+        if value.layout != torch.strided or value.is_floating_point() != own[name].is_floating_point()
+    ]
     if odd:
         value = state[odd[0]]
         raise WeightsError(
-            f"{origin}: {odd[0]} is {value.layout} of {value.dtype}, expected dense floating point",
+            f"{origin}: {odd[0]} is {value.layout} of {value.dtype}, expected a dense {own[odd[0]].dtype}",
             "export the weights as dense float32 tensors",
         )
     for name in sorted(frozen & state.keys()):
@@ -108,12 +127,78 @@ def fill(net: nn.Module, state: Mapping[str, Tensor], label: str, origin: str) -
                 f"{origin}: {name} is not the frozen bilinear kernel that {label} is defined with",
                 "this net's up-sampling is fixed; register a model of your own for a learned one",
             )
-    if not any(bool(state[name].any()) for name in own if name.startswith("conv") and name.endswith("weight")):
+    unsound = [name for name, value in state.items() if not bool(value.isfinite().all())]
+    if unsound:
+        raise WeightsError(
+            f"{origin}: {unsound[0]} holds NaN or infinity", "the training broke: use an earlier checkpoint"
+        )
+    trunk = [name for name in own if name.startswith("conv") and name.endswith("weight")]
+    if trunk and not any(bool(state[name].any()) for name in trunk):
         raise WeightsError(
             f"{origin}: all convolutions of the trunk are zero, so {label} was never trained or never loaded",
             "get the file again, or export it after the weights were loaded",
         )
     net.load_state_dict({**own, **state})
+
+
+def as_convolutions(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict in which fully connected weights have the shape of the convolutions that they become.
+
+    The order of their numbers stays: (out, in * h * w), or Caffe's (1, 1, out, in * h * w), is (out, in, h, w).
+    """
+
+    def shaped(name: str, value: Tensor) -> Tensor:
+        target = own.get(name)
+        connected = value.dim() == 2 or (value.dim() == 4 and value.shape[:2] == (1, 1))
+        if target is None or not connected or value.numel() != target.numel():
+            return value
+        return value.reshape(target.shape) if value.shape[-2] == target.shape[0] else value
+
+    return {name: shaped(name, value) for name, value in state.items()}
+
+
+def transplant(net: nn.Module, state: Mapping[str, Tensor], label: str, origin: str) -> None:
+    """Fill a network's trunk from a classification net; its score layers become zero, as before the papers' training.
+
+    Takes Caffe's layer names, and the VGG16 checkpoints of torchvision and timm, whose layers stand in the same order.
+
+    Raises:
+        WeightsError: a layer of the trunk is missing or has another shape.
+    """
+    own = net.state_dict()
+    trunk = [name for name in own if not name.startswith(("score", "upscore"))]
+    found = as_convolutions(own, _caffe_names(state, trunk))
+    missing = [name for name in trunk if name not in found]
+    wrong = [name for name in trunk if name in found and found[name].shape != own[name].shape]
+    if missing or wrong:
+        raise WeightsError(
+            f"{origin} does not fill the trunk of {label}: "
+            + (f"it lacks {listed(missing)}" if missing else f"{listed(wrong)} of another shape"),
+            "pass a VGG16 classification checkpoint (Caffe's, torchvision's vgg16 or timm's vgg16)",
+        )
+    scores = {name: torch.zeros_like(value) for name, value in own.items() if name.startswith("score")}
+    net.load_state_dict({**own, **{name: found[name] for name in trunk}, **scores})
+
+
+_TORCHVISION_FEATURES, _TORCHVISION_CLASSIFIER = "features.", ("classifier.0.", "classifier.3.")
+_TIMM_CLASSIFIER = ("pre_logits.fc1.", "pre_logits.fc2.")
+
+
+def _caffe_names(state: Mapping[str, Tensor], trunk: list[str]) -> dict[str, Tensor]:
+    """A VGG16 checkpoint of torchvision or timm under Caffe's layer names; any other one as it is."""
+    if not any(name.startswith(_TORCHVISION_FEATURES) for name in state):
+        return dict(state)
+    layers = list(dict.fromkeys(name.rpartition(".")[0] for name in trunk))
+    numbers = sorted({int(name.split(".")[1]) for name in state if name.startswith(_TORCHVISION_FEATURES)})
+    prefixes = [f"{_TORCHVISION_FEATURES}{number}." for number in numbers]
+    timm = any(name.startswith(_TIMM_CLASSIFIER[0]) for name in state)
+    prefixes += _TIMM_CLASSIFIER if timm else _TORCHVISION_CLASSIFIER
+    return {
+        f"{layer}.{part}": state[prefix + part]
+        for layer, prefix in zip(layers, prefixes, strict=False)
+        for part in ("weight", "bias")
+        if prefix + part in state
+    }
 
 
 def randomise(net: nn.Module, seed: int) -> None:
@@ -127,6 +212,21 @@ def randomise(net: nn.Module, seed: int) -> None:
                 value.normal_(0, math.sqrt(2 / value[0].numel()), generator=generator)
             else:
                 value.zero_()
+
+
+def randomise_seeded(net: nn.Module, weights: str) -> None:
+    """Draw the weights of any network anew, each layer in its own way, from the seed of `random:SEED`.
+
+    Raises:
+        WeightsError: it is no seed.
+    """
+    seed = _seed(weights)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for module in net.modules():
+            reset = getattr(module, "reset_parameters", None)
+            if callable(reset):
+                reset()
 
 
 def _seed(weights: str) -> int:

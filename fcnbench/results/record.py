@@ -46,6 +46,7 @@ class ModelFacts:
         weights: what `--weights` said, without folders; None when the model brought its own.
         weights_digest: digest of all parameters and buffers; None where the model shows none.
         preprocessing: what its `prepare` does, in a word.
+        labels: the data set's class names, and the model's that stand for them; None where both have the same.
     """
 
     name: str
@@ -54,6 +55,7 @@ class ModelFacts:
     weights: str | None
     weights_digest: str | None
     preprocessing: str
+    labels: dict[str, list[str]] | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from fcnbench.models.fcn import FCN, VGG16, bilinear_kernel, bilinear_upsampling
+from fcnbench.models.fcn import FCN, bilinear_kernel, bilinear_upsampling
 from fcnbench.models.pocket import POCKET_TRUNK
+from fcnbench.models.trunks import VGG16
 from fcnbench.models.weights import randomise
 from tests.models.test_geometry import NARROW
 

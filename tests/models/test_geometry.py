@@ -5,10 +5,11 @@ from fractions import Fraction
 import pytest
 
 from fcnbench.errors import ModelError
-from fcnbench.models.fcn import FCN, VGG16, Trunk
+from fcnbench.models.fcn import FCN
 from fcnbench.models.geometry import PICTURE
+from fcnbench.models.trunks import VGG16, VggTrunk
 
-NARROW = Trunk(widths=(2, 2, 2, 2, 2), depths=(2, 2, 3, 3, 3), fc_kernel=7, fc_width=4, pad=100)
+NARROW = VggTrunk(widths=(2, 2, 2, 2, 2), depths=(2, 2, 3, 3, 3), fc_kernel=7, fc_width=4, pad=100)
 """VGG16's geometry with next to no parameters."""
 
 

@@ -124,8 +124,8 @@ def zero_trunk(state: dict[str, Tensor]) -> None:
         (add_key, r"has also conv9_9\.weight"),
         (other_classes, r"score_fr\.weight is \(4, 4, 1, 1\), expected \(3, 4, 1, 1\)"),
         (learned_upsampling, r"upscore2\.weight is not the frozen bilinear kernel"),
-        (integers, r"fc7\.weight is torch\.strided of torch\.int32, expected dense floating point"),
-        (sparse, r"fc7\.weight is torch\.sparse_coo of torch\.float32, expected dense floating point"),
+        (integers, r"fc7\.weight is torch\.strided of torch\.int32, expected a dense torch\.float32"),
+        (sparse, r"fc7\.weight is torch\.sparse_coo of torch\.float32, expected a dense torch\.float32"),
         (zero_trunk, "all convolutions of the trunk are zero"),
     ],
 )

@@ -43,7 +43,7 @@ def test_initial_weights_keep_activations_in_range() -> None:
     torch.manual_seed(0)
     initialise(net)
     picture = torch.from_numpy(np.random.default_rng(0).normal(0, 60, (1, 3, 64, 64)).astype(np.float32))
-    flow = torch.relu(net.conv2_1(net.pool(torch.relu(net.conv1_1(picture)))))
+    flow = torch.relu(net.conv2_1(torch.nn.functional.max_pool2d(torch.relu(net.conv1_1(picture)), 2)))
     assert 0.1 < float(flow.detach().std()) < 10
     assert not net.score_fr.weight.any()
 

@@ -49,7 +49,8 @@ class SameConv(nn.Conv2d):
     def _padding(self, size: int) -> tuple[int, int]:
         """Zeros before and after along one axis; the odd one goes after."""
         stride, reach = self.stride[0], self.dilation[0] * (self.kernel_size[0] - 1)
-        total = max((-(-size // stride) - 1) * stride + reach + 1 - size, 0)
+        # Rounded up without a negative number, whose division ONNX rounds the other way.
+        total = max(((size + stride - 1) // stride - 1) * stride + reach + 1 - size, 0)
         return total // 2, total - total // 2
 
 

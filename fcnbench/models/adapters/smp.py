@@ -1,0 +1,48 @@
+"""`smp:ARCH:ENCODER`: segmentation_models_pytorch, and through its encoders (`tu-NAME`) timm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fcnbench.errors import ModelError, WeightsError
+from fcnbench.models.adapters.resized import Resized, missing_extra
+from fcnbench.models.weights import RANDOM, fill, randomise_seeded, read_state
+
+_MULTIPLE = 32
+"""Sides must be multiples of this: the stride of the deepest encoders."""
+
+
+def build(argument: str, weights: str | None = None, num_classes: int | None = None) -> Resized:
+    """Build a model.
+
+    Args:
+        argument: `ARCH:ENCODER`, for example `unet:resnet18` or `fpn:tu-mobilenetv3_small_050`.
+        weights: a file with the model's own keys, or `random:SEED`.
+        num_classes: number of classes.
+
+    Raises:
+        ModelError: the package is not installed, or knows no such architecture or encoder.
+        WeightsError: no weights, or weights that do not fit.
+    """
+    try:
+        import segmentation_models_pytorch as smp
+    except ImportError:
+        raise missing_extra("smp", "segmentation-models-pytorch") from None
+    architecture, _, encoder = argument.partition(":")
+    if weights is None:
+        raise WeightsError(f"smp:{argument} needs weights", "pass --weights PATH, or random:0 to try it untrained")
+    try:
+        net = smp.create_model(
+            architecture, encoder_name=encoder or "resnet34", encoder_weights=None, classes=num_classes or 1
+        )
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"segmentation_models_pytorch can't build {argument}: {error}",
+            "write smp:ARCH:ENCODER, e.g. smp:unet:resnet18",
+        ) from error
+    net.eval()
+    if weights.startswith(RANDOM):
+        randomise_seeded(net, weights)
+    else:
+        fill(net, read_state(Path(weights).expanduser()), f"smp:{argument}", weights)
+    return Resized(net, module=net, multiple=_MULTIPLE, num_classes=num_classes)

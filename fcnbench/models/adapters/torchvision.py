@@ -1,0 +1,79 @@
+"""`torchvision:NAME`: torchvision's segmentation models, with their own preprocessing and class names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from fcnbench.errors import UnknownName, WeightsError
+from fcnbench.ground.console import listed
+from fcnbench.models.adapters.resized import Resized, missing_extra
+from fcnbench.models.weights import RANDOM, fill, randomise_seeded, read_state
+
+
+def build(argument: str, weights: str | None = None, num_classes: int | None = None) -> Resized:
+    """Build a torchvision model.
+
+    Args:
+        argument: its name, for example `deeplabv3_resnet50`.
+        weights: nothing for torchvision's own, downloaded by torchvision; a member of its weights enumeration; a file;
+            or `random:SEED`.
+        num_classes: number of classes, with a file or a seed.
+
+    Raises:
+        ModelError: torchvision is not installed.
+        UnknownName: it has no such segmentation model.
+        WeightsError: the weights are missing or do not fit.
+    """
+    try:
+        from torchvision import models
+    except ImportError:
+        raise missing_extra("torchvision", "torchvision") from None
+    known = models.list_models(module=models.segmentation)
+    if argument not in known:
+        raise UnknownName(f"torchvision has no segmentation model {argument!r}", f"choose one of {', '.join(known)}")
+    members = {member.name: member for member in models.get_model_weights(argument)}
+    if weights is None or weights in members:
+        member = members[weights] if weights else next(iter(members.values()))
+        return _pretrained(models.get_model, argument, member)
+    net = models.get_model(argument, weights=None, weights_backbone=None, num_classes=num_classes)
+    if weights.startswith(RANDOM):
+        randomise_seeded(net, weights)
+    else:
+        from pathlib import Path
+
+        path = Path(weights).expanduser()
+        if not path.exists() and "/" not in weights and "." not in weights:
+            raise WeightsError(f"{argument} has no weights {weights!r}", f"torchvision has {listed(list(members))}")
+        fill(net, read_state(path), argument, weights)
+    return Resized(_out(net), module=net, num_classes=num_classes)
+
+
+def _pretrained(get_model: Any, name: str, member: Any) -> Resized:
+    try:
+        net = get_model(name, weights=member)
+    except OSError as error:
+        raise WeightsError(
+            f"torchvision could not download {member.url}: {error}", "fetch it yourself and pass its path to --weights"
+        ) from error
+    transforms = member.transforms()
+    return Resized(
+        _out(net),
+        module=net,
+        mean=transforms.mean,
+        std=transforms.std,
+        short_side=transforms.resize_size[0],
+        classes=member.meta["categories"],
+        train_splits=("coco2017",),
+    )
+
+
+def _out(net: nn.Module) -> Any:
+    net.eval()
+
+    def forward(batch: Tensor) -> Tensor:
+        answer: Tensor = net(batch)["out"]
+        return answer
+
+    return forward

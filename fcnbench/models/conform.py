@@ -1,0 +1,122 @@
+"""`fcnbench doctor --model`: does a model keep the promises that a score rests on? One verdict a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fcnbench.errors import FcnbenchError
+from fcnbench.ground.finding import Finding
+from fcnbench.models.load import LoadedModel
+from fcnbench.models.segmenter import Segmenter, answers_from_truth, modalities_of, module_of
+
+SIZES = ((97, 131), (64, 64), (33, 200), (1, 1))
+"""Heights and widths that are tried: odd ones, a power of two, a strip, a pixel."""
+
+_TOLERANCE = 1e-3
+"""How far logits of one picture may differ, relative to the largest, between a batch and by itself."""
+
+
+def conformance(loaded: LoadedModel, num_classes: int, device: torch.device) -> Iterator[Finding]:
+    """Try a model on random pictures.
+
+    Args:
+        loaded: the model; its network is on the device.
+        num_classes: classes that the data set has.
+        device: where it runs.
+    """
+    segmenter = loaded.segmenter
+    if answers_from_truth(segmenter):
+        truth = np.arange(num_classes, dtype=np.uint8).reshape(1, -1)
+        sound = getattr(segmenter, "answer")(truth).shape == truth.shape  # noqa: B009
+        yield Finding("oracle", sound, "answers from the truth, at its size")
+        return
+    yield _tried("modalities", lambda: (True, " + ".join(modalities_of(segmenter))))
+    yield _classes(loaded, num_classes)
+    for height, width in SIZES:
+        yield _tried(f"{height}x{width}", lambda: _shape(segmenter, (height, width), num_classes, device))  # noqa: B023
+    yield _tried("determinism", lambda: _deterministic(segmenter, device))
+    yield _tried("batch", lambda: _batch_invariant(segmenter, device))
+    yield _module(segmenter)
+
+
+def _tried(subject: str, look: Callable[[], tuple[bool, str]]) -> Finding:
+    try:
+        sound, text = look()
+    except FcnbenchError as error:
+        return Finding(subject, False, error.message)
+    # The model is somebody else's code and may fail in any way, and even exit.
+    except (Exception, SystemExit) as error:  # noqa: BLE001
+        return Finding(subject, False, f"{type(error).__name__}: {error}")
+    return Finding(subject, sound, text)
+
+
+def _classes(loaded: LoadedModel, num_classes: int) -> Finding:
+    if loaded.labels is not None and not loaded.labels.identity:
+        return Finding("label space", not loaded.labels.unknown, loaded.labels.told())
+    return Finding("label space", True, f"{num_classes} classes")
+
+
+def _logits(segmenter: Segmenter, size: tuple[int, int], device: torch.device, seed: int = 0) -> Tensor:
+    with torch.inference_mode():
+        return segmenter.logits(_prepared(segmenter, size, seed)[None].to(device))
+
+
+def _prepared(segmenter: Segmenter, size: tuple[int, int], seed: int = 0) -> Tensor:
+    """A random sample of what the model takes, prepared."""
+    random = np.random.Generator(np.random.PCG64(seed))
+    pictures = [
+        random.integers(1000, 5000, size, np.uint16)
+        if name == "depth"
+        else random.integers(0, 256, (*size, 3), np.uint8)
+        for name in modalities_of(segmenter)
+    ]
+    prepare: Callable[..., Tensor] = segmenter.prepare
+    return prepare(*pictures)
+
+
+def _shape(segmenter: Segmenter, size: tuple[int, int], num_classes: int, device: torch.device) -> tuple[bool, str]:
+    found = _logits(segmenter, size, device)
+    wrong = []
+    if tuple(found.shape) != (1, num_classes, *size):
+        wrong.append(f"logits are {tuple(found.shape)}, expected {(1, num_classes, *size)}")
+    if not found.is_floating_point():
+        wrong.append(f"logits are {found.dtype}, expected floating point")
+    elif bool(found.isnan().any()):
+        wrong.append("the logits hold NaN")
+    return not wrong, "; ".join(wrong) or f"logits {tuple(found.shape)} of {found.dtype}".replace("torch.", "")
+
+
+def _deterministic(segmenter: Segmenter, device: torch.device) -> tuple[bool, str]:
+    first, second = (_logits(segmenter, SIZES[0], device) for _ in range(2))
+    flipped = int((first.argmax(1) != second.argmax(1)).sum())
+    if torch.equal(first, second):
+        return True, "the same picture twice gives the same logits, bit by bit"
+    return False, f"the same picture twice gives other logits; {flipped} of {first[0, 0].numel()} pixels change class"
+
+
+def _batch_invariant(segmenter: Segmenter, device: torch.device) -> tuple[bool, str]:
+    pictures = [_prepared(segmenter, SIZES[0], seed) for seed in range(2)]
+    with torch.inference_mode():
+        alone = torch.cat([segmenter.logits(picture[None].to(device)) for picture in pictures])
+        together = segmenter.logits(torch.stack(pictures).to(device))
+    finite = alone.isfinite()
+    scale = float(alone[finite].abs().max()) or 1.0
+    gap = float((alone - together)[finite].abs().max()) / scale
+    flipped = int((alone.argmax(1) != together.argmax(1)).sum())
+    text = f"two pictures together: {flipped} of {alone[:, 0].numel()} pixels change class, logits by {gap:.1g} at most"
+    return gap <= _TOLERANCE, text
+
+
+def _module(segmenter: Segmenter) -> Finding:
+    module = module_of(segmenter)
+    if module is None:
+        return Finding("module", True, "no torch.nn.Module inside: not moved to a device, no digest of parameters")
+    training = [name or "the net itself" for name, part in module.named_modules() if part.training]
+    numbers = sum(value.numel() for value in module.parameters())
+    if training:
+        return Finding("module", False, f"{len(training)} parts are in training mode, {training[0]} first")
+    return Finding("module", True, f"{numbers:,} parameters, in evaluation mode")

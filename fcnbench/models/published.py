@@ -1,0 +1,160 @@
+"""The catalogue of published weights, and how a name in it becomes a file on disk.
+
+A Caffe file is fetched with the data layer's machinery (mirrors, resume, digests), read once, and kept as safetensors
+with the source's digest in its header; the Caffe file is not kept.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files as resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fcnbench.datasets.download import OFFLINE_VARIABLE, download, offline
+from fcnbench.datasets.sources import ALGORITHMS, Archive
+from fcnbench.errors import WeightsError
+from fcnbench.ground import files, paths
+from fcnbench.ground.digests import digest_file
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Published:
+    """Weights that somebody published.
+
+    Attributes:
+        name: what `--weights` takes.
+        model: name of the model that they are for.
+        archive: file, addresses, digests.
+        licence: SPDX identifier.
+        num_classes: classes of their score layers.
+        train_splits: what they were trained on.
+        scores: published pixel accuracy, mean accuracy, mean IU and frequency-weighted IU in percent; may be empty.
+        scored_on: task of these scores.
+        scored_by: who published them.
+    """
+
+    name: str
+    model: str
+    archive: Archive
+    licence: str
+    num_classes: int
+    train_splits: tuple[str, ...]
+    scores: tuple[float, ...]
+    scored_on: str
+    scored_by: str
+
+
+@cache
+def published() -> dict[str, Published]:
+    """All published weights by name."""
+    content = tomllib.loads((resources("fcnbench.models") / "WEIGHTS.toml").read_text())
+    return {
+        name: Published(
+            name=name,
+            model=entry["model"],
+            archive=Archive(
+                name=name,
+                file=entry["file"],
+                urls=tuple(entry["urls"]),
+                digests={algorithm: entry[algorithm] for algorithm in ALGORITHMS if algorithm in entry},
+                size=entry.get("size"),
+                terms=entry["licence"],
+                citation="Long, Shelhamer, Darrell, Fully Convolutional Networks for Semantic Segmentation",
+            ),
+            licence=entry["licence"],
+            num_classes=entry["num_classes"],
+            train_splits=tuple(entry["train_splits"]),
+            scores=tuple(entry.get("scores", ())),
+            scored_on=entry.get("scored_on", ""),
+            scored_by=entry.get("scored_by", ""),
+        )
+        for name, entry in content.items()
+    }
+
+
+def weights_for(model: str, num_classes: int | None = None) -> list[Published]:
+    """The published weights for a model, and for a number of classes if one is given."""
+    return [
+        entry for entry in published().values() if entry.model == model and num_classes in (None, entry.num_classes)
+    ]
+
+
+def fetch_weights(entry: Published) -> Path:
+    """Have published weights on disk as safetensors; downloads and converts them the first time.
+
+    Raises:
+        DataMissing: no mirror gave them, or the network is forbidden.
+        WeightsError: the file is no `.caffemodel`.
+        OutputError: the folder is not writable or the disk too small.
+    """
+    kept = paths.weights() / f"{entry.name}.safetensors"
+    if kept.is_file():
+        return kept
+    original = paths.weights() / entry.archive.file
+    if offline() and not original.is_file():
+        raise WeightsError(
+            f"the weights {entry.name} are not in {paths.weights()}, and {OFFLINE_VARIABLE} forbids to download them",
+            f"pass --weights PATH of your own copy of {entry.archive.file}, or unset {OFFLINE_VARIABLE}",
+        )
+    download(entry.archive, paths.weights())
+    with files.locked(paths.weights() / f"{entry.name}.lock"):
+        if not kept.is_file():
+            keep(read_caffe_state(original), kept, {"source": entry.archive.file, "sha256": digest_file(original)})
+        original.unlink(missing_ok=True)
+    return kept
+
+
+def keep(state: dict[str, Tensor], path: Path, about: dict[str, str]) -> None:
+    """Write tensors as safetensors, whole or not at all.
+
+    Args:
+        state: tensors by name.
+        path: the file.
+        about: what its header says beside the tensors.
+    """
+    from safetensors.torch import save
+
+    files.write_bytes(path, save({name: value.contiguous() for name, value in state.items()}, about))
+
+
+def read_caffe_state(path: Path) -> dict[str, Tensor]:
+    """The blobs of a `.caffemodel` as a state dict: `<layer>.weight` and `<layer>.bias`.
+
+    Frozen scale layers of the at-once net must hold the constants that the net is defined with, and are left out.
+
+    Raises:
+        WeightsError: no `.caffemodel`, or constants that differ.
+    """
+    import torch
+
+    from fcnbench.models.caffe import read_caffemodel
+    from fcnbench.models.fcn import AT_ONCE
+
+    scales = {f"scale_pool{pool}": factor for pool, factor in AT_ONCE.items()}
+    state: dict[str, Tensor] = {}
+    for layer in read_caffemodel(path):
+        if layer.name in scales:
+            if not all(
+                bool((abs(blob - scales[layer.name]) <= 1e-6 * scales[layer.name]).all()) for blob in layer.blobs
+            ):
+                raise WeightsError(
+                    f"{path}: {layer.name} is not the constant {scales[layer.name]} that the net is defined with",
+                    "this net's scales are fixed; register a model of your own for learned ones",
+                )
+            continue
+        for part, blob in zip(("weight", "bias"), layer.blobs, strict=False):
+            # Biases and the like have one axis; older files write them with four.
+            state[f"{layer.name}.{part}"] = torch.from_numpy(blob.reshape(-1) if part == "bias" else blob)
+    return state
+
+
+def known_names(model: str) -> Sequence[str]:
+    """Names of the published weights for a model."""
+    return [entry.name for entry in weights_for(model)]
