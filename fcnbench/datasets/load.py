@@ -12,7 +12,7 @@ from fcnbench.datasets.manifest import Manifest
 from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.datasets.splits import ListedSplit
 from fcnbench.datasets.store import Dataset
-from fcnbench.errors import DataCorrupt, DataMissing
+from fcnbench.errors import DataCorrupt, DataMissing, UsageError
 from fcnbench.ground import files, paths
 from fcnbench.ground.console import note
 
@@ -33,10 +33,13 @@ def load_dataset(
 
     Raises:
         UnknownName: no task is called so.
+        UsageError: `from_` is empty.
         DataMissing: no store and nothing to make it from, terms that were not accepted, or an incomplete source.
         DataCorrupt: the source or the store holds something else than the task.
     """
     spec = find_dataset(task)
+    if from_ is not None and not str(from_):
+        raise UsageError("--from names no path", "pass an archive or a folder, or drop --from")
     folder = paths.stores() / spec.name
     origins: tuple[Path, ...] = (Path(from_).expanduser(),) if from_ is not None else ()
     if not origins and (store := _stored(spec, folder, allow_partial)):

@@ -18,6 +18,9 @@ FORMAT = "fcnbench.store/2"
 
 _NAME = "manifest.json"
 
+_DERIVED = ("fingerprint", "provenance", "complete", "pictures", "ignored")
+"""Properties that are written beside the fields."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -116,8 +119,9 @@ class Manifest:
         return rows_digest(self.rows)
 
     def save(self, folder: Path) -> None:
-        """Write the manifest into a store's folder."""
-        files.write_json(folder / _NAME, {"format": FORMAT, "fingerprint": self.fingerprint, **asdict(self)})
+        """Write the manifest into a store's folder, with what follows from it, for readers without this class."""
+        derived = {"format": FORMAT, **{name: getattr(self, name) for name in _DERIVED}}
+        files.write_json(folder / _NAME, {**derived, **asdict(self)})
 
     @classmethod
     def load(cls, folder: Path) -> Manifest:
@@ -129,7 +133,9 @@ class Manifest:
         path = folder / _NAME
         try:
             content: dict[str, Any] = json.loads(path.read_bytes())
-            found, fingerprint = content.pop("format"), content.pop("fingerprint")
+            found, fingerprint = content.pop("format"), content["fingerprint"]
+            for name in _DERIVED:
+                del content[name]
             if found != FORMAT:
                 raise ValueError(f"format {found}, expected {FORMAT}")
             if set(content) != {field.name for field in fields(cls)}:

@@ -28,7 +28,7 @@ _GREYS = tuple((value, value, value) for value in range(256))
 @contextmanager
 def _opened(content: bytes, what: str) -> Iterator[Image]:
     """Open an encoded picture; whatever Pillow says about broken bytes becomes one of our errors."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
@@ -43,8 +43,10 @@ def _opened(content: bytes, what: str) -> Iterator[Image]:
     ) as error:  # fmt: skip
         if isinstance(error, DataCorrupt):
             raise
+        # Pillow names the memory that it read from; a person knows no such thing.
+        reason = "no known format" if isinstance(error, UnidentifiedImageError) else error
         raise DataCorrupt(
-            f"{what} can't be decoded, it is truncated or no picture: {error}",
+            f"{what} can't be decoded, it is truncated or no picture: {reason}",
             "get the file again and compare its digest or size",
         ) from error
 

@@ -164,7 +164,7 @@ class _Archive:
 
     def _damaged(self, error: Exception) -> DataCorrupt:
         return DataCorrupt(
-            f"{self.place} is no tar or zip archive, or a damaged one: {error}",
+            f"{self.place} is no tar or zip archive, or a damaged one: {_first_line(error)}",
             "compare its size and digest with the publisher's and get it again",
         )
 
@@ -286,6 +286,11 @@ class ZipTree(_Archive):
     def close(self) -> None:
         """Close the archive."""
         self._archive.close()
+
+
+def _first_line(error: Exception) -> str:
+    """An error's first line; tarfile lists every format that it tried after it."""
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
 
 
 def _check_size(size: int, where: Path) -> None:

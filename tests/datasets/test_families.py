@@ -12,7 +12,7 @@ from fcnbench.datasets.load import load_dataset
 from fcnbench.datasets.pascal_context import CONTEXT33, CONTEXT60, native_table
 from fcnbench.datasets.siftflow import GEO3, SIFTFLOW33
 from fcnbench.datasets.splits import Split, published_split
-from fcnbench.errors import DataCorrupt, DataMissing
+from fcnbench.errors import DataCorrupt, DataMissing, UsageError
 from tests.datasets import native
 
 VOC_IDS = [f"2007_{index:06d}" for index in range(10, 16)]
@@ -88,6 +88,19 @@ def test_a_release_without_the_list_is_named(tmp_path: Path) -> None:
     folder = native.write(native.voc(VOC_IDS), tmp_path / "native")
     with pytest.raises(DataMissing, match=r"takes its ids from .*ImageSets/Segmentation/train\.txt"):
         load_dataset("voc2012train", folder, allow_partial=True)
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"  1\r\n"])
+def test_a_list_may_be_written_on_any_system(tmp_path: Path, ending: bytes) -> None:
+    text = b"\xef\xbb\xbf" + b"".join(sample_id.encode() + ending for sample_id in VOC_IDS)
+    content = {**native.voc(VOC_IDS), "VOCdevkit/VOC2012/ImageSets/Segmentation/train.txt": text}
+    data = load_dataset("voc2012train", native.write(content, tmp_path / "native"), allow_partial=True)
+    assert data.ids == tuple(VOC_IDS)
+
+
+def test_an_empty_path_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="--from names no path"):
+        load_dataset("voc2012train", "")
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ class ListedSplit:
         Raises:
             DataCorrupt: it holds something else than ids, one of them twice, or more than there should be.
         """
-        words = [line.split()[0] for line in content.decode("utf-8", "replace").splitlines() if line.strip()]
+        words = [line.split()[0] for line in content.decode("utf-8-sig", "replace").splitlines() if line.strip()]
         stray = [word for word in words if not re.fullmatch(self.pattern, word)]
         wrong = ""
         if stray or not words:
