@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +17,9 @@ from fcnbench.models.segmenter import Segmenter, answers_from_truth, modalities_
 
 SIZES = ((97, 131), (64, 64), (33, 200), (1, 1))
 """Heights and widths that are tried: odd ones, a power of two, a strip, a pixel."""
+
+_REPEATS, _LEAK = 20, 64
+"""Pictures that are run one after the other, and MiB by which memory may grow meanwhile."""
 
 _TOLERANCE = 1e-3
 """How far logits of one picture may differ, relative to the largest, between a batch and by itself."""
@@ -40,6 +45,7 @@ def conformance(loaded: LoadedModel, num_classes: int, device: torch.device) -> 
         yield _tried(f"{height}x{width}", lambda: _shape(segmenter, (height, width), num_classes, device))  # noqa: B023
     yield _tried("determinism", lambda: _deterministic(segmenter, device))
     yield _tried("batch", lambda: _batch_invariant(segmenter, device))
+    yield _tried("memory", lambda: _memory(segmenter, device))
     yield _module(segmenter)
 
 
@@ -109,6 +115,25 @@ def _batch_invariant(segmenter: Segmenter, device: torch.device) -> tuple[bool, 
     flipped = int((alone.argmax(1) != together.argmax(1)).sum())
     text = f"two pictures together: {flipped} of {alone[:, 0].numel()} pixels change class, logits by {gap:.1g} at most"
     return gap <= _TOLERANCE, text
+
+
+def _memory(segmenter: Segmenter, device: torch.device) -> tuple[bool, str]:
+    """Whether memory grows from picture to picture, and on a GPU how much one takes."""
+    _logits(segmenter, SIZES[0], device)
+    before = _resident(device)
+    for seed in range(_REPEATS):
+        _logits(segmenter, SIZES[0], device, seed)
+    grown = (_resident(device) - before) / 2**20
+    peak = f", {torch.cuda.max_memory_allocated(device) / 2**20:.0f} MiB at most" if device.type == "cuda" else ""
+    return grown < _LEAK, f"{_REPEATS} pictures more take {max(0.0, grown):.0f} MiB more{peak}"
+
+
+def _resident(device: torch.device) -> int:
+    """Bytes in use: on the device, or of this process where the system tells."""
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device)
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.is_file() else 0
 
 
 def _module(segmenter: Segmenter) -> Finding:

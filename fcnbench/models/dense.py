@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from fcnbench.errors import ModelError
 from fcnbench.models.fcn import FCN
+from fcnbench.models.segmenter import Around
 
 Scores = Callable[[Tensor], Tensor]
 """From a picture [1, planes, H, W] to scores [1, C, h, w] that lie some stride apart."""
@@ -86,7 +87,7 @@ def rarefied(layers: nn.Sequential, factor: int) -> nn.Sequential:
     return nn.Sequential(*result)
 
 
-class Dense:
+class Dense(Around):
     """A coarse FCN run densely by shift-and-stitch: its scores on a finer grid, then up-sampled by what is left.
 
     Args:
@@ -103,19 +104,9 @@ class Dense:
             raise ModelError("shift-and-stitch needs an FCN of stride 32", "choose fcn32s, fcn-alexnet or the like")
         if factor < 1 or COARSE % factor:
             raise ModelError(f"shift-and-stitch:{factor}: the factor must divide {COARSE}", "write 2, 4, 8, 16 or 32")
-        self._inner, self._net, self._factor = inner, net, factor
+        super().__init__(inner)
+        self._net, self._factor = net, factor
         self.preprocessing = f"{inner.preprocessing}, shift-and-stitch by {factor}"
-
-    def __getattr__(self, name: str) -> Any:
-        # Everything but the logits is the inner segmenter's.
-        if name in ("all_logits", "_inner"):
-            raise AttributeError(name)
-        return getattr(self._inner, name)
-
-    def prepare(self, *pictures: Any) -> Tensor:
-        """The inner segmenter's preparation."""
-        prepared: Tensor = self._inner.prepare(*pictures)
-        return prepared
 
     def logits(self, batch: Tensor) -> Tensor:
         """Logits [N, C, H, W] at the size of the batch."""

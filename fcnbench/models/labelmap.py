@@ -8,7 +8,7 @@ know can't be predicted. The whole map is told and stored.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from fcnbench.errors import ModelError
 from fcnbench.ground.console import listed
+from fcnbench.models.segmenter import Around
 
 _SYNONYMS = (
     ("aeroplane", "airplane", "plane"),
@@ -109,7 +110,7 @@ def match_labels(model: Sequence[str], dataset: Sequence[str]) -> LabelMap:
     return LabelMap(tuple(sources), tuple(model), tuple(dataset))
 
 
-class Mapped:
+class Mapped(Around):
     """A segmenter in a data set's classes, around one in its own.
 
     Args:
@@ -118,34 +119,18 @@ class Mapped:
     """
 
     def __init__(self, inner: Any, labels: LabelMap) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self.labels = labels
         self.num_classes = len(labels.dataset)
 
-    def __getattr__(self, name: str) -> Any:
-        # Everything but the logits is the inner segmenter's: preparation, module, training splits.
-        if name in ("all_logits", "_inner"):
-            raise AttributeError(name)
-        return getattr(self._inner, name)
-
-    def prepare(self, *pictures: Any) -> Tensor:
-        """The inner segmenter's preparation."""
-        prepared: Tensor = self._inner.prepare(*pictures)
-        return prepared
-
     def logits(self, batch: Tensor) -> Tensor:
         """Logits [N, C, H, W] in the data set's classes; minus infinity for a class that the model does not know."""
-        found: Tensor = self._inner.logits(batch)
+        found: Tensor = self.inner.logits(batch)
         planes = [
             found[:, list(indices)].amax(1) if indices else torch.full_like(found[:, 0], float("-inf"))
             for indices in self.labels.sources
         ]
         return torch.stack(planes, 1)
-
-
-def labels_of(stored: Mapping[str, Sequence[str]]) -> str:
-    """A stored map in a line."""
-    return "; ".join(f"{name} = {', '.join(found) or '-'}" for name, found in stored.items())
 
 
 def _names(text: str) -> set[str]:

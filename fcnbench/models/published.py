@@ -1,13 +1,13 @@
 """The catalogue of published weights, and how a name in it becomes a file on disk.
 
-A Caffe file is fetched with the data layer's machinery (mirrors, resume, digests), read once, and kept as safetensors
-with the source's digest in its header; the Caffe file is not kept.
+A file is fetched with the data layer's machinery (mirrors, resume, digests), read once, and kept as safetensors
+with the source's digest in its header; the publisher's file is not kept.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files as resources
@@ -30,7 +30,7 @@ class Published:
 
     Attributes:
         name: what `--weights` takes.
-        model: name of the model that they are for.
+        model: name of the model that they are for; empty for a classification net, which fills a trunk.
         archive: file, addresses, digests.
         licence: SPDX identifier.
         num_classes: classes of their score layers.
@@ -86,12 +86,16 @@ def weights_for(model: str, num_classes: int | None = None) -> list[Published]:
     ]
 
 
-def fetch_weights(entry: Published) -> Path:
+def fetch_weights(entry: Published, read: Callable[[Path], dict[str, Tensor]]) -> Path:
     """Have published weights on disk as safetensors; downloads and converts them the first time.
+
+    Args:
+        entry: the weights.
+        read: reads the publisher's file.
 
     Raises:
         DataMissing: no mirror gave them, or the network is forbidden.
-        WeightsError: the file is no `.caffemodel`.
+        WeightsError: the file holds no weights.
         OutputError: the folder is not writable or the disk too small.
     """
     kept = paths.weights() / f"{entry.name}.safetensors"
@@ -106,7 +110,7 @@ def fetch_weights(entry: Published) -> Path:
     download(entry.archive, paths.weights())
     with files.locked(paths.weights() / f"{entry.name}.lock"):
         if not kept.is_file():
-            keep(read_caffe_state(original), kept, {"source": entry.archive.file, "sha256": digest_file(original)})
+            keep(read(original), kept, {"source": entry.archive.file, "sha256": digest_file(original)})
         original.unlink(missing_ok=True)
     return kept
 

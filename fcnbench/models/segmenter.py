@@ -113,6 +113,28 @@ class ModuleSegmenter:
         return found
 
 
+class Around:
+    """A segmenter around another one: everything that it does not have itself is the inner one's.
+
+    Args:
+        inner: the other segmenter.
+    """
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        # The inner one's other heads do not pass through what this one does to the logits.
+        if name in ("all_logits", "inner"):
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    def prepare(self, *pictures: NDArray[Any]) -> Tensor:
+        """The inner segmenter's preparation."""
+        prepared: Tensor = self.inner.prepare(*pictures)
+        return prepared
+
+
 MODALITIES = ("rgb", "depth", "hha")
 """What pictures of a sample a model may take."""
 

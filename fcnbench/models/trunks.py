@@ -70,8 +70,30 @@ class Trunk(ABC):
         """Learned layers on the way from the picture to the score layer, that one counted (Table 1 of the paper)."""
 
 
+class _Classified(Trunk):
+    """A trunk that ends in fc6, whose kernel covers the classifier's old input, and fc7."""
+
+    widths: tuple[int, ...]
+    fc_kernel: int
+    fc_width: int
+
+    @property
+    def score_grid(self) -> Grid:
+        """Where the cells of the coarsest score layer lie."""
+        return self.grid(len(self.widths)).windowed(self.fc_kernel)
+
+    @property
+    def width(self) -> int:
+        """Channels of fc7."""
+        return self.fc_width
+
+    def pool_width(self, pool: int) -> int:
+        """Channels of a pool's output."""
+        return self.widths[pool - 1]
+
+
 @dataclass(frozen=True)
-class VggTrunk(Trunk):
+class VggTrunk(_Classified):
     """3x3 convolutions in five stages, each ended by a 2x2 pool that rounds sizes up, then fc6 and fc7.
 
     Attributes:
@@ -117,20 +139,6 @@ class VggTrunk(Trunk):
             grid = grid.windowed(2, stride=2)
         return grid
 
-    @property
-    def score_grid(self) -> Grid:
-        """Where the cells of the coarsest score layer lie."""
-        return self.grid(len(self.widths)).windowed(self.fc_kernel)
-
-    @property
-    def width(self) -> int:
-        """Channels of fc7."""
-        return self.fc_width
-
-    def pool_width(self, pool: int) -> int:
-        """Channels of a pool's output."""
-        return self.widths[pool - 1]
-
     def final_kernel(self, stride: int) -> int:
         """64, 32 and 16 in the reference nets."""
         return 2 * stride
@@ -146,16 +154,18 @@ class VggTrunk(Trunk):
 
 
 @dataclass(frozen=True)
-class AlexNetTrunk(Trunk):
+class AlexNetTrunk(_Classified):
     """CaffeNet: five convolutions, two of them in two groups, with the pool before the normalisation, then fc6, fc7.
 
     Attributes:
         widths: channels of the five convolutions.
         fc_width: channels of fc6 and fc7.
+        fc_kernel: kernel side of fc6.
     """
 
     widths: tuple[int, ...] = (96, 256, 384, 384, 256)
     fc_width: int = 4096
+    fc_kernel: int = 6
 
     _SHAPES = (
         {"kernel_size": 11, "stride": 4, "padding": 100},
@@ -166,7 +176,6 @@ class AlexNetTrunk(Trunk):
     )
     _POOLED = (1, 2, 5)
     _NORMALISED = (1, 2)
-    _FC_KERNEL = 6
 
     def add(self, net: nn.Module, stream: Stream) -> None:
         """Add `conv1` ... `conv5`, `fc6` and `fc7`."""
@@ -174,7 +183,7 @@ class AlexNetTrunk(Trunk):
         for number, (width, shape) in enumerate(zip(self.widths, self._SHAPES, strict=True), start=1):
             net.add_module(f"conv{number}{stream.suffix}", nn.Conv2d(channels, width, **shape))  # type: ignore[arg-type]
             channels = width
-        net.add_module(f"fc6{stream.suffix}", nn.Conv2d(channels, self.fc_width, self._FC_KERNEL))
+        net.add_module(f"fc6{stream.suffix}", nn.Conv2d(channels, self.fc_width, self.fc_kernel))
         net.add_module(f"fc7{stream.suffix}", nn.Conv2d(self.fc_width, self.fc_width, 1))
 
     def run(self, net: nn.Module, flow: Tensor, stream: Stream) -> tuple[dict[int, Tensor], Tensor]:
@@ -196,20 +205,6 @@ class AlexNetTrunk(Trunk):
             if number in self._POOLED:
                 grid = grid.windowed(3, stride=2)
         return grid
-
-    @property
-    def score_grid(self) -> Grid:
-        """Where the cells of the score layer lie."""
-        return self.grid(len(self.widths)).windowed(self._FC_KERNEL)
-
-    @property
-    def width(self) -> int:
-        """Channels of fc7."""
-        return self.fc_width
-
-    def pool_width(self, pool: int) -> int:
-        """Channels of a pool's output."""
-        return self.widths[pool - 1]
 
     def final_kernel(self, stride: int) -> int:
         """63 in the reference net."""

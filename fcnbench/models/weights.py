@@ -35,7 +35,7 @@ def load_weights(net: nn.Module, weights: str, label: str) -> None:
     Args:
         net: the network; its state-dict keys are the file's.
         weights: path of a `.safetensors`, `.pth` or `.caffemodel` file, the name of published weights,
-            `trunk:PATH` (a classification net's file for the trunk alone), or `random:SEED`.
+            `trunk:` and a classification net's path or name for the trunk alone, or `random:SEED`.
         label: name of the model, for messages.
 
     Raises:
@@ -44,12 +44,17 @@ def load_weights(net: nn.Module, weights: str, label: str) -> None:
     if weights.startswith(RANDOM):
         randomise(net, _seed(weights))
     elif weights.startswith(TRUNK):
-        path = weights.removeprefix(TRUNK)
-        transplant(net, read_state(Path(path).expanduser()), label, path)
-    elif weights in published():
-        fill(net, read_state(fetch_weights(published()[weights])), label, weights)
+        origin = weights.removeprefix(TRUNK)
+        transplant(net, read_state(_located(origin)), label, origin)
     else:
-        fill(net, read_state(Path(weights).expanduser()), label, weights)
+        fill(net, read_state(_located(weights)), label, weights)
+
+
+def _located(weights: str) -> Path:
+    """The file of a published name, or of a path."""
+    if weights in published():
+        return fetch_weights(published()[weights], read_state)
+    return Path(weights).expanduser()
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

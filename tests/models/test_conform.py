@@ -46,6 +46,7 @@ def test_a_sound_model(tmp_path: Path) -> None:
         "1x1",
         "determinism",
         "batch",
+        "memory",
         "module",
     ]
 
@@ -58,6 +59,7 @@ def test_a_sound_model(tmp_path: Path) -> None:
         ("y = y * float('nan')", "1x1", "the logits hold NaN"),
         ("y = y + next(self.turns)", "determinism", "gives other logits"),
         ("y = y - y.mean((0, 2, 3), keepdim=True) * (len(x) - 1)", "batch", "pixels change class"),
+        ("self.kept = [*getattr(self, 'kept', []), torch.ones(2**20)]", "memory", "20 pictures more take"),
         ("self.norm.train()", "module", "1 parts are in training mode, norm first"),
         ("assert x.shape[2] > 1", "1x1", "AssertionError"),
         ("raise SystemExit(3)", "determinism", "SystemExit: 3"),

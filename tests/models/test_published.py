@@ -25,17 +25,20 @@ from tests.models.test_geometry import NARROW
 
 def test_every_entry_is_for_a_built_in_model_and_its_classes() -> None:
     entries = published.published()
-    assert len(entries) == 14
+    assert len(entries) == 20
     for name, entry in entries.items():
-        assert entry.model in DEFINITIONS, name
+        assert entry.model in DEFINITIONS or name in ("vgg16-ilsvrc", "caffenet-ilsvrc")
         assert entry.archive.urls
-        assert entry.licence == "BSD-2-Clause"
+        assert entry.licence == ("BSD-2-Clause" if entry.model else "the publisher's")
         assert len(entry.scores) in (0, 4)
         for algorithm, digest in entry.archive.digests.items():
             assert len(digest) == 2 * hashlib.new(algorithm).digest_size
         for split in entry.train_splits:
             assert split in DATASETS.entries() or split == "pascalcontext-train"
-    assert [entry.name for entry in published.weights_for("fcn8s", 21)] == ["fcn8s-heavy-pascal"]
+    assert [entry.name for entry in published.weights_for("fcn8s", 21)] == [
+        "fcn8s-heavy-pascal",
+        "fcn8s-torchfcn",
+    ]
     # The four rows that another team measured anew with the authors' weights.
     assert entries["fcn8s-heavy-pascal"].scores == (91.2212, 77.6146, 65.5126, 84.5445)
 
@@ -75,6 +78,28 @@ def test_a_name_is_fetched_checked_converted_and_kept(
     # From then on without the network.
     monkeypatch.setenv("FCNBENCH_OFFLINE", "1")
     assert fcnbench.load_model("fcn8s", "fcn8s-heavy-pascal", 21).num_classes == 21
+
+
+@pytest.mark.parametrize("name", ["fcn8s-torchfcn", "trunk:vgg16-ilsvrc"])
+def test_other_publishers_files_are_kept_likewise(
+    net: FCN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.delenv("FCNBENCH_OFFLINE")
+    entry = published.published()[name.removeprefix("trunk:")]
+    path = tmp_path / "theirs"
+    if entry.archive.file.endswith(".pth"):
+        torch.save(net.state_dict(), path)
+    else:
+        path.write_bytes(caffemodel([layer for layer in written(net) if "score" not in layer[0]], old=True))
+    content = path.read_bytes()
+    with serving(Behaviour(content)) as url:
+        digests = {"md5": hashlib.md5(content).hexdigest()}
+        local = replace(entry, archive=replace(entry.archive, urls=(url,), digests=digests))
+        monkeypatch.setitem(published.published(), entry.name, local)
+        segmenter = fcnbench.load_model("fcn8s", name, 21)
+    torch.testing.assert_close(segmenter.module.fc6.weight, net.fc6.weight, rtol=0, atol=0)
+    assert bool(segmenter.module.score_fr.weight.any()) == (entry.name == "fcn8s-torchfcn")
+    assert segmenter.train_splits == (("sbdtrain",) if entry.name == "fcn8s-torchfcn" else ())
 
 
 def test_a_wrong_digest_and_no_network_are_named(net: FCN, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
