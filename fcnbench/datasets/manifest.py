@@ -134,8 +134,7 @@ class Manifest:
         try:
             content: dict[str, Any] = json.loads(path.read_bytes())
             found, fingerprint = content.pop("format"), content["fingerprint"]
-            for name in _DERIVED:
-                del content[name]
+            content = {name: value for name, value in content.items() if name not in _DERIVED}
             if found != FORMAT:
                 raise ValueError(f"format {found}, expected {FORMAT}")
             if set(content) != {field.name for field in fields(cls)}:
