@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import gc
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -129,11 +128,13 @@ def _memory(segmenter: Segmenter, device: torch.device) -> tuple[bool, str]:
 
 
 def _resident(device: torch.device) -> int:
-    """Bytes in use: on the device, or of this process where the system tells."""
+    """Bytes of tensors that are kept on the device. On the CPU those that Python can see are added up: what the process
+    takes of the system says little, since freed memory is used again."""
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
-    statm = Path("/proc/self/statm")
-    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.is_file() else 0
+    gc.collect()
+    tensors = [found for found in gc.get_objects() if issubclass(type(found), Tensor)]
+    return sum(found.numel() * found.element_size() for found in tensors if found.device.type == "cpu")
 
 
 def _module(segmenter: Segmenter) -> Finding:
