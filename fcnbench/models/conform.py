@@ -128,8 +128,11 @@ def _memory(segmenter: Segmenter, device: torch.device) -> tuple[bool, str]:
 
 
 def _resident(device: torch.device) -> int:
-    """Bytes of tensors that are kept on the device. On the CPU those that Python can see are added up: what the process
-    takes of the system says little, since freed memory is used again."""
+    """Bytes of tensors that are kept on the device.
+
+    On the CPU those that Python can see are added up: what the process takes of the system says little, since freed
+    memory is used again.
+    """
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
     gc.collect()
