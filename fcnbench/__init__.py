@@ -22,18 +22,22 @@ _PUBLIC = {
     "Protocol": "fcnbench.protocol",
     "Segmenter": "fcnbench.models.segmenter",
     "board": "fcnbench.api.board",
+    "check": "fcnbench.api.check",
+    "compare": "fcnbench.api.compare",
     "confusion_matrix": "fcnbench.metrics.confusion",
     "doctor": "fcnbench.api.doctor",
     "examine": "fcnbench.api.doctor",
     "examine_model": "fcnbench.api.doctor",
     "export": "fcnbench.api.export",
     "fetch": "fcnbench.api.fetch",
+    "lens": "fcnbench.api.compare",
     "list_datasets": "fcnbench.api.catalogue",
     "list_models": "fcnbench.api.catalogue",
     "load_dataset": "fcnbench.datasets.load",
     "load_model": "fcnbench.models.load",
     "read_board": "fcnbench.results.board",
     "run": "fcnbench.api.run",
+    "score": "fcnbench.api.score",
     "scores": "fcnbench.metrics.scores",
 }
 """Public name to the module that defines it."""
@@ -46,18 +50,22 @@ __all__ = [
     "Segmenter",
     "__version__",
     "board",
+    "check",
+    "compare",
     "confusion_matrix",
     "doctor",
     "examine",
     "examine_model",
     "export",
     "fetch",
+    "lens",
     "list_datasets",
     "list_models",
     "load_dataset",
     "load_model",
     "read_board",
     "run",
+    "score",
     "scores",
 ]
 
@@ -77,10 +85,13 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from fcnbench.api.board import board
     from fcnbench.api.catalogue import list_datasets, list_models
+    from fcnbench.api.check import check
+    from fcnbench.api.compare import compare, lens
     from fcnbench.api.doctor import doctor, examine, examine_model
     from fcnbench.api.export import export
     from fcnbench.api.fetch import fetch
     from fcnbench.api.run import run
+    from fcnbench.api.score import score
     from fcnbench.datasets.load import load_dataset
     from fcnbench.errors import FcnbenchError
     from fcnbench.labelspace import LabelSpace

@@ -61,3 +61,7 @@ def voc_palette(length: int) -> tuple[tuple[int, int, int], ...]:
             blue |= (bits >> 2 & 1) << (7 - group)
         colours.append((red, green, blue))
     return tuple(colours)
+
+
+VOC_PALETTE = voc_palette(256)
+"""The devkit's whole palette: colours for every index, (224, 224, 192) for the ignore value."""

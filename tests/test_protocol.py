@@ -1,12 +1,15 @@
 """The protocol's signature: short enough to quote, long enough to hold everything that can change a number."""
 
 import dataclasses
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import fcnbench
-from fcnbench.protocol import PROTOCOL_VERSION, Protocol
+from fcnbench.errors import UsageError
+from fcnbench.protocol import PROTOCOL_VERSION, Protocol, choices_of
 
 SPLIT = "sha256:4ca991bd72c251fd2485eaa9e29536502ea3800d1b1c17c151fd6a04bcfbc2cc"
 
@@ -152,3 +155,67 @@ def test_the_version_in_force_is_one() -> None:
 
 def test_it_is_part_of_the_public_surface() -> None:
     assert fcnbench.Protocol is Protocol
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_a_protocol_does_not_depart_from_its_own_signature(long: bool) -> None:
+    for changes in ({}, {"modality": "files", "precision": ""}, {"images": 120}, {"labelling": "raw"}):
+        assert protocol(**changes).departures(protocol(**changes).signature(long)) == []
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_field_that_departs_is_said(name: str) -> None:
+    changed = protocol(**{name: CHANGES[name]})
+    (said,) = protocol().departures(changed.signature(long=True))
+    assert said.startswith(f"{name} is ")
+    if changed.signature() != protocol().signature():
+        assert protocol().departures(changed.signature())
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_what_a_signature_lets_choose_is_read_from_it(long: bool) -> None:
+    given = protocol(dataset="nyudv2test", absent="reference", images=3)
+    assert choices_of(given.signature(long)) == ("nyudv2test", "reference")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "fcn", "hello", "fcn|pocket", "fcn|#3|abs:present", "fcn|pocket#64|abs:all", "|" * 99]
+)
+def test_what_is_no_signature_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is no signature"):
+        choices_of(text)
+
+
+def test_a_signature_runs_again(tmp_path: Path) -> None:
+    first = fcnbench.run(board=tmp_path, trials=0).record.protocol
+    for long in (False, True):
+        assert fcnbench.run(board=tmp_path, trials=0, signature=first.signature(long)).record.protocol == first
+    other = fcnbench.run(board=tmp_path, trials=0, signature=first.signature().replace("present", "reference")).record
+    assert other.protocol.absent == "reference"
+    assert other.all_scores() == other.all_scores("reference")
+    board = fcnbench.read_board(tmp_path / "leaderboards/v1/pocket.csv")
+    assert set(board["signature"]) == {first.signature(), other.protocol.signature()}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("fp32", "bf16"), "'bf16' is not so here"),
+        (("v1", "v2"), "'v2' is not so here"),
+        (("#64", "#5/64"), "give the --limit or the --from"),
+        (("|c8", "|hha|c8"), "'hha' is not so here"),
+        (("native", "long-side-512"), "'long-side-512' is not so here"),
+    ],
+)
+def test_what_can_not_be_reproduced_is_named(tmp_path: Path, change: tuple[str, str], said: str) -> None:
+    signature = "fcn|pocket#64|c8|ign255|abs:present|native|fp32|v1".replace(*change)
+    with pytest.raises(UsageError, match=re.escape(said)):
+        fcnbench.run(board=tmp_path, signature=signature)
+    assert not (tmp_path / "submissions").exists()
+
+
+def test_a_part_runs_again_with_the_same_limit(tmp_path: Path) -> None:
+    part = fcnbench.run(board=tmp_path, limit=2).record.protocol
+    assert fcnbench.run(board=tmp_path, limit=2, signature=part.signature()).record.protocol == part
+    with pytest.raises(UsageError, match="--dataset voc2011val is not the data set"):
+        fcnbench.run(dataset="voc2011val", signature=part.signature())

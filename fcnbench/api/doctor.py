@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from fcnbench.api.run import DEFAULT_DATASET
 from fcnbench.errors import DataCorrupt, FcnbenchError
 from fcnbench.ground import files, paths
+from fcnbench.ground.digests import short
 from fcnbench.ground.finding import Finding
 from fcnbench.ground.version import __version__
 
@@ -23,6 +24,7 @@ def doctor() -> list[Finding]:
     findings = [Finding("fcnbench", True, f"{__version__}, Python {platform.python_version()}, {sys.platform}")]
     findings.append(_tried("home folder", _home))
     findings.append(_tried("torch", _torch))
+    findings.append(_tried("decoders", _decoders))
     findings.append(_tried("pocket", _pocket))
     return findings + _plugins() + _stores()
 
@@ -84,6 +86,16 @@ def _torch() -> str:
 
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return f"{torch.__version__}, {torch.get_num_threads()} CPU threads, CUDA: {', '.join(names) or 'none'}"
+
+
+def _decoders() -> str:
+    from fcnbench.datasets.decoders import USUAL, decoder_fingerprint
+
+    found = decoder_fingerprint()
+    same = (
+        "the usual pixels" if found == USUAL else "other pixels than most machines: scores may move in the last digits"
+    )
+    return f"{short(found)}, {same}"
 
 
 def _pocket() -> str:

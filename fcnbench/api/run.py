@@ -13,13 +13,14 @@ from fcnbench.errors import UsageError
 from fcnbench.ground import files
 from fcnbench.ground.console import listed, note
 from fcnbench.ground.version import __version__
-from fcnbench.protocol import PROTOCOL_VERSION, Protocol
+from fcnbench.protocol import PROTOCOL_VERSION, AbsentPolicy, Protocol, choices_of
 
 if TYPE_CHECKING:
     from fcnbench.datasets.guard import Leakage
     from fcnbench.datasets.spec import DatasetSpec
     from fcnbench.datasets.store import Dataset
     from fcnbench.evaluation.environment import Environment
+    from fcnbench.evaluation.result import Evaluation
     from fcnbench.models.load import LoadedModel
     from fcnbench.results.record import ModelFacts, Record
 
@@ -52,13 +53,15 @@ class Run:
 
     def summary(self) -> dict[str, Any]:
         """What `fcnbench run --json` prints."""
+        from fcnbench.results.content import summary
+
         board = str(self.board) if self.board else None
-        return {**self.record.summary(), "record": str(self.path), "board": board}
+        return {**summary(self.record), "record": str(self.path), "board": board}
 
 
 def run(
     model: str = DEFAULT_MODEL,
-    dataset: str = DEFAULT_DATASET,
+    dataset: str | None = None,
     *,
     weights: str | Path | None = None,
     from_: str | Path | None = None,
@@ -68,13 +71,16 @@ def run(
     device: str = "auto",
     dense: str | None = None,
     trials: int | None = None,
+    signature: str | None = None,
+    save_predictions: str | Path | None = None,
+    margins: bool = False,
     board: str | Path = ".",
 ) -> Run:
     """Evaluate a model on a data set in the papers' protocol, and write its record and its board row.
 
     Args:
         model: registered name, or `path/to/file.py:factory`.
-        dataset: name of the task.
+        dataset: name of the task; `pocket` by default.
         weights: handed to the model's factory: a path, `random:SEED`, or whatever the model understands.
         from_: the user's own archive or extracted folder of the data set.
         allow_partial: score what is there of an incomplete data set; the result is marked `n/N`.
@@ -83,40 +89,50 @@ def run(
         device: `auto`, `cpu`, `cuda`, `cuda:1`, ...
         dense: `shift-and-stitch` to run a net of stride 32 densely, `shift-and-stitch:F` by a factor F only.
         trials: forward passes at 500x500 to time after the run; by default the papers' 20, none with `limit`.
+        signature: reproduce the protocol of this signature, short or long, or say which part of it can't be.
+        save_predictions: a new folder for the predicted label maps, index PNGs with the VOC palette; for the VOC tasks
+            in the layout of the devkit's results.
+        margins: count the pixels whose two largest logits nearly tie, so that `check` can tell flips from drift.
         board: folder that holds `submissions/` and `leaderboards/`.
 
     Raises:
-        UsageError: an argument is wrong, or a name unknown.
+        UsageError: an argument is wrong, a name unknown, or the signature's protocol not the one that would be run.
         DataError: the data set is missing, incomplete or corrupt.
         ModelError: the model or its weights are unusable, or its logits wrong.
-        OutputError: record or board could not be written.
+        OutputError: record, predictions or board could not be written.
         Interrupted: stopped by the user; the same call goes on from there.
     """
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: at least one image must be scored", "pass a positive number")
     if trials is not None and trials < 0:
         raise UsageError(f"--trials {trials} is negative", "pass 0 to leave the timing at 500x500 out")
+    task, absent = _choices(dataset, signature)
     from fcnbench.datasets.catalogue import find_dataset
     from fcnbench.datasets.load import load_dataset
     from fcnbench.evaluation.device import choose_device
     from fcnbench.evaluation.environment import describe
     from fcnbench.evaluation.journal import Journal
     from fcnbench.evaluation.loop import evaluate, scorable
+    from fcnbench.evaluation.predictions import PredictionWriter
     from fcnbench.evaluation.timing import PAPER_TRIALS
     from fcnbench.models.load import open_model
     from fcnbench.models.segmenter import answers_from_truth, modalities_of
-    from fcnbench.results.board import build_board
-    from fcnbench.results.record import Record, new_run
 
     root = Path(board).expanduser()
+    target = Path(save_predictions).expanduser() if save_predictions is not None else None
     files.check_writable(root / "submissions")
+    if target is not None:
+        files.refuse_taken(target)
     on = choose_device(device)
-    spec = find_dataset(dataset)
+    spec = find_dataset(task)
     space = spec.label_space
     loaded = open_model(model, weights, space.num_classes, classes=space.classes, dense=dense)
-    data = load_dataset(dataset, from_, allow_partial, accept_terms)
+    data = load_dataset(task, from_, allow_partial, accept_terms)
     modalities = modalities_of(loaded.segmenter)
     places = scorable(data, limit, modalities)
+    protocol = protocol_of(spec, data, len(places), "+".join(modalities) or "truth", "fp32", absent)
+    if signature is not None:
+        _refuse_departures(protocol, signature)
     if trials is None:
         trials = PAPER_TRIALS if limit is None else 0
     if answers_from_truth(loaded.segmenter):
@@ -124,29 +140,63 @@ def run(
     facts, environment = _facts(loaded), describe(on)
     leakage = _leakage(loaded, [data.manifest.rows[place].id for place in places], spec.split.name)
     geo_classes = spec.geo.num_classes if spec.geo else 0
-    with Journal(_work(facts, data, environment), spec.label_space.num_classes, geo_classes) as journal:
-        evaluation = evaluate(loaded.segmenter, data, places, on, journal, trials)
-        name, created = new_run()
-        record = Record(
-            run=name,
-            created=created,
-            fcnbench=__version__,
-            model=facts,
-            protocol=_protocol(spec, data, len(places), modalities),
-            fingerprint=data.manifest.fingerprint,
-            provenance=data.manifest.provenance,
+    with Journal(_work(facts, data, environment, margins), spec.label_space.num_classes, geo_classes) as journal:
+        writer = PredictionWriter(target, spec.devkit_set, journal.name) if target is not None else None
+        evaluation = evaluate(loaded.segmenter, data, places, on, journal, trials, writer=writer, margins=margins)
+        finished = finish(
+            root,
+            spec,
+            data,
+            facts=facts,
+            protocol=protocol,
             leakage=leakage,
-            classes=spec.label_space.classes,
-            geo_classes=spec.geo.classes if spec.geo else (),
             evaluation=evaluation,
             environment=environment,
         )
-        path = record.save(root)
+        if writer is not None:
+            writer.publish()
         journal.forget()
-    return Run(record, path, build_board(root, dataset) if record.ranked else None)
+    return finished
 
 
-def _protocol(spec: DatasetSpec, data: Dataset, images: int, modalities: tuple[str, ...]) -> Protocol:
+def finish(
+    root: Path,
+    spec: DatasetSpec,
+    data: Dataset,
+    *,
+    facts: ModelFacts,
+    protocol: Protocol,
+    leakage: Leakage,
+    evaluation: Evaluation,
+    environment: Environment,
+) -> Run:
+    """Write the record of an evaluation, and the board that it may enter."""
+    from fcnbench.results.board import build_board
+    from fcnbench.results.record import DataFacts, Record, new_run
+    from fcnbench.results.recordfile import save
+
+    name, created = new_run()
+    record = Record(
+        run=name,
+        created=created,
+        fcnbench=__version__,
+        model=facts,
+        protocol=protocol,
+        data=DataFacts(data.manifest.fingerprint, data.manifest.labels, data.manifest.provenance),
+        leakage=leakage,
+        classes=spec.label_space.classes,
+        geo_classes=spec.geo.classes if spec.geo else (),
+        evaluation=evaluation,
+        environment=environment,
+    )
+    path = save(record, root)
+    return Run(record, path, build_board(root, protocol.dataset) if record.ranked else None)
+
+
+def protocol_of(
+    spec: DatasetSpec, data: Dataset, images: int, modality: str, precision: str, absent: AbsentPolicy = "present"
+) -> Protocol:
+    """The protocol of scoring so many images of a data set."""
     return Protocol(
         dataset=spec.name,
         images=images,
@@ -154,16 +204,39 @@ def _protocol(spec: DatasetSpec, data: Dataset, images: int, modalities: tuple[s
         split=data.manifest.split,
         variant=data.manifest.variant,
         labelling=data.manifest.variant if data.manifest.variant in spec.labellings else "",
-        modality="+".join(modalities) or "truth",
+        modality=modality,
         label_space=spec.label_space.name,
         geo=spec.geo.name if spec.geo else "",
         classes=spec.label_space.num_classes,
         ignore=spec.label_space.ignore,
-        absent="present",
+        absent=absent,
         resolution="native",
-        precision="fp32",
+        precision=precision,
         version=PROTOCOL_VERSION,
     )
+
+
+def _choices(dataset: str | None, signature: str | None) -> tuple[str, AbsentPolicy]:
+    """The task and the policy for absent classes, from `--dataset` and `--signature`."""
+    if signature is None:
+        return dataset or DEFAULT_DATASET, "present"
+    task, absent = choices_of(signature)
+    if dataset is not None and dataset != task:
+        raise UsageError(f"--dataset {dataset} is not the data set of the signature, {task}", "drop one of the two")
+    return task, absent
+
+
+def _refuse_departures(protocol: Protocol, signature: str) -> None:
+    """Refuse a run whose protocol is not the signature's."""
+    if departures := protocol.departures(signature):
+        hint = "drop --signature, or give the model, data and options that it was made with"
+        if "#" in signature and "/" in signature.partition("#")[2].partition("|")[0]:
+            hint = "a part does not say which images it has: give the --limit or the --from that made it"
+        raise UsageError(
+            f"this run can't have the protocol {signature}: {'; '.join(departures)} (it would be "
+            f"{protocol.signature()})",
+            hint,
+        )
 
 
 def _facts(loaded: LoadedModel) -> ModelFacts:
@@ -207,13 +280,14 @@ def _leakage(loaded: LoadedModel, evaluated: list[str], split: str) -> Leakage:
     return leakage
 
 
-def _work(facts: ModelFacts, data: Dataset, environment: Environment) -> dict[str, str]:
+def _work(facts: ModelFacts, data: Dataset, environment: Environment, margins: bool) -> dict[str, str]:
     """Everything that an image's integers depend on: the identity of the journal."""
     return {
         **{key: str(value) for key, value in asdict(facts).items()},
         "data": data.manifest.fingerprint,
         "label space": f"{data.manifest.label_space} {data.manifest.classes} {data.manifest.ignore}",
         "device": f"{environment.device} {environment.device_name}",
-        "versions": str(environment.packages),
+        "versions": f"{environment.packages} {environment.decoder}",
+        "margins": str(margins),
         "protocol": str(PROTOCOL_VERSION),
     }

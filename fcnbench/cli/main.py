@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from fcnbench.cli import board, doctor, export, fetch, list, run  # noqa: A004 - a command is a module of its name
+from fcnbench.cli import board, check, compare, doctor, export, fetch, list, run, score  # noqa: A004 - a command is a module of its name
 from fcnbench.cli.command import print_json
 from fcnbench.errors import FcnbenchError, Interrupted
 from fcnbench.ground.console import note
@@ -19,7 +19,17 @@ exit codes:
   4 model or weights unusable   5 the run broke   130 interrupted (resumable)
 """
 
-_COMMANDS = (run.COMMAND, fetch.COMMAND, export.COMMAND, list.COMMAND, board.COMMAND, doctor.COMMAND)
+_COMMANDS = (
+    run.COMMAND,
+    score.COMMAND,
+    compare.COMMAND,
+    check.COMMAND,
+    fetch.COMMAND,
+    export.COMMAND,
+    list.COMMAND,
+    board.COMMAND,
+    doctor.COMMAND,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -9,10 +9,7 @@ suffices to build a store.
 from __future__ import annotations
 
 import json
-import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -39,12 +36,10 @@ from fcnbench.errors import DataCorrupt, DataMissing
 from fcnbench.ground import files
 from fcnbench.ground.console import Bar, listed, progress
 from fcnbench.ground.digests import short
+from fcnbench.ground.parallel import ordered
 
 _GROUP = 16
 """Samples per Parquet row group: what is in memory at a time, a few MB."""
-
-_AHEAD = 4
-"""Samples that each core may be ahead of the writing."""
 
 
 @dataclass(eq=False)
@@ -159,28 +154,12 @@ def _refuse_gaps(spec: DatasetSpec, source: Source, total: int) -> None:
 
 def _samples(spec: DatasetSpec, source: Source, ids: list[str], tally: _Tally, bar: Bar) -> Iterator[dict[str, Any]]:
     """Read and check samples on all cores; they come out in order, and their sums go into `tally`."""
-    for done in _ordered(lambda sample_id: _read(spec, source, sample_id), ids):
+    for done in ordered(lambda sample_id: _read(spec, source, sample_id), ids):
         tally.rows.append(done.row)
         tally.histogram += done.counts
         tally.geo_histogram += done.geo_counts
         yield done.columns
         bar.update()
-
-
-def _ordered(work: Callable[[str], _Done], ids: Sequence[str]) -> Iterator[_Done]:
-    """The results of `work` in the order of the ids, worked out by as many threads as there are cores."""
-    cores = os.cpu_count() or 1
-    waiting = iter(ids)
-    with ThreadPoolExecutor(cores, "fcnbench-canonicalise") as pool:
-        running: deque[Future[_Done]] = deque(pool.submit(work, each) for each in islice(waiting, cores * _AHEAD))
-        try:
-            while running:
-                result = running.popleft().result()
-                running.extend(pool.submit(work, each) for each in islice(waiting, 1))
-                yield result
-        finally:
-            for future in running:
-                future.cancel()
 
 
 def _read(spec: DatasetSpec, source: Source, sample_id: str) -> _Done:

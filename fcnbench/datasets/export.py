@@ -17,7 +17,7 @@ from fcnbench.datasets.store import PARQUET_NAME, Dataset
 from fcnbench.errors import OutputError, UsageError
 from fcnbench.ground import files
 from fcnbench.ground.console import progress
-from fcnbench.labelspace import voc_palette
+from fcnbench.labelspace import VOC_PALETTE
 
 _VOC_ROOT = "VOCdevkit/VOC2012"
 """Where readers of VOC look, whatever the data set."""
@@ -38,16 +38,12 @@ def export(data: Dataset, kind: str, target: Path) -> None:
     """
     if kind not in KINDS:
         raise UsageError(f"nothing exports to {kind!r}", f"choose one of {', '.join(KINDS)}")
-    taken = UsageError(f"{target} is there already, and not empty", "name a new folder")
     try:
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise taken
+        files.refuse_taken(target)
         files.check_writable(target.parent)
         with files.scratch_folder(target.parent) as scratch:
             KINDS[kind](data, scratch)
-            if target.is_dir():
-                target.rmdir()
-            files.publish_folder(scratch, target)
+            files.publish_new(scratch, target)
     except OSError as error:
         raise OutputError(
             f"cannot write {target}: {error.strerror or error}", "check permissions and free disk space"
@@ -76,16 +72,15 @@ def _voc(data: Dataset, folder: Path) -> None:
             for name, content in data.files(place).items():
                 if content is not None and name in _VOC_FOLDERS:
                     _write(root / _VOC_FOLDERS[name] / f"{sample.id}{picture_ending(content)}", content)
-            _write(root / "SegmentationClass" / f"{sample.id}.png", encode_label(sample.label, _PALETTE))
+            _write(root / "SegmentationClass" / f"{sample.id}.png", encode_label(sample.label, VOC_PALETTE))
             if sample.geo is not None:
-                _write(root / "SegmentationGeo" / f"{sample.id}.png", encode_label(sample.geo, _PALETTE))
+                _write(root / "SegmentationGeo" / f"{sample.id}.png", encode_label(sample.geo, VOC_PALETTE))
             ids.append(sample.id)
             bar.update()
     _write(root / "ImageSets/Segmentation" / f"{data.manifest.dataset}.txt", "".join(f"{i}\n" for i in ids).encode())
     write_card(find_dataset(data.manifest.dataset), data.manifest, folder)
 
 
-_PALETTE = voc_palette(256)
 _VOC_FOLDERS = {"image": "JPEGImages", "depth": "Depth", "hha": "HHA"}
 """Folders of a store's picture columns."""
 

@@ -13,7 +13,7 @@ from fcnbench.errors import DataCorrupt
 from fcnbench.ground import files
 from fcnbench.ground.digests import digest_lines, short
 
-FORMAT = "fcnbench.store/2"
+FORMAT = "fcnbench.store/3"
 """Format of store and manifest; a store of another format is built anew."""
 
 _NAME = "manifest.json"
@@ -117,6 +117,11 @@ class Manifest:
     def fingerprint(self) -> str:
         """Digest of all pictures and label maps: two stores with one fingerprint hold the same task, bit by bit."""
         return rows_digest(self.rows)
+
+    @property
+    def labels(self) -> str:
+        """Digest of the label maps alone: two stores that share it are scored alike, whatever pictures they hold."""
+        return digest_lines(f"{row.id} {row.height} {row.width} {row.label} {row.geo or '-'}" for row in self.rows)
 
     def save(self, folder: Path) -> None:
         """Write the manifest into a store's folder, with what follows from it, for readers without this class."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnbench.datasets import png
 from fcnbench.datasets.jpeg import fast_decode
 from fcnbench.errors import DataCorrupt
 from fcnbench.labelspace import LabelSpace
@@ -116,11 +117,15 @@ def decode_label(content: bytes, what: str) -> NDArray[np.uint8]:
     Raises:
         DataCorrupt: truncated, no PNG, or with other than one 8-bit channel.
     """
+    if (indices := png.fast_decode(content)) is not None:
+        return indices
     with _opened(content, what) as picture:
-        if picture.format != "PNG" or picture.mode not in ("P", "L"):
+        # Grey of fewer bits comes out stretched to 0..255: 15 times or more what was written, or not, who knows.
+        stretched = picture.mode == "L" and (chunks := png.read_png(content)) is not None and chunks.depth < 8
+        if picture.format != "PNG" or picture.mode not in ("P", "L") or stretched:
             raise DataCorrupt(
-                f"{what} is a {picture.format} picture of mode {picture.mode}; a label map is a PNG with one channel "
-                "of 8-bit class indices (mode P or L)",
+                f"{what} is a {picture.format} picture of mode {picture.mode}{' with fewer bits' * stretched}; a "
+                "label map is a PNG with one channel of 8-bit class indices (mode P or L)",
                 "use the data set's original label maps: a map saved as colours has lost its indices",
             )
         return np.array(picture)

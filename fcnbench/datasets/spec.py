@@ -89,6 +89,7 @@ class DatasetSpec:
         modalities: what the pictures show; `rgb` always, `depth` and `hha` where sources may have them.
         geo: label space of a second label map that is scored in the same run; None where there is none.
         labellings: variants of the source whose label maps are known to differ; named in the short signature.
+        devkit_set: name of the image set in the layout of the VOC devkit's results; empty where there is no devkit.
         fingerprint: what the whole store's fingerprint must be, where that is fixed once and for all.
         archives: alternatives, tried in order; each is the names in `SOURCES.toml` of the archives that it needs.
         accepts: what `--from` takes, for messages.
@@ -104,6 +105,7 @@ class DatasetSpec:
     modalities: tuple[str, ...] = ("rgb",)
     geo: LabelSpace | None = None
     labellings: tuple[str, ...] = ()
+    devkit_set: str = ""
     fingerprint: str | None = None
     archives: tuple[tuple[str, ...], ...] = ()
     accepts: str = "an archive or a folder of the data set"

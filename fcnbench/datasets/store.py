@@ -22,7 +22,7 @@ from fcnbench.datasets.manifest import Manifest, Row
 from fcnbench.datasets.pictures import check_label, check_sizes, decode_depth, decode_image, decode_label
 from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.errors import DataCorrupt
-from fcnbench.ground.digests import digest_bytes
+from fcnbench.ground.digests import digest_bytes, digest_lines
 from fcnbench.labelspace import LabelSpace
 
 if TYPE_CHECKING:
@@ -151,6 +151,47 @@ class Dataset(Sequence[Sample]):
 
         return HuggingFaceDataset.from_parquet(str(self.folder / PARQUET_NAME))
 
+    def packed_truths(self) -> Iterator[dict[str, bytes | None]]:
+        """The stored label maps of every sample in order, `label` and `label_geo`, without reading a picture.
+
+        Raises:
+            DataCorrupt: the store can't be read.
+        """
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        path = self.folder / PARQUET_NAME
+        try:
+            with parquet.ParquetFile(path, memory_map=True) as file:
+                names = [name for name in ("id", "label", "label_geo") if name in file.schema_arrow.names]
+                found = (row for batch in file.iter_batches(columns=names) for row in batch.to_pylist())
+                for row, stored in zip(self.manifest.rows, found, strict=True):
+                    if stored["id"] != row.id:
+                        raise self._changed(row)
+                    yield {name: (stored.get(name) or {}).get("bytes") for name in ("label", "label_geo")}
+        except (OSError, pa.ArrowException, ValueError) as error:
+            if isinstance(error, DataCorrupt):
+                raise
+            raise self._unreadable(error) from error
+
+    def truth(self, place: int, packed: Mapping[str, bytes | None]) -> Sample:
+        """The sample at a place without its pictures, of what `packed_truths` gave for it; for several threads at once.
+
+        Raises:
+            DataCorrupt: the store's bytes are not the ones that its manifest names.
+        """
+        row, what = self.manifest.rows[place], self._what(self.manifest.rows[place])
+        digests = {"image": row.image, "depth": row.depth, "hha": row.hha}
+        if _combined(digests | {name: digest_file_of(content) for name, content in packed.items()}) != row.stored:
+            raise self._changed(row)
+        geo = packed["label_geo"]
+        return Sample(
+            id=row.id,
+            image=None,
+            label=decode_label(packed["label"] or b"", f"the label map of {what}"),
+            geo=decode_label(geo, f"the second label map of {what}") if geo else None,
+        )
+
     def verify(self, place: int) -> Sample:
         """Decode a sample and check everything about it anew, down to the indices: more than reading does.
 
@@ -227,9 +268,13 @@ class Dataset(Sequence[Sample]):
                 self._cached = (group, self._file.read_row_group(group).to_pylist())
             return self._cached[1][place - self._group_starts[group]]
         except (OSError, pa.ArrowException, IndexError) as error:
-            raise DataCorrupt(
-                f"the store {path} can't be read: {error}", f"delete the folder {self.folder} and run again"
-            ) from error
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> DataCorrupt:
+        return DataCorrupt(
+            f"the store {self.folder / PARQUET_NAME} can't be read: {error}",
+            f"delete the folder {self.folder} and run again",
+        )
 
 
 def digest_file_of(content: bytes | None) -> str | None:
@@ -238,8 +283,12 @@ def digest_file_of(content: bytes | None) -> str | None:
 
 
 def digest_stored(files: Mapping[str, bytes | None]) -> str:
-    """Digest of all the files of a sample, as the store holds them."""
-    return digest_bytes(*(files[name] or b"" for name in _PICTURES))
+    """Digest of a sample's files as the store holds them: of their digests, so that each can be checked alone."""
+    return _combined({name: digest_file_of(files[name]) for name in _PICTURES})
+
+
+def _combined(digests: Mapping[str, str | None]) -> str:
+    return digest_lines(digests[name] or "-" for name in _PICTURES)
 
 
 def digest_label(label: NDArray[np.uint8]) -> str:

@@ -36,7 +36,14 @@ _TERMS = "images come from flickr and are subject to flickr's terms of use"
 
 
 def _task(
-    name: str, title: str, split: Split | ListedSplit, year: str, archives: tuple[tuple[str, ...], ...], accepts: str
+    name: str,
+    title: str,
+    split: Split | ListedSplit,
+    year: str,
+    archives: tuple[tuple[str, ...], ...],
+    accepts: str,
+    *,
+    devkit_set: str = "val",
 ) -> DatasetSpec:
     return DatasetSpec(
         name=name,
@@ -44,6 +51,7 @@ def _task(
         label_space=VOC21,
         split=split,
         open_source=VOC.open,
+        devkit_set=devkit_set,
         archives=archives,
         accepts=f"{accepts} (with JPEGImages and SegmentationClass)",
         citation=f"Everingham et al., The PASCAL Visual Object Classes Challenge {year}",
@@ -96,5 +104,6 @@ VOC2012TRAIN = _task(
     "2012",
     (("voc2012trainval",),),
     _VOC2012,
+    devkit_set="train",
 )
 """VOC2012's own training split."""

@@ -1,17 +1,31 @@
-"""What a run ran on: versions, processor, device."""
+"""What a run ran on: versions, processor, device, clocks, and what its decoders make of a few pictures.
+
+Only a run with a model knows PyTorch; scoring of stored predictions imports none.
+"""
 
 from __future__ import annotations
 
-import os
+import json
 import platform
+import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+from fcnbench.datasets.decoders import decoder_fingerprint
+from fcnbench.ground.parallel import cores
 
-_PACKAGES = ("fcnbench", "torch", "torchvision", "numpy", "pillow", "simplejpeg", "pyarrow")
+if TYPE_CHECKING:
+    import torch
+
+_PACKAGES = ("fcnbench", "torch", "torchvision", "numpy", "pillow", "simplejpeg", "deflate", "pyarrow")
 """Packages whose version can change a number or a time."""
+
+_CPU = Path("/sys/devices/system/cpu/cpu0/cpufreq")
+_POWER = Path("/sys/class/power_supply")
+_DRIVER = Path("/proc/driver/nvidia/version")
 
 
 @dataclass(frozen=True)
@@ -23,10 +37,14 @@ class Environment:
         system: operating system, release and machine.
         cpu: the processor's name.
         cores: logical cores that the process may use.
-        threads: threads of PyTorch's CPU kernels.
-        device: `cpu`, `cuda`, ...
-        device_name: the accelerator's name, or the processor's.
+        threads: threads of PyTorch's CPU kernels; 0 where no model ran.
+        device: `cpu`, `cuda`, ...; `none` where no model ran.
+        device_name: the accelerator's name, or the processor's; empty where no model ran.
         cuda: CUDA version of a run on CUDA, else empty.
+        driver: version of the accelerator's driver, where it can be read.
+        clocks: clocks and power state at the start, by name, where they can be read.
+        decoder: digest of what the decoders make of a few pictures that come with fcnbench.
+        revision: git revision of fcnbench, where it comes from a checkout; `+` at its end where files were changed.
         packages: versions of the packages that matter.
     """
 
@@ -38,22 +56,36 @@ class Environment:
     device: str
     device_name: str
     cuda: str
+    driver: str
+    clocks: dict[str, str]
+    decoder: str
+    revision: str
     packages: dict[str, str]
 
 
-def describe(device: torch.device) -> Environment:
-    """The environment of a run on this device."""
-    cuda = device.type == "cuda"
+def describe(device: torch.device | None = None) -> Environment:
+    """The environment of a run on this device, or without a model."""
     cpu = _cpu_name()
+    threads, name, cuda = 0, "", ""
+    if device is not None:
+        import torch
+
+        threads, name = torch.get_num_threads(), cpu
+        if device.type == "cuda":
+            name, cuda = torch.cuda.get_device_name(device), torch.version.cuda or ""
     return Environment(
         python=platform.python_version(),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         cpu=cpu,
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        threads=torch.get_num_threads(),
-        device=device.type,
-        device_name=torch.cuda.get_device_name(device) if cuda else cpu,
-        cuda=(torch.version.cuda or "") if cuda else "",
+        cores=cores(),
+        threads=threads,
+        device=device.type if device is not None else "none",
+        device_name=name,
+        cuda=cuda,
+        driver=_driver() if cuda else "",
+        clocks=_clocks() | (_accelerator_clocks(device.index or 0) if device is not None and cuda else {}),
+        decoder=decoder_fingerprint(),
+        revision=_revision(),
         packages={name: found for name in _PACKAGES if (found := _version(name))},
     )
 
@@ -65,11 +97,75 @@ def _version(package: str) -> str:
         return ""
 
 
+def _text(path: Path) -> str:
+    """A small file of the system, or nothing where it is not there or not ours to read."""
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""
+
+
 def _cpu_name() -> str:
     """The processor's name as Linux tells it, else what Python knows."""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return _cpu_info("model name") or platform.processor() or platform.machine()
+
+
+def _cpu_info(field: str) -> str:
+    for line in _text(Path("/proc/cpuinfo")).splitlines():
+        if line.startswith(field):
+            return line.partition(":")[2].strip()
+    return ""
+
+
+def _clocks() -> dict[str, str]:
+    """The processor's clocks and its power state, as Linux tells them."""
+    found = {
+        "cpu governor": _text(_CPU / "scaling_governor"),
+        "cpu maximum, kHz": _text(_CPU / "scaling_max_freq"),
+        "cpu, MHz": _cpu_info("cpu MHz"),
+        "mains": ", ".join(sorted({_text(path / "online") for path in _POWER.glob("A*")} - {""})),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _driver() -> str:
+    """Version of NVIDIA's kernel driver."""
+    words = _text(_DRIVER).partition("Kernel Module")[2].split()
+    return next((word for word in words if word[0].isdigit()), "")
+
+
+def _accelerator_clocks(index: int) -> dict[str, str]:
+    """Clocks, power limit and performance state of a GPU, through nvidia-ml-py where that is installed."""
+    try:
+        import pynvml
+    except ImportError:
+        return {}
+    found = {}
+    with suppress(pynvml.NVMLError):
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+        found["gpu, MHz"] = str(pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM))
+        found["gpu maximum, MHz"] = str(pynvml.nvmlDeviceGetMaxClockInfo(handle, pynvml.NVML_CLOCK_SM))
+        found["gpu performance state"] = f"P{pynvml.nvmlDeviceGetPerformanceState(handle)}"
+        found["gpu power limit, W"] = str(pynvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1000)
+    return found
+
+
+def _revision() -> str:
+    """The git revision of a checkout that fcnbench is used from, or of the one that pip installed."""
+    root = Path(__file__).parents[2]
+    if (root / ".git").exists():
+        revision = _git(root, "rev-parse", "HEAD")
+        return revision + ("+" if revision and _git(root, "status", "--porcelain", "--", "fcnbench") else "")
+    with suppress(PackageNotFoundError, ValueError, KeyError, TypeError):
+        origin = json.loads(distribution("fcnbench").read_text("direct_url.json") or "{}")
+        return str(origin["vcs_info"]["commit_id"])
+    return ""
+
+
+def _git(root: Path, *arguments: str) -> str:
+    try:
+        command = ["git", "-C", str(root), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

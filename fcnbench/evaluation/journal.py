@@ -7,6 +7,7 @@ named by the digest of those. Every line carries its own check sum: what a kill 
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,12 +34,14 @@ class Scored:
         matrix: confusion matrix, int64 [C, C].
         prediction: digest of the predicted label map, uint8 [H, W].
         geo: confusion matrix of the second label map, int64 [G, G], where there is one.
+        margins: near ties, int64 [4], where they were counted.
     """
 
     id: str
     matrix: NDArray[np.int64]
     prediction: str
     geo: NDArray[np.int64] | None = None
+    margins: NDArray[np.int64] | None = None
 
 
 class Journal:
@@ -53,8 +56,8 @@ class Journal:
     """
 
     def __init__(self, work: Mapping[str, str], num_classes: int, geo_classes: int = 0) -> None:
-        key = digest_lines(f"{name}={work[name]}" for name in sorted(work))
-        self._path = paths.journals() / f"{short(key, 24)}.jsonl"
+        self._key = short(digest_lines(f"{name}={work[name]}" for name in sorted(work)), 24)
+        self._path = paths.journals() / f"{self._key}.jsonl"
         self._classes = num_classes
         self._geo_classes = geo_classes
         self._stream: IO[bytes] | None = None
@@ -65,6 +68,11 @@ class Journal:
     def kept(self) -> bool:
         """True when this process writes the journal."""
         return self._stream is not None
+
+    @property
+    def name(self) -> str:
+        """A name that only this work has: the same for the same command again, another for a process beside it."""
+        return self._key if self.kept else f"{self._key}-{os.getpid()}"
 
     def __enter__(self) -> Journal:
         from filelock import FileLock, Timeout
@@ -106,6 +114,8 @@ class Journal:
         content: dict[str, Any] = {"id": scored.id, "cells": _cells(scored.matrix), "prediction": scored.prediction}
         if scored.geo is not None:
             content["geo"] = _cells(scored.geo)
+        if scored.margins is not None:
+            content["margins"] = scored.margins.tolist()
         text = json.dumps(content).encode()
         try:
             self._stream.write(b"%08x %s\n" % (zlib.crc32(text), text))
@@ -138,7 +148,8 @@ class Journal:
             return None
         content: dict[str, Any] = json.loads(text)
         geo = _matrix(content["geo"], self._geo_classes) if "geo" in content else None
-        return Scored(content["id"], _matrix(content["cells"], self._classes), content["prediction"], geo)
+        margins = np.array(content["margins"], np.int64) if "margins" in content else None
+        return Scored(content["id"], _matrix(content["cells"], self._classes), content["prediction"], geo, margins)
 
     def _cannot_write(self, error: OSError) -> OutputError:
         return OutputError(

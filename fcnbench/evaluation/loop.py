@@ -12,39 +12,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fcnbench.datasets.manifest import Row
-from fcnbench.datasets.store import Dataset
+from fcnbench.datasets.store import Dataset, Sample, digest_label
 from fcnbench.errors import DataMissing, FcnbenchError, Interrupted, ModelError, PredictionError
 from fcnbench.evaluation.device import full_precision, move
 from fcnbench.evaluation.journal import Journal, Scored
+from fcnbench.evaluation.predictions import PredictionWriter
 from fcnbench.evaluation.prefetch import Read, prefetched
-from fcnbench.evaluation.timing import PHASES, Stopwatch, Timing, paper_forward_time
+from fcnbench.evaluation.result import MARGINS, PHASES, Evaluation, Timing
+from fcnbench.evaluation.timing import Stopwatch, paper_forward_time
 from fcnbench.ground.console import note, progress
-from fcnbench.ground.digests import digest_bytes
 from fcnbench.labelspace import LabelSpace
 from fcnbench.metrics.argmax import argmax_map, nan_logits
 from fcnbench.metrics.confusion import confusion_matrix
 from fcnbench.models.segmenter import Segmenter, answers_from_truth, modalities_of
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """What a run found.
-
-    Attributes:
-        ids: the scored images in the data set's order.
-        matrices: their confusion matrices, int64 [N, C, C], rows = truth, columns = prediction.
-        predictions: digests of their predicted label maps.
-        geo: confusion matrices of the second label map, int64 [N, G, G]; None where model or task has none.
-        timing: seconds per phase.
-        resumed: how many of the images an earlier, interrupted run had scored.
-    """
-
-    ids: tuple[str, ...]
-    matrices: NDArray[np.int64]
-    predictions: tuple[str, ...]
-    geo: NDArray[np.int64] | None
-    timing: Timing
-    resumed: int
 
 
 def scorable(dataset: Dataset, limit: int | None = None, modalities: Sequence[str] = ("rgb",)) -> list[int]:
@@ -68,7 +48,15 @@ def scorable(dataset: Dataset, limit: int | None = None, modalities: Sequence[st
 
 
 def evaluate(
-    segmenter: Segmenter, dataset: Dataset, places: list[int], device: torch.device, journal: Journal, trials: int
+    segmenter: Segmenter,
+    dataset: Dataset,
+    places: list[int],
+    device: torch.device,
+    journal: Journal,
+    trials: int,
+    *,
+    writer: PredictionWriter | None = None,
+    margins: bool = False,
 ) -> Evaluation:
     """Score a segmenter on the samples at `places`, except those that the journal has already.
 
@@ -79,6 +67,8 @@ def evaluate(
         device: where the forward pass and the argmax run.
         journal: an entered journal.
         trials: how many forward passes at 500x500 to time afterwards.
+        writer: keeps the predicted label maps; images whose map it lacks are scored again.
+        margins: whether to count near ties.
 
     Raises:
         PredictionError: logits of a wrong shape or dtype, or NaN.
@@ -88,10 +78,13 @@ def evaluate(
     """
     rows = dataset.manifest.rows
     wanted = [rows[place].id for place in places]
-    todo = [place for place in places if rows[place].id not in journal.done]
+    done = journal.done
+    if writer is not None:
+        done = {name: scored for name, scored in done.items() if writer.holds(name, scored.prediction)}
+    todo = [place for place in places if rows[place].id not in done]
+    look = _Look(segmenter, dataset, device, writer, margins)
     phases: dict[str, list[float]] = {phase: [] for phase in PHASES}
     move(segmenter, device)
-    stopwatch = Stopwatch(device)
     resumed = len(places) - len(todo)
     if resumed:
         note(f"going on from {resumed} images that an interrupted run scored")
@@ -104,21 +97,22 @@ def evaluate(
             prefetched(dataset, todo) as samples,
         ):
             for read in samples:
-                journal.add(_score(segmenter, dataset, read, device, stopwatch, phases))
+                journal.add(_score(look, read, phases))
                 bar.update()
             seconds = time.perf_counter() - started
         with full_precision():
             paper = paper_forward_time(segmenter, device, trials) if trials else []
     except KeyboardInterrupt:
         hint = "run the same command again: it goes on from there" if journal.kept else "run the command again"
-        done = len(journal.done.keys() & set(wanted))
-        raise Interrupted(f"stopped after {done} of {len(places)} images", hint) from None
+        scored = len(journal.done.keys() & set(wanted))
+        raise Interrupted(f"stopped after {scored} of {len(places)} images", hint) from None
     return Evaluation(
         ids=tuple(wanted),
         matrices=np.stack([journal.done[sample_id].matrix for sample_id in wanted]),
         predictions=tuple(journal.done[sample_id].prediction for sample_id in wanted),
         geo=_stacked([journal.done[sample_id].geo for sample_id in wanted]),
-        timing=Timing(phases, seconds, paper),
+        margins=_stacked([journal.done[sample_id].margins for sample_id in wanted]),
+        timing=Timing.of_seconds(phases, seconds, paper),
         resumed=resumed,
     )
 
@@ -129,23 +123,28 @@ def _stacked(matrices: list[NDArray[np.int64] | None]) -> NDArray[np.int64] | No
     return np.stack(found) if len(found) == len(matrices) else None
 
 
-def _score(
-    segmenter: Segmenter,
-    dataset: Dataset,
-    read: Read,
-    device: torch.device,
-    stopwatch: Stopwatch,
-    phases: dict[str, list[float]],
-) -> Scored:
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """What looks at every image: the model, the truth's data set, the device, and what to keep beside the counts."""
+
+    segmenter: Segmenter
+    dataset: Dataset
+    device: torch.device
+    writer: PredictionWriter | None
+    margins: bool
+
+
+def _score(look: _Look, read: Read, phases: dict[str, list[float]]) -> Scored:
     """One image through the phases of the loop."""
-    sample, space, geo_space = read.sample, dataset.label_space, dataset.geo
+    sample, space, geo_space, segmenter = read.sample, look.dataset.label_space, look.dataset.geo, look.segmenter
+    stopwatch = Stopwatch(look.device)
     try:
         if answers_from_truth(segmenter):
-            return _answered(segmenter, dataset, read, phases)
+            return _answered(look, read, phases)
         started = time.perf_counter()
         pictures = [sample.modality(name) for name in modalities_of(segmenter)]
         prepare: Callable[..., Tensor] = segmenter.prepare  # takes as many pictures as the model has modalities
-        batch = _checked_input(prepare(*pictures))[None].to(device)
+        batch = _checked_input(prepare(*pictures))[None].to(look.device)
         prepared = time.perf_counter()
 
         stop = stopwatch.start()
@@ -153,14 +152,13 @@ def _score(
         forward = stop()
 
         forwarded = time.perf_counter()
-        prediction = label_map(_checked_logits(logits, space, sample.label.shape))
-        matrix = confusion_matrix(sample.label, prediction, space.num_classes, space.ignore)
-        digest = digest_bytes(prediction.data)
-        geo = None
+        checked = _checked_logits(logits, space, sample.label.shape)
+        prediction, geo_prediction = label_map(checked), None
         if geo_space and geo_logits is not None and sample.geo is not None:
             geo_prediction = label_map(_checked_logits(geo_logits, geo_space, sample.geo.shape))
-            geo = confusion_matrix(sample.geo, geo_prediction, geo_space.num_classes, geo_space.ignore)
-        scored = time.perf_counter()
+        margins = near_ties(checked, sample.label, space.ignore) if look.margins else None
+        scored = _counted(look, sample, prediction, geo_prediction, margins)
+        ended = time.perf_counter()
     except PredictionError as error:
         raise PredictionError(f"on image {sample.id}: {error.message}", error.hint) from error
     except FcnbenchError:
@@ -172,29 +170,42 @@ def _score(
             f"{type(error).__name__}: {error}",
             "run it on that picture by itself",
         ) from error
-    times = (read.seconds, prepared - started, forward, scored - forwarded)
-    for phase, seconds in zip(PHASES, times, strict=True):
-        phases[phase].append(seconds)
-    return Scored(sample.id, matrix, digest, geo)
+    _took(phases, (read.seconds, prepared - started, forward, ended - forwarded))
+    return scored
 
 
-def _answered(segmenter: Segmenter, dataset: Dataset, read: Read, phases: dict[str, list[float]]) -> Scored:
+def _answered(look: _Look, read: Read, phases: dict[str, list[float]]) -> Scored:
     """One image of an oracle, which makes its prediction of the truth."""
-    sample, answer = read.sample, getattr(segmenter, "answer")  # noqa: B009 - no segmenter need have it
+    sample, answer = read.sample, getattr(look.segmenter, "answer")  # noqa: B009 - no segmenter need have it
     started = time.perf_counter()
-    prediction = answer(sample.label)
-    geo_prediction = answer(sample.geo) if sample.geo is not None else None
+    prediction = np.ascontiguousarray(answer(sample.label))
+    geo_prediction = np.ascontiguousarray(answer(sample.geo)) if sample.geo is not None else None
     forwarded = time.perf_counter()
-    space = dataset.label_space
-    matrix = confusion_matrix(sample.label, prediction, space.num_classes, space.ignore)
-    geo = None
-    if dataset.geo is not None and sample.geo is not None and geo_prediction is not None:
-        geo = confusion_matrix(sample.geo, geo_prediction, dataset.geo.num_classes, dataset.geo.ignore)
-    digest = digest_bytes(np.ascontiguousarray(prediction).data)
-    times = (read.seconds, 0.0, forwarded - started, time.perf_counter() - forwarded)
+    scored = _counted(look, sample, prediction, geo_prediction, None)
+    _took(phases, (read.seconds, 0.0, forwarded - started, time.perf_counter() - forwarded))
+    return scored
+
+
+def _counted(
+    look: _Look,
+    sample: Sample,
+    prediction: NDArray[np.uint8],
+    geo_prediction: NDArray[np.uint8] | None,
+    margins: NDArray[np.int64] | None,
+) -> Scored:
+    """A prediction against the truth; written down where that is wanted."""
+    space, geo_space = look.dataset.label_space, look.dataset.geo
+    matrix, geo = confusion_matrix(sample.label, prediction, space.num_classes, space.ignore), None
+    if geo_space and sample.geo is not None and geo_prediction is not None:
+        geo = confusion_matrix(sample.geo, geo_prediction, geo_space.num_classes, geo_space.ignore)
+    if look.writer is not None:
+        look.writer.put(sample.id, prediction, geo_prediction)
+    return Scored(sample.id, matrix, digest_label(prediction), geo, margins)
+
+
+def _took(phases: dict[str, list[float]], times: tuple[float, ...]) -> None:
     for phase, seconds in zip(PHASES, times, strict=True):
         phases[phase].append(seconds)
-    return Scored(sample.id, matrix, digest, geo)
 
 
 def _answers(segmenter: Segmenter, batch: Tensor, two: bool) -> tuple[Tensor, Tensor | None]:
@@ -225,6 +236,21 @@ def label_map(logits: Tensor) -> NDArray[np.uint8]:
     if bool(largest.isnan().any()):
         raise nan_logits()
     return labels.cpu().numpy()
+
+
+def near_ties(logits: Tensor, truth: NDArray[np.uint8], ignore: int) -> NDArray[np.int64]:
+    """How many scored pixels have their two largest logits closer than each of `MARGINS`, int64 [4].
+
+    Args:
+        logits: floating point [C, H, W], on any device.
+        truth: uint8 [H, W].
+        ignore: truth value of the pixels that are not scored.
+    """
+    if len(logits) == 1:
+        return np.zeros(len(MARGINS), np.int64)
+    first, second = logits.float().topk(2, dim=0).values
+    gaps = (first - second)[torch.from_numpy(truth != ignore).to(logits.device)]
+    return np.array([int((gaps < margin).sum()) for margin in MARGINS], np.int64)
 
 
 def _checked_input(prepared: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Timing: seconds per phase and image over a run, and the papers' forward time at 500x500.
+"""Timing: work on a device, and the papers' forward time at 500x500.
 
 On a CUDA device the forward pass is timed by events on the device.
 """
@@ -7,20 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from fcnbench.errors import FcnbenchError, ModelError
+from fcnbench.evaluation.result import PAPER_SIDE
 from fcnbench.ground.console import progress
 from fcnbench.models.segmenter import Segmenter, modalities_of
-
-PHASES = ("decode", "prepare", "forward", "score")
-"""Phases of the loop in order; `decode` runs in its own thread beside the others."""
-
-PAPER_SIDE = 500
-"""Side of the square input that the papers time (CVPR 2015, Table 1)."""
 
 PAPER_TRIALS = 20
 """Trials that the papers average (CVPR 2015, Table 1)."""
@@ -30,44 +24,6 @@ _WARM_UPS = 3
 
 _SEED = 500
 """Seed of the random picture that is timed."""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """Statistics over samples, in milliseconds."""
-
-    median: float
-    p90: float
-    p99: float
-    mean: float
-
-    @classmethod
-    def of(cls, seconds: list[float]) -> Summary:
-        """Summary of samples given in seconds."""
-        milliseconds = np.array(seconds) * 1e3
-        median, p90, p99 = (float(value) for value in np.percentile(milliseconds, [50, 90, 99]))
-        return cls(median, p90, p99, float(milliseconds.mean()))
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Times of a run.
-
-    Attributes:
-        phases: seconds per image for each of `PHASES`, in the order of the images scored in this session.
-        seconds: wall time over those images.
-        paper: seconds per forward pass at 500x500; empty when it was not measured.
-    """
-
-    phases: dict[str, list[float]]
-    seconds: float
-    paper: list[float]
-
-    @property
-    def images_per_second(self) -> float:
-        """Throughput of the whole loop; 0 when all images came from the journal of an interrupted run."""
-        images = len(self.phases["forward"])
-        return images / self.seconds if images else 0.0
 
 
 class Stopwatch:

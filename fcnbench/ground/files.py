@@ -16,7 +16,7 @@ from glob import escape
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from fcnbench.errors import OutputError
+from fcnbench.errors import OutputError, UsageError
 
 TEMPORARY_SUFFIX = ".tmp"
 """Ending of what is not finished; after a kill such a name may stay behind and means nothing."""
@@ -120,6 +120,34 @@ def publish_folder(scratch: Path, target: Path) -> None:
         else:
             scratch.rename(target)
             _flush_folder(target.parent)
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+
+
+def refuse_taken(target: Path) -> None:
+    """Make sure that a new folder can become `target`: nothing is there, or an empty folder.
+
+    Raises:
+        UsageError: something is there.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"{target} is there already, and not empty", "name a new folder")
+
+
+def publish_new(scratch: Path, target: Path) -> None:
+    """Move a finished folder to a name that nothing has, or an empty folder.
+
+    Raises:
+        UsageError: something is there by now.
+        OutputError: it could not be moved.
+    """
+    refuse_taken(target)
+    try:
+        if target.is_dir():
+            target.rmdir()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch.rename(target)
+        _flush_folder(target.parent)
     except OSError as error:
         raise _cannot_write(target, error) from error
 

@@ -51,9 +51,8 @@ class Scores:
 
     def mean_iu_without(self, index: int) -> float:
         """Mean IU over the classes that `mean_iu` counts except one, such as background; NaN if none is left."""
-        counted = self.true_pixels > 0 if self.absent == "present" else ~np.isnan(self.class_iu)
-        counted[index] = False
-        return float(self.class_iu[counted].mean()) if counted.any() else float("nan")
+        counted = _counted(self.true_pixels, self.class_iu, self.absent)
+        return float(_mean(self.class_iu, counted & (np.arange(counted.size) != index)))
 
     def as_dict(self) -> dict[str, float]:
         """The four metrics by name, in the papers' order."""
@@ -72,32 +71,78 @@ def scores(confusion: ArrayLike, absent: AbsentPolicy = "present") -> Scores:
     Raises:
         UsageError: not a square non-negative integer matrix, no pixel in it or too many, or an unknown policy.
     """
-    if absent not in ("present", "reference"):
-        raise UsageError(f"absent-class policy {absent!r} is unknown", "use 'present' or 'reference'")
     counts = _checked(confusion)
-    hits = counts.diagonal()
-    true = counts.sum(axis=1)
-    predicted = counts.sum(axis=0)
-    pixels = int(true.sum())
-    if pixels == 0:
+    hits, true, predicted = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
+    if not true.any():
         raise UsageError("the confusion matrix is empty: no pixel was scored", "check that the truth is not all ignore")
-    # 0/0 is NaN by intent: such a class has no accuracy or IU, and the policies below leave it out.
-    with np.errstate(invalid="ignore"):
-        class_acc = hits / true
-        class_iu = hits / (true + predicted - hits)
-    present = true > 0
-    counted = present if absent == "present" else ~np.isnan(class_iu)
+    class_acc, class_iu = _class_rates(hits, true, predicted)
     return Scores(
-        pixel_acc=int(hits.sum()) / pixels,
-        mean_acc=float(class_acc[present].mean()),
-        mean_iu=float(class_iu[counted].mean()),
-        fw_iu=float((true[present] * class_iu[present]).sum() / pixels),
+        **{name: float(value) for name, value in metrics(hits, true, predicted, absent).items()},
         class_acc=class_acc,
         class_iu=class_iu,
         true_pixels=true,
         predicted_pixels=predicted,
         absent=absent,
     )
+
+
+def metrics(
+    hits: NDArray[Any],
+    true: NDArray[Any],
+    predicted: NDArray[Any],
+    absent: AbsentPolicy = "present",
+    without: int | None = None,
+) -> dict[str, NDArray[np.float64]]:
+    """The four metrics of many confusion matrices at once, by name.
+
+    Args:
+        hits: diagonals of the matrices, [..., C].
+        true: row sums, pixels whose truth is the class.
+        predicted: column sums, pixels whose prediction is the class.
+        absent: policy for classes without true pixels, as for `scores`.
+        without: also give `mean_iu_nobg`, the mean IU without the class of this index.
+
+    Returns:
+        float64 [...] each; NaN where no pixel is scored.
+
+    Raises:
+        UsageError: an unknown policy.
+    """
+    if absent not in ("present", "reference"):
+        raise UsageError(f"absent-class policy {absent!r} is unknown", "use 'present' or 'reference'")
+    class_acc, class_iu = _class_rates(hits, true, predicted)
+    present, counted = true > 0, _counted(true, class_iu, absent)
+    with np.errstate(invalid="ignore"):
+        pixels = true.sum(axis=-1)
+        found = {
+            "pixel_acc": hits.sum(axis=-1) / pixels,
+            "mean_acc": _mean(class_acc, present),
+            "mean_iu": _mean(class_iu, counted),
+            "fw_iu": np.where(present, true * class_iu, 0).sum(axis=-1) / pixels,
+        }
+    if without is not None:
+        found["mean_iu_nobg"] = _mean(class_iu, counted & (np.arange(true.shape[-1]) != without))
+    return found
+
+
+def _class_rates(
+    hits: NDArray[Any], true: NDArray[Any], predicted: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Accuracy and IU per class; 0/0 is NaN by intent: such a class has none, and the policies leave it out."""
+    with np.errstate(invalid="ignore"):
+        return hits / true, hits / (true + predicted - hits)
+
+
+def _counted(true: NDArray[Any], class_iu: NDArray[np.float64], absent: AbsentPolicy) -> NDArray[np.bool_]:
+    """Which classes the mean IU runs over."""
+    return true > 0 if absent == "present" else ~np.isnan(class_iu)
+
+
+def _mean(values: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Mean of the chosen values along the last axis; NaN where none is chosen."""
+    with np.errstate(invalid="ignore"):
+        mean: NDArray[np.float64] = np.where(chosen, values, 0).sum(axis=-1) / chosen.sum(axis=-1)
+    return mean
 
 
 def _checked(confusion: ArrayLike) -> NDArray[np.int64]:

@@ -15,7 +15,8 @@ from fcnbench.datasets.guard import Leakage
 from fcnbench.errors import ResultsError
 from fcnbench.ground import files
 from fcnbench.ground.console import note
-from fcnbench.results.record import RECORD_NAME, Row, folder_name, read_row
+from fcnbench.results.record import folder_name
+from fcnbench.results.recordfile import RECORD_NAME, read_content
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,8 @@ VERSION = "v1"
 COLUMNS: dict[str, tuple[str, str]] = {
     "model": ("string", "registered name of the model, or `file.py:factory`"),
     "mean_iu": ("float64", "mean IU over classes with true pixels, fraction, 6 decimals"),
+    "mean_iu_low": ("float64", "lower end of its 95% bootstrap interval over images"),
+    "mean_iu_high": ("float64", "upper end"),
     "pixel_acc": ("float64", "pixel accuracy, fraction, 6 decimals"),
     "mean_acc": ("float64", "mean accuracy over classes with true pixels, fraction, 6 decimals"),
     "fw_iu": ("float64", "frequency-weighted IU, fraction, 6 decimals"),
@@ -39,14 +42,15 @@ COLUMNS: dict[str, tuple[str, str]] = {
         "float64",
         "throughput of the whole loop on that machine; empty if all were resumed",
     ),
-    "device": ("string", "processor or accelerator that ran the forward pass"),
-    "threads": ("int64", "CPU threads of PyTorch"),
+    "device": ("string", "processor or accelerator that ran the forward pass; empty for stored predictions"),
+    "threads": ("int64", "CPU threads of PyTorch; 0 for stored predictions"),
     "weights": ("string", "what `--weights` said, without folders; empty when the model brought its own"),
     "weights_digest": ("string", "SHA-256 over all parameters and buffers; empty where the model shows none"),
     "data_fingerprint": ("string", "SHA-256 over all pictures and label maps that were there"),
+    "labels_digest": ("string", "SHA-256 over the label maps alone: equal digests, equal truth"),
     "data_provenance": ("string", "archives known by a published digest, `built in`, or `unverified`"),
     "predictions_digest": ("string", "SHA-256 over all predicted label maps: equal digests, equal pixels"),
-    "provider": ("string", "distribution or file that the model comes from"),
+    "provider": ("string", "distribution or file that the model comes from; `predictions` where only those were there"),
     "provider_version": ("string", "its version, or the start of the file's digest"),
     "torch": ("string", "version of PyTorch"),
     "fcnbench": ("string", "version of fcnbench that ran it"),
@@ -108,7 +112,7 @@ def recorded_datasets(root: Path) -> list[str]:
     names = set()
     for path in _record_paths(root):
         try:
-            names.add(str(read_row(path, root).content["protocol"]["dataset"]))
+            names.add(str(read_content(path)["protocol"]["dataset"]))
         except ResultsError as error:
             note(f"left out: {error}")
     return sorted(names)
@@ -136,64 +140,48 @@ def _whole_runs(records: list[Path], root: Path, dataset: str) -> list[dict[str,
     rows = []
     for path in records:
         try:
-            row = read_row(path, root)
-            protocol = row.content["protocol"]
-            clear = Leakage(**row.content["training"]).clear
+            content = read_content(path)
+            protocol = content["protocol"]
+            clear = Leakage(**content["training"]).clear
             if protocol["dataset"] == dataset and protocol["images"] == protocol["total"] and clear:
-                rows.append(_row(row))
+                rows.append(_row(content, path.relative_to(root).as_posix()))
         except ResultsError as error:
             note(f"left out of the board: {error}")
     return rows
 
 
-def _row(row: Row) -> dict[str, Any]:
-    """A board row, its columns in order.
-
-    Raises:
-        ResultsError: the record lacks a value, or has one of another type.
-    """
-    record = row.content
-    try:
-        protocol, model, environment = record["protocol"], record["model"], record["environment"]
-        paper = record["timing"]["forward_500"]
-        values = {
-            **dict.fromkeys(("mean_iu_nobg", "geo_pixel_acc")),
-            **record["scores"][protocol["absent"]],
-            "model": model["name"],
-            "images": protocol["images"],
-            "tier": "reported",
-            "signature": record["signature"]["short"],
-            "forward_500_ms": paper["median"] if paper else None,
-            "images_per_second": record["timing"]["images_per_second"] or None,
-            "device": environment["device_name"],
-            "threads": environment["threads"],
-            "weights": model["weights"] or "",
-            "weights_digest": model["weights_digest"] or "",
-            "data_fingerprint": record["data"]["fingerprint"],
-            "data_provenance": record["data"]["provenance"],
-            "predictions_digest": record["predictions"]["digest"],
-            "provider": model["provider"],
-            "provider_version": model["version"],
-            "torch": environment["packages"].get("torch", ""),
-            "fcnbench": record["fcnbench"],
-            "created": record["created"],
-            "record": row.path,
-        }
-        return {name: _typed(name, values[name]) for name in COLUMNS}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ResultsError(
-            f"the record {row.path} can't be a board row: {type(error).__name__}: {error}",
-            "restore it, or remove its folder",
-        ) from error
-
-
-def _typed(name: str, value: Any) -> Any:
-    """The value of a column, checked against the column's type; a number may be missing where it was not measured."""
-    allowed: dict[str, tuple[type, ...]] = {"string": (str,), "int64": (int,), "float64": (int, float, type(None))}
-    dtype = COLUMNS[name][0]
-    if not isinstance(value, allowed[dtype]) or isinstance(value, bool):
-        raise TypeError(f"{name} is {value!r}, expected {dtype}")
-    return value
+def _row(record: dict[str, Any], path: str) -> dict[str, Any]:
+    """A board row of a record's checked JSON, its columns in order."""
+    protocol, model, environment = record["protocol"], record["model"], record["environment"]
+    paper, scores = record["timing"]["forward_500"], record["scores"][protocol["absent"]]
+    low, high = record["intervals"][protocol["absent"]]["mean_iu"]
+    values = {
+        **dict.fromkeys(("mean_iu_nobg", "geo_pixel_acc")),
+        **scores,
+        "model": model["name"],
+        "mean_iu_low": low,
+        "mean_iu_high": high,
+        "images": protocol["images"],
+        "tier": "reported",
+        "signature": record["signature"]["short"],
+        "forward_500_ms": paper["median"] if paper else None,
+        "images_per_second": record["timing"]["images_per_second"] or None,
+        "device": environment["device_name"],
+        "threads": environment["threads"],
+        "weights": model["weights"] or "",
+        "weights_digest": model["weights_digest"] or "",
+        "data_fingerprint": record["data"]["fingerprint"],
+        "labels_digest": record["data"]["labels"],
+        "data_provenance": record["data"]["provenance"],
+        "predictions_digest": record["predictions"]["digest"],
+        "provider": model["provider"],
+        "provider_version": model["version"],
+        "torch": environment["packages"].get("torch", ""),
+        "fcnbench": record["fcnbench"],
+        "created": record["created"],
+        "record": path,
+    }
+    return {name: values[name] for name in COLUMNS}
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:

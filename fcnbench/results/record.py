@@ -1,38 +1,31 @@
-"""The record of a run: `record.json` and `confusion.npz` in a folder of their own.
+"""The record of a run: what was scored, with what, on what, and the integers that came out.
 
-Everything in the JSON follows from the integers in the `.npz` and from facts about the run; nobody has to believe it.
+Everything else in `record.json` follows from these; nobody has to believe it. `results/recordfile.py` writes and reads
+the folder, `results/content.py` says how the JSON looks.
 """
 
 from __future__ import annotations
 
-import io
-import json
 import re
 import secrets
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fcnbench.datasets.guard import Leakage
-from fcnbench.errors import ResultsError
 from fcnbench.evaluation.environment import Environment
-from fcnbench.evaluation.loop import Evaluation
-from fcnbench.evaluation.timing import PAPER_SIDE, Summary
-from fcnbench.ground import files
-from fcnbench.ground.digests import digest_bytes, digest_lines
+from fcnbench.evaluation.result import Evaluation
+from fcnbench.ground.digests import digest_lines
+from fcnbench.metrics.bootstrap import intervals
 from fcnbench.metrics.scores import Scores, scores
 from fcnbench.protocol import AbsentPolicy, Protocol
 
-FORMAT = "fcnbench.record/1"
-"""Format of a record."""
-
-RECORD_NAME = "record.json"
-MATRICES_NAME = "confusion.npz"
 POLICIES: tuple[AbsentPolicy, ...] = ("present", "reference")
+"""Every record has its scores under both."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +33,8 @@ class ModelFacts:
     """The model of a run.
 
     Attributes:
-        name: registered name, or `file.py:factory`.
-        provider: distribution or file of its factory.
+        name: registered name, or `file.py:factory`; what the user calls the maker of stored predictions.
+        provider: distribution or file of its factory; `predictions` where only those were there.
         version: version of the distribution, or start of the file's digest.
         weights: what `--weights` said, without folders; None when the model brought its own.
         weights_digest: digest of all parameters and buffers; None where the model shows none.
@@ -58,6 +51,21 @@ class ModelFacts:
     labels: dict[str, list[str]] | None
 
 
+@dataclass(frozen=True)
+class DataFacts:
+    """The data of a run.
+
+    Attributes:
+        fingerprint: digest of all pictures and label maps of the data set's store.
+        labels: digest of its label maps alone.
+        provenance: what stands behind the pixels: archives known by a published digest, or `unverified`.
+    """
+
+    fingerprint: str
+    labels: str
+    provenance: str
+
+
 @dataclass(frozen=True, eq=False)
 class Record:
     """A run and its result.
@@ -68,8 +76,7 @@ class Record:
         fcnbench: version that ran it.
         model: the model.
         protocol: what was scored, and how.
-        fingerprint: digest of all pictures and label maps of the data set's store.
-        provenance: what stands behind the pixels: archives known by a published digest, or `unverified`.
+        data: the data.
         leakage: what the model declares of its training, and which evaluated images are among that.
         classes: class names in index order.
         geo_classes: class names of the second label map; none where there is none.
@@ -82,19 +89,23 @@ class Record:
     fcnbench: str
     model: ModelFacts
     protocol: Protocol
-    fingerprint: str
-    provenance: str
+    data: DataFacts
     leakage: Leakage
     classes: tuple[str, ...]
     geo_classes: tuple[str, ...]
     evaluation: Evaluation
     environment: Environment
 
-    @property
+    @cached_property
     def confusion(self) -> NDArray[np.int64]:
         """The confusion matrix of all scored images, int64 [C, C], rows = truth, columns = prediction."""
         total: NDArray[np.int64] = self.evaluation.matrices.sum(axis=0)
         return total
+
+    @property
+    def background(self) -> int | None:
+        """Index of the class `background`; None where there is none, or nothing else."""
+        return self.classes.index("background") if "background" in self.classes and len(self.classes) > 1 else None
 
     def scores(self, absent: AbsentPolicy | None = None) -> Scores:
         """The four metrics under the protocol's absent-class policy, or under another."""
@@ -108,13 +119,18 @@ class Record:
         """
         found = self.scores(absent)
         result = found.as_dict()
-        if "background" in self.classes and not np.isnan(
-            without := found.mean_iu_without(self.classes.index("background"))
-        ):
+        if self.background is not None and not np.isnan(without := found.mean_iu_without(self.background)):
             result["mean_iu_nobg"] = without
         if self.evaluation.geo is not None:
             result["geo_pixel_acc"] = scores(self.evaluation.geo.sum(axis=0)).pixel_acc
         return result
+
+    def intervals(self, absent: AbsentPolicy | None = None) -> dict[str, tuple[float, float]]:
+        """95% intervals of the same metrics: percentiles over 10,000 draws of the images, always of the same seed."""
+        found = intervals(self.evaluation.matrices, absent or self.protocol.absent, self.background)
+        if self.evaluation.geo is not None:
+            found["geo_pixel_acc"] = intervals(self.evaluation.geo)["pixel_acc"]
+        return {name: found[name] for name in self.all_scores(absent)}
 
     @property
     def ranked(self) -> bool:
@@ -127,152 +143,9 @@ class Record:
         pairs = zip(self.evaluation.ids, self.evaluation.predictions, strict=True)
         return digest_lines(f"{sample_id} {digest}" for sample_id, digest in pairs)
 
-    def summary(self) -> dict[str, Any]:
-        """What `run --json` prints: the result without environment and raw samples."""
-        content = self._content()
-        return {
-            "model": self.model.name,
-            "dataset": self.protocol.dataset,
-            "signature": self.protocol.signature(),
-            "images": self.protocol.images,
-            "total": self.protocol.total,
-            "partial": self.protocol.partial,
-            "leakage": content["training"],
-            "scores": content["scores"][self.protocol.absent],
-            "per_class": content["per_class"],
-            "timing": {key: value for key, value in content["timing"].items() if key != "samples"},
-            "run": self.run,
-        }
-
     def folder(self, root: Path) -> Path:
         """Where the record lives below the root of boards and submissions."""
         return root / "submissions" / folder_name(self.model.name) / folder_name(self.protocol.dataset) / self.run
-
-    def save(self, root: Path) -> Path:
-        """Write record and matrices, both or none; returns the path of the record.
-
-        Raises:
-            OutputError: they could not be written.
-        """
-        target = self.folder(root)
-        matrices = self._matrices()
-        content = self._content()
-        content["files"] = {MATRICES_NAME: digest_bytes(matrices)}
-        with files.scratch_folder(target.parent) as scratch:
-            files.write_bytes(scratch / MATRICES_NAME, matrices)
-            files.write_json(scratch / RECORD_NAME, content)
-            files.publish_folder(scratch, target)
-        return target / RECORD_NAME
-
-    def _matrices(self) -> bytes:
-        stream = io.BytesIO()
-        arrays: dict[str, Any] = {
-            "total": self.confusion,
-            "per_image": self.evaluation.matrices,
-            "ids": np.array(self.evaluation.ids),
-        }
-        if self.evaluation.geo is not None:
-            arrays |= {"geo_total": self.evaluation.geo.sum(axis=0), "geo_per_image": self.evaluation.geo}
-        np.savez_compressed(stream, **arrays)
-        return stream.getvalue()
-
-    def _content(self) -> dict[str, Any]:
-        protocol = self.protocol
-        return {
-            "format": FORMAT,
-            "run": self.run,
-            "created": self.created,
-            "fcnbench": self.fcnbench,
-            "signature": {"short": protocol.signature(), "long": protocol.signature(long=True)},
-            "protocol": asdict(protocol),
-            "model": asdict(self.model),
-            "training": asdict(self.leakage),
-            "data": {"fingerprint": self.fingerprint, "provenance": self.provenance},
-            "scores": {policy: self.all_scores(policy) for policy in POLICIES},
-            "per_class": self._per_class(),
-            "predictions": {
-                "digest": self.predictions,
-                "images": dict(zip(self.evaluation.ids, self.evaluation.predictions, strict=True)),
-            },
-            "timing": self._timing(),
-            "environment": asdict(self.environment),
-        }
-
-    def _per_class(self) -> list[dict[str, Any]]:
-        found = self.scores()
-        return [
-            {
-                "index": index,
-                "name": name,
-                "acc": _or_none(found.class_acc[index]),
-                "iu": _or_none(found.class_iu[index]),
-                "true_pixels": int(found.true_pixels[index]),
-                "predicted_pixels": int(found.predicted_pixels[index]),
-            }
-            for index, name in enumerate(self.classes)
-        ]
-
-    def _timing(self) -> dict[str, Any]:
-        timing = self.evaluation.timing
-        measured = len(timing.phases["forward"])
-        return {
-            "unit": "ms",
-            "images": measured,
-            "resumed": self.evaluation.resumed,
-            "seconds": round(timing.seconds, 6),
-            "images_per_second": timing.images_per_second,
-            "phases": {phase: _rounded(Summary.of(seconds)) for phase, seconds in timing.phases.items() if measured},
-            "forward_500": {
-                "height": PAPER_SIDE,
-                "width": PAPER_SIDE,
-                "batch": 1,
-                "trials": len(timing.paper),
-                **_rounded(Summary.of(timing.paper)),
-            }
-            if timing.paper
-            else None,
-            "samples": {
-                **{phase: _milliseconds(seconds) for phase, seconds in timing.phases.items()},
-                "forward_500": _milliseconds(timing.paper),
-            },
-        }
-
-
-@dataclass(frozen=True)
-class Row:
-    """What a board needs of a record, read back from its JSON.
-
-    Attributes:
-        path: path of the record, relative to the root of boards and submissions, forward slashes.
-        content: the record's JSON.
-    """
-
-    path: str
-    content: dict[str, Any]
-
-
-def read_row(path: Path, root: Path) -> Row:
-    """Read a record's JSON for a board.
-
-    Raises:
-        ResultsError: not readable, of another format, or fields are missing.
-    """
-    try:
-        content = json.loads(path.read_bytes())
-        if content["format"] != FORMAT:
-            raise ValueError(f"format {content['format']}, expected {FORMAT}")
-        protocol = Protocol(**content["protocol"])
-        if protocol.signature() != content["signature"]["short"]:
-            raise ValueError("signature and protocol do not fit")
-        ModelFacts(**content["model"])
-        Leakage(**content["training"])
-        if set(content["environment"]) != {field.name for field in fields(Environment)}:
-            raise ValueError("the environment lacks fields or has unknown ones")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ResultsError(
-            f"the record {path} is unusable: {type(error).__name__}: {error}", "restore it, or remove its folder"
-        ) from error
-    return Row(path.relative_to(root).as_posix(), content)
 
 
 def new_run() -> tuple[str, str]:
@@ -284,16 +157,3 @@ def new_run() -> tuple[str, str]:
 def folder_name(name: str) -> str:
     """A name as a folder: everything but letters, digits, dot, underscore and hyphen becomes a hyphen."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "unnamed"
-
-
-def _or_none(value: float) -> float | None:
-    """JSON has no NaN: a class without the quantity has none."""
-    return None if np.isnan(value) else float(value)
-
-
-def _rounded(summary: Summary) -> dict[str, float]:
-    return {name: round(value, 4) for name, value in asdict(summary).items()}
-
-
-def _milliseconds(seconds: list[float]) -> list[float]:
-    return [round(value * 1e3, 4) for value in seconds]

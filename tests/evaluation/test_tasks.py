@@ -158,3 +158,19 @@ def test_the_mean_without_background_is_given_where_there_is_one() -> None:
     assert np.isnan(scores([[5, 1], [0, 0]]).mean_iu_without(0))
     # Under `reference`, an absent class that is predicted counts.
     assert scores([[5, 1], [0, 0]], "reference").mean_iu_without(0) == 0
+
+
+def test_saved_predictions_of_two_heads_score_like_the_run(tmp_path: Path) -> None:
+    model = two_heads(tmp_path, "{'out': out, 'geo': geo}")
+    saved = tmp_path / "saved"
+    ran = fcnbench.run(
+        model, "siftflowtest", from_=siftflow(tmp_path), allow_partial=True, board=tmp_path, save_predictions=saved
+    )
+    scored = fcnbench.score(saved, "siftflowtest", allow_partial=True, board=tmp_path)
+    np.testing.assert_array_equal(scored.record.evaluation.geo, ran.record.evaluation.geo)
+    assert scored.scores == ran.scores
+    assert "geo_pixel_acc" in scored.record.intervals()
+    assert fcnbench.score(record=ran.path).mismatches == ()
+    (saved / "geo" / f"{SIFT_IDS[0]}.png").unlink()
+    part = fcnbench.score(saved, "siftflowtest", allow_partial=True, board=tmp_path)
+    assert part.record.evaluation.geo is None

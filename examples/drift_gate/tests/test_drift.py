@@ -1,0 +1,9 @@
+"""The drift gate in one's own tests: the fixture comes with fcnbench."""
+
+from pathlib import Path
+
+BASELINES = Path(__file__).parents[1] / "baselines"
+
+
+def test_the_model_has_not_drifted(fcnbench_check):
+    fcnbench_check(BASELINES / "leaderboards/v1/pocket.csv", budget=50, tolerance=0.001)

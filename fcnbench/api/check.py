@@ -1,0 +1,174 @@
+"""`check`: the drift gate. Is the model still what its baseline was?"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fcnbench.api.compare import folders
+from fcnbench.errors import UsageError
+from fcnbench.ground.console import note
+
+if TYPE_CHECKING:
+    from fcnbench.results.drift import Verdict
+    from fcnbench.results.record import Record
+
+
+@dataclass(frozen=True)
+class Check:
+    """The verdicts of a check.
+
+    Attributes:
+        verdicts: one a baseline.
+    """
+
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no run drifted."""
+        return all(verdict.passed for verdict in self.verdicts)
+
+
+def check(
+    baseline: str | Path,
+    *,
+    record: str | Path | None = None,
+    predictions: str | Path | None = None,
+    baseline_predictions: str | Path | None = None,
+    model: str | None = None,
+    weights: str | Path | None = None,
+    from_: str | Path | None = None,
+    allow_partial: bool = False,
+    device: str = "auto",
+    budget: int | None = None,
+    tolerance: float | None = None,
+    markdown: str | Path | None = None,
+    junit: str | Path | None = None,
+    keep: str | Path | None = None,
+) -> Check:
+    """Judge whether a model still gives what its baseline says; runs it again unless a result is given.
+
+    Args:
+        baseline: a `record.json`, its folder, or a board; of a board every model's newest run.
+        record: the result to judge, in place of a new run.
+        predictions: a folder of predicted label maps to judge, in place of a new run; beside `record`, that run's.
+        baseline_predictions: the baseline's own predicted label maps, to count flipped pixels exactly.
+        model: run this one, in place of the baseline's; of a board, judge only this one.
+        weights: the model's weights, where the baseline's were a file.
+        from_: the user's own archive or extracted folder of the data set.
+        allow_partial: accept an incomplete data set, as the baseline's was.
+        device: where the model runs.
+        budget: pixels that may change class.
+        tolerance: how far each of the four metrics may move, as a fraction. Without either only identical passes.
+        markdown: write a summary there.
+        junit: write JUnit XML there.
+        keep: keep a new run's record below this folder of boards.
+
+    Raises:
+        UsageError: options that do not fit together.
+        ResultsError: the baseline or the record can't be read.
+        DataError, ModelError, PredictionError, OutputError: the new run failed.
+    """
+    from fcnbench.results.drift import Allowance, judge
+    from fcnbench.results.driftreport import write
+    from fcnbench.results.recordfile import load
+
+    allowance = Allowance(budget, tolerance)
+    found = _baselines(Path(baseline).expanduser(), model)
+    given = record is not None or predictions is not None or baseline_predictions is not None
+    if len(found) > 1 and (given or weights is not None):
+        raise UsageError(
+            f"{baseline} holds {len(found)} baselines, and one result was given",
+            "name a record as the baseline, or one model with --model",
+        )
+    verdicts: list[Verdict] = []
+    with tempfile.TemporaryDirectory(prefix="fcnbench-check-") as scratch:
+        for each in found:
+            saved = Path(scratch) / f"predictions-{len(verdicts)}"
+            if record is not None:
+                current, maps = load(Path(record).expanduser()), predictions
+            elif predictions is not None:
+                current, maps = _scored(each, predictions, from_, allow_partial, keep or scratch), predictions
+            else:
+                note(f"check: running {model or each.model.name} on {each.protocol.dataset} again")
+                maps = saved if baseline_predictions is not None else None
+                current = _run(
+                    each,
+                    model=model,
+                    weights=weights,
+                    from_=from_,
+                    allow_partial=allow_partial,
+                    device=device,
+                    board=keep or scratch,
+                    save=maps,
+                )
+            pair = (baseline_predictions, maps) if baseline_predictions is not None and maps is not None else None
+            verdicts.append(judge(each, current, allowance, folders(pair)))
+    write(verdicts, *(None if path is None else Path(path).expanduser() for path in (markdown, junit)))
+    return Check(tuple(verdicts))
+
+
+def _baselines(path: Path, model: str | None) -> list[Record]:
+    """The record of a path, or of each model of a board the newest."""
+    from fcnbench.results.board import read_board
+    from fcnbench.results.recordfile import load
+
+    if path.suffix != ".csv":
+        return [load(path)]
+    newest = read_board(path).sort_values("created", kind="stable").drop_duplicates(["model", "signature"], keep="last")
+    rows = newest if model is None else newest[newest["model"] == model]
+    if rows.empty:
+        raise UsageError(
+            f"{path} has no row{f' of {model}' if model else ''}", f"its models: {', '.join(newest['model']) or 'none'}"
+        )
+    # A board lies in leaderboards/<version>/, its records are named from the folder above.
+    root = path.resolve().parents[2]
+    return [load(root / name) for name in sorted(rows["record"])]
+
+
+def _run(
+    baseline: Record,
+    *,
+    model: str | None,
+    weights: str | Path | None,
+    from_: str | Path | None,
+    allow_partial: bool,
+    device: str,
+    board: str | Path,
+    save: str | Path | None,
+) -> Record:
+    """The baseline's run once more."""
+    from fcnbench.api.run import run
+
+    protocol = baseline.protocol
+    return run(
+        model or baseline.model.name,
+        weights=weights if weights is not None else baseline.model.weights,
+        from_=from_,
+        allow_partial=allow_partial,
+        limit=protocol.images if protocol.partial else None,
+        device=device,
+        trials=0,
+        signature=protocol.signature(),
+        save_predictions=save,
+        margins=baseline.evaluation.margins is not None,
+        board=board,
+    ).record
+
+
+def _scored(
+    baseline: Record, predictions: str | Path, from_: str | Path | None, allow_partial: bool, board: str | Path
+) -> Record:
+    from fcnbench.api.score import score
+
+    return score(
+        predictions,
+        baseline.protocol.dataset,
+        model=baseline.model.name,
+        from_=from_,
+        allow_partial=allow_partial,
+        board=board,
+    ).record

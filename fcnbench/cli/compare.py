@@ -1,0 +1,120 @@
+"""`fcnbench compare`: two records side by side, or one under other harnesses' rules."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+from fcnbench.cli.command import Command, add_json, print_json
+from fcnbench.cli.result import TITLES, percent
+from fcnbench.errors import UsageError
+from fcnbench.ground.console import listed
+
+if TYPE_CHECKING:
+    from fcnbench.results.compare import Comparison
+    from fcnbench.results.lens import Reading
+
+_MOST = 8
+"""Classes and images that are printed; `--json` has all."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `fcnbench compare`."""
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="A and B: a record.json each, or its folder")
+    parser.add_argument("--lens", metavar="RUN", help="one record instead, under the rules of other harnesses")
+    parser.add_argument(
+        "--predictions", nargs=2, metavar=("DIR_A", "DIR_B"), help="the saved predictions, to count flipped pixels"
+    )
+    add_json(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Compare, and print the result."""
+    if options.lens is not None:
+        if options.runs or options.predictions:
+            raise UsageError("--lens looks at one record", "drop the other arguments")
+        return _lens(options.lens, options.json)
+    if len(options.runs) != 2:
+        raise UsageError(f"compare takes two runs, not {len(options.runs)}", "name A and B, or one with --lens")
+    from fcnbench.api.compare import compare
+
+    found = compare(*options.runs, predictions=tuple(options.predictions) if options.predictions else None)
+    if options.json:
+        print_json(asdict(found))
+    else:
+        print(_text(found))
+    return 0
+
+
+def _lens(record: str, as_json: bool) -> int:
+    from fcnbench.api.compare import lens
+
+    readings = lens(record)
+    if as_json:
+        print_json({"readings": [asdict(reading) | {"scores": _without_nan(reading)} for reading in readings]})
+        return 0
+    from tabulate import tabulate
+
+    rows = [
+        [reading.convention, *(_percent(reading.scores, name) for name in TITLES), reading.why] for reading in readings
+    ]
+    columns = ["left", *["right"] * len(TITLES), "left"]
+    widths = [None, *[None] * len(TITLES), 50]
+    headers = ["rules of", *TITLES.values(), "mean IU differs, since it"]
+    print(tabulate(rows, headers, disable_numparse=True, colalign=columns, maxcolwidths=widths))
+    return 0
+
+
+def _without_nan(reading: Reading) -> dict[str, float | None]:
+    return {name: None if isnan(value) else value for name, value in reading.scores.items()}
+
+
+def _percent(found: dict[str, float], name: str) -> str:
+    if name not in found:
+        return ""
+    return "NaN" if isnan(found[name]) else percent(found[name])
+
+
+def _text(found: Comparison) -> str:
+    from tabulate import tabulate
+
+    parts = [f"{found.images} images in common"]
+    for which, ids in (("A", found.only_first), ("B", found.only_second)):
+        if ids:
+            parts.append(f"only in {which}: {len(ids)} ({listed(ids)})")
+    rows: list[list[Any]] = [
+        ["A", *(percent(found.before[name]) for name in TITLES)],
+        ["B", *(percent(found.after[name]) for name in TITLES)],
+    ]
+    if found.differences:
+        each = [found.differences[name] for name in TITLES]
+        rows.append(["B - A", *(f"{100 * one.value:+.2f}" for one in each)])
+        rows.append(["95% interval", *(f"{100 * one.low:+.2f}..{100 * one.high:+.2f}" for one in each)])
+        rows.append(["p", *(f"{one.p:.4f}" for one in each)])
+    headers = ["in percent", *TITLES.values()]
+    parts.append("\n" + tabulate(rows, headers, stralign="right", colalign=("left",), disable_numparse=True) + "\n")
+    if not found.differences:
+        parts.append("the truth of the two is not the same: no interval, and no p\n")
+    moves = [
+        [move.name, percent(move.before), percent(move.after), f"{100 * move.moved:+.2f}"]
+        for move in found.classes[:_MOST]
+        if move.moved
+    ]
+    if moves:
+        headers = ["class", "IU of A", "of B", "moved"]
+        parts.append(tabulate(moves, headers, disable_numparse=True, colalign=["left", *["right"] * 3]) + "\n")
+    exactly = "" if found.exact else "at least "
+    parts.append(f"{exactly}{found.flips:,} pixels of {len(found.moved):,} images changed class")
+    images = [[move.id, f"{move.flips:,}", f"{move.after - move.before:+,}"] for move in found.moved[:_MOST]]
+    if images:
+        headers = ["image", "changed", "right pixels"]
+        parts.append(tabulate(images, headers, disable_numparse=True, colalign=["left", *["right"] * 2]))
+    layers = [[layer.name, layer.state, layer.text] for layer in found.layers]
+    headers = ["why", "", ""]
+    parts.append("\n" + tabulate(layers, headers, disable_numparse=True, maxcolwidths=[None, None, 84]))
+    return "\n".join(parts)
+
+
+COMMAND = Command("compare", "compare two runs, or look at one under other harnesses' rules", add_options, execute)

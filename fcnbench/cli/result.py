@@ -1,0 +1,109 @@
+"""What a person reads after `run` and `score`: the papers' four columns, intervals, protocol, times, files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fcnbench.ground.console import listed
+
+if TYPE_CHECKING:
+    from fcnbench.api.run import Run
+    from fcnbench.results.record import Record
+
+TITLES = {"pixel_acc": "pixel acc.", "mean_acc": "mean acc.", "mean_iu": "mean IU", "fw_iu": "f.w. IU"}
+"""Headings as in the papers' tables."""
+
+MORE = {"mean_iu_nobg": "mean IU without background", "geo_pixel_acc": "geometric pixel acc."}
+"""What some tasks add to them."""
+
+
+def report(finished: Run, classes: bool) -> str:
+    """The result of a run as text."""
+    record = finished.record
+    parts = [headline(record), metrics_table(record)]
+    if classes:
+        parts.append(_class_table(record))
+    parts += _times(record)
+    parts.append(f"\nrecord  {finished.path}")
+    parts.append(f"board   {finished.board or _no_board(record)}")
+    return "\n".join(parts)
+
+
+def headline(record: Record) -> str:
+    """Model, data set, images and device, and what stands in the way of a board."""
+    protocol = record.protocol
+    where = record.environment.device_name or "stored predictions"
+    marks = [f"  PARTIAL: {protocol.count} images, no board row\n"] if protocol.partial else []
+    if leaked := record.leakage.ids:
+        marks.append(f"  LEAK: trained on {len(leaked)} of these images ({listed(leaked)}), no board row\n")
+    if unlisted := record.leakage.unlisted:
+        marks.append(f"  UNCLEARED: trained on {listed(unlisted)}, whose ids are not known here, no board row\n")
+    return f"{record.model.name} on {protocol.dataset}, {protocol.count} images, {where}\n" + "".join(marks)
+
+
+def metrics_table(record: Record) -> str:
+    """The four metrics in percent with their 95% intervals, what the task adds, and the signature."""
+    from tabulate import tabulate
+
+    found, ends = record.all_scores(), record.intervals()
+    rows = [
+        ["score", *(percent(found[name]) for name in TITLES)],
+        ["95% interval", *(interval(*ends[name]) for name in TITLES)],
+    ]
+    headers = ["in percent", *TITLES.values()]
+    table = tabulate(rows, headers, stralign="right", colalign=("left",), disable_numparse=True)
+    more = [
+        f"{title}  {percent(found[name])}  ({interval(*ends[name])})" for name, title in MORE.items() if name in found
+    ]
+    return "\n".join([table, *more, f"\nsignature  {record.protocol.signature()}\n"])
+
+
+def percent(value: float | None) -> str:
+    """A fraction in percent with two decimals, as the papers print it with one."""
+    return "-" if value is None else f"{100 * value:.2f}"
+
+
+def interval(low: float, high: float) -> str:
+    """Both ends of an interval in percent."""
+    return f"{100 * low:.1f}..{100 * high:.1f}"
+
+
+def _class_table(record: Record) -> str:
+    from tabulate import tabulate
+
+    from fcnbench.results.content import per_class
+
+    rows = [[row["name"], percent(row["iu"]), percent(row["acc"])] for row in per_class(record)]
+    return tabulate(rows, headers=["class", "IU", "acc."], disable_numparse=True) + "\n"
+
+
+def _times(record: Record) -> list[str]:
+    from tabulate import tabulate
+
+    from fcnbench.evaluation.result import Summary
+
+    timing, parts = record.evaluation.timing, []
+    if timing.images:
+        summaries = {phase: Summary.of(samples) for phase, samples in timing.phases.items()}
+        rows = [[phase, *(f"{x:.2f}" for x in (each.median, each.p90, each.p99))] for phase, each in summaries.items()]
+        headers = ["ms per image", "median", "p90", "p99"]
+        parts.append(tabulate(rows, headers=headers, stralign="right", colalign=("left",), disable_numparse=True))
+        parts.append(f"{timing.images_per_second:.1f} images/s over {timing.images} images")
+    if record.evaluation.resumed:
+        parts.append(f"{record.evaluation.resumed} images taken over from an interrupted run")
+    if timing.paper:
+        paper = Summary.of(timing.paper)
+        parts.append(
+            f"forward at 500x500, batch 1: median {paper.median:.1f} ms, mean {paper.mean:.1f} ms "
+            f"over {len(timing.paper)} trials"
+        )
+    return parts
+
+
+def _no_board(record: Record) -> str:
+    """Why a run enters no board."""
+    if record.protocol.partial:
+        return "none: a part of a split enters no board"
+    if record.leakage.unlisted:
+        return "none: whether the model was trained on these images is not known"
+    return "none: a model is not ranked on images that it was trained on"

@@ -1,0 +1,98 @@
+"""What an evaluation found: integers and digests per image, and times. No torch, so that a laptop can read records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+PHASES = ("decode", "prepare", "forward", "score")
+"""Phases of the loop in order; `decode` runs in its own thread beside the others."""
+
+PAPER_SIDE = 500
+"""Side of the square input that the papers time (CVPR 2015, Table 1)."""
+
+MARGINS = (1e-4, 1e-3, 1e-2, 1e-1)
+"""Gaps between the two largest logits below which pixels are counted as near ties."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Statistics over samples, in milliseconds."""
+
+    median: float
+    p90: float
+    p99: float
+    mean: float
+
+    @classmethod
+    def of(cls, samples: Sequence[float]) -> Summary:
+        """Summary of at least one sample, in milliseconds, to four decimals like the samples."""
+        median, p90, p99 = np.percentile(samples, [50, 90, 99])
+        return cls(*(round(float(value), 4) for value in (median, p90, p99, np.mean(samples))))
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Times of a run, as its record keeps them: samples in milliseconds with four decimals.
+
+    Attributes:
+        phases: per image for each of `PHASES`, in the order of the images scored in this session; empty where no model
+            ran.
+        seconds: wall time over those images.
+        paper: per forward pass at 500x500; empty when it was not measured.
+    """
+
+    phases: Mapping[str, tuple[float, ...]]
+    seconds: float
+    paper: tuple[float, ...]
+
+    @classmethod
+    def of_seconds(cls, phases: Mapping[str, Sequence[float]], seconds: float, paper: Sequence[float]) -> Timing:
+        """Times that were taken in seconds."""
+        samples = {phase: _milliseconds(taken) for phase, taken in phases.items()}
+        return cls(samples, round(seconds, 6), _milliseconds(paper))
+
+    @property
+    def images(self) -> int:
+        """How many images were timed."""
+        return len(self.phases.get("forward", ()))
+
+    @property
+    def images_per_second(self) -> float:
+        """Throughput of the whole loop; 0 when no model ran in this session."""
+        return self.images / self.seconds if self.images and self.seconds else 0.0
+
+
+NO_TIMING = Timing({}, 0.0, ())
+"""Times where no model ran."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What was found.
+
+    Attributes:
+        ids: the scored images in the data set's order.
+        matrices: their confusion matrices, int64 [N, C, C], rows = truth, columns = prediction.
+        predictions: digests of their predicted label maps.
+        geo: confusion matrices of the second label map, int64 [N, G, G]; None where model or task has none.
+        margins: scored pixels whose two largest logits lie closer than each of `MARGINS`, int64 [N, 4]; None where they
+            were not counted.
+        timing: times per phase.
+        resumed: how many of the images an earlier, interrupted run had scored.
+    """
+
+    ids: tuple[str, ...]
+    matrices: NDArray[np.int64]
+    predictions: tuple[str, ...]
+    geo: NDArray[np.int64] | None = None
+    margins: NDArray[np.int64] | None = None
+    timing: Timing = NO_TIMING
+    resumed: int = 0
+
+
+def _milliseconds(seconds: Sequence[float]) -> tuple[float, ...]:
+    return tuple(round(value * 1e3, 4) for value in seconds)

@@ -1,0 +1,187 @@
+"""Other harnesses' rules, each against the harness itself where a package has it, else against its definition."""
+
+import runpy
+import warnings
+from importlib.metadata import PackageNotFoundError, distribution
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from fcnbench.metrics.confusion import confusion_matrix
+from fcnbench.metrics.conventions import CONVENTIONS, Convention
+from fcnbench.metrics.scores import METRICS, scores
+
+Map = NDArray[np.uint8]
+
+CLASSES = 6
+NAMED = {convention.name: convention for convention in CONVENTIONS}
+
+
+def maps(void: bool, nowhere: bool, seed: int = 0) -> list[tuple[Map, Map]]:
+    """Truth and prediction of eight images: class 4 is predicted and nowhere true; 5 neither, if `nowhere`."""
+    random = np.random.default_rng(seed)
+    pairs = []
+    for _ in range(8):
+        size = tuple(random.integers(9, 30, 2))
+        truth = random.integers(0, 4, size).astype(np.uint8)
+        prediction = np.where(random.random(size) < 0.7, truth, random.integers(0, 5, size)).astype(np.uint8)
+        if not nowhere:
+            truth[0, 0] = 5
+        if void:
+            truth[-1] = 255
+        pairs.append((truth, prediction))
+    return pairs
+
+
+def matrices(pairs: list[tuple[Map, Map]]) -> NDArray[np.int64]:
+    return np.stack([confusion_matrix(truth, prediction, CLASSES) for truth, prediction in pairs])
+
+
+CASES = [(void, nowhere) for void in (False, True) for nowhere in (False, True)]
+every_case = pytest.mark.parametrize(("void", "nowhere"), CASES)
+
+
+def rates(stack: NDArray[np.int64]) -> tuple[NDArray[np.float64], ...]:
+    """Accuracy, IU and true pixels per class, 0/0 being NaN."""
+    total = stack.sum(axis=0)
+    hits, true, predicted = total.diagonal(), total.sum(1), total.sum(0)
+    with np.errstate(invalid="ignore"):
+        return hits / true, hits / (true + predicted - hits), true
+
+
+def test_the_papers_rules_are_our_own() -> None:
+    stack = matrices(maps(True, True))
+    assert NAMED["FCN paper"].read(stack) == pytest.approx(scores(stack.sum(axis=0)).as_dict(), rel=1e-14)
+    assert CONVENTIONS[0].name == "FCN paper"
+
+
+@every_case
+def test_the_reference_is_torchfcns_port_of_it(void: bool, nowhere: bool) -> None:
+    try:
+        path = distribution("torchfcn").locate_file("torchfcn/utils.py")
+    except PackageNotFoundError:
+        pytest.skip("torchfcn is not installed: pip install --no-deps -r tests/peers.txt")
+    utils = runpy.run_path(str(path))
+    pairs = maps(void, nowhere)
+    found = NAMED["FCN reference"].read(matrices(pairs))
+    wanted = utils["label_accuracy_score"](
+        [np.where(truth == 255, -1, truth.astype(int)) for truth, _ in pairs], [p for _, p in pairs], CLASSES
+    )
+    assert found == pytest.approx(dict(zip(METRICS, wanted, strict=True)), rel=1e-12)
+    assert found["mean_iu"] == pytest.approx(scores(matrices(pairs).sum(axis=0), "reference").mean_iu, rel=1e-14)
+
+
+@every_case
+def test_mmsegmentation_is_its_iou_metric(void: bool, nowhere: bool) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        metric = pytest.importorskip("mmseg.evaluation.metrics.iou_metric").IoUMetric(ignore_index=255)
+    metric.dataset_meta = {"classes": [str(index) for index in range(CLASSES)]}
+    for truth, prediction in maps(void, nowhere):
+        sample = {
+            "pred_sem_seg": {"data": torch.from_numpy(prediction)},
+            "gt_sem_seg": {"data": torch.from_numpy(truth)},
+        }
+        metric.process({}, [sample])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wanted = metric.compute_metrics(metric.results)
+    found = NAMED["mmsegmentation"].read(matrices(maps(void, nowhere)))
+    assert 100 * found["pixel_acc"] == pytest.approx(float(wanted["aAcc"]), abs=1e-5)
+    assert 100 * found["mean_acc"] == pytest.approx(float(wanted["mAcc"]), abs=1e-5)
+    assert 100 * found["mean_iu"] == pytest.approx(float(wanted["mIoU"]), abs=1e-5)
+
+
+def test_mmsegmentations_float32_areas_stop_counting() -> None:
+    """2**24 pixels and then one at a time: the sum stands still, and nobody is told."""
+    stack = np.zeros((9, 2, 2), np.int64)
+    stack[0] = [[2**24, 0], [0, 2**24]]
+    stack[1:, 0, 1] = 1
+    found = NAMED["mmsegmentation"].read(stack)
+    assert found["mean_acc"] == 1.0
+    assert NAMED["FCN paper"].read(stack)["mean_acc"] < 1.0
+
+
+@every_case
+def test_cityscapes_is_its_evaluation_script(void: bool, nowhere: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        script = pytest.importorskip("cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling")
+    labels = {index: SimpleNamespace(ignoreInEval=False) for index in range(CLASSES)}
+    monkeypatch.setattr(script, "id2label", labels)
+    options = SimpleNamespace(evalLabels=list(range(CLASSES)))
+    stack = matrices(maps(void, nowhere))
+    total = stack.sum(axis=0).astype(np.ulonglong)
+    per_class = {index: script.getIouScoreForLabel(index, total, options) for index in range(CLASSES)}
+    wanted = script.getScoreAverage(per_class, options)
+    assert NAMED["Cityscapes"].read(stack) == {"mean_iu": pytest.approx(wanted, rel=1e-14)}
+
+
+@pytest.mark.parametrize("nowhere", [False, True])
+def test_per_image_is_torchmetrics_mean_iou(nowhere: bool) -> None:
+    from torchmetrics.segmentation import MeanIoU
+
+    # It has no ignore value (Lightning-AI/torchmetrics#2747), so there is no void here.
+    metric = MeanIoU(num_classes=CLASSES, input_format="index")
+    pairs = maps(False, nowhere)
+    for truth, prediction in pairs:
+        metric.update(torch.from_numpy(prediction)[None].long(), torch.from_numpy(truth)[None].long())
+    assert NAMED["per image"].read(matrices(pairs)) == {"mean_iu": pytest.approx(float(metric.compute()), abs=1e-6)}
+
+
+@every_case
+def test_detectron2_averages_over_classes_with_truth(void: bool, nowhere: bool) -> None:
+    """`iou_valid` there is `pos_gt > 0` and a union: the package index has no detectron2 to ask."""
+    stack = matrices(maps(void, nowhere))
+    acc, iu, true = rates(stack)
+    valid = true > 0
+    wanted = {
+        "pixel_acc": stack.sum(axis=0).trace() / true.sum(),
+        "mean_acc": acc[valid].mean(),
+        "mean_iu": iu[valid].mean(),
+        "fw_iu": (iu[valid] * true[valid] / true.sum()).sum(),
+    }
+    assert NAMED["detectron2"].read(stack) == pytest.approx(wanted, rel=1e-13)
+
+
+@every_case
+@pytest.mark.parametrize(("name", "digits"), [("VOC devkit", 1e-13), ("torchvision", 1e-6)])
+def test_a_plain_mean_spreads_nan(name: str, digits: float, void: bool, nowhere: bool) -> None:
+    stack = matrices(maps(void, nowhere))
+    _, iu, true = rates(stack)
+    found = NAMED[name].read(stack)
+    assert found["pixel_acc"] == pytest.approx(stack.sum(axis=0).trace() / true.sum(), rel=digits)
+    if nowhere:
+        assert np.isnan(found["mean_iu"])
+    else:
+        assert found["mean_iu"] == pytest.approx(iu.mean(), rel=digits)
+
+
+def test_torchvision_divides_in_float32() -> None:
+    """`self.mat.float()` before the division, as its references/segmentation/utils.py has it."""
+    stack = np.array([[[10**8 + 1, 0], [3, 10**8]]])
+    h = torch.from_numpy(stack[0]).float()
+    wanted = (torch.diag(h) / (h.sum(1) + h.sum(0) - torch.diag(h))).mean()
+    assert NAMED["torchvision"].read(stack)["mean_iu"] == pytest.approx(float(wanted), abs=1e-7)
+
+
+@every_case
+def test_evaluate_takes_nanmeans_in_float64(void: bool, nowhere: bool) -> None:
+    """Its `nan_to_num` comes after the mean. Its script is on a hub, in no package: by definition."""
+    stack = matrices(maps(void, nowhere))
+    acc, iu, true = rates(stack)
+    wanted = {
+        "pixel_acc": stack.sum(axis=0).trace() / true.sum(),
+        "mean_acc": np.nanmean(acc),
+        "mean_iu": np.nanmean(iu),
+    }
+    assert NAMED["HF evaluate"].read(stack) == pytest.approx(wanted, rel=1e-13)
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS, ids=lambda convention: convention.name)
+def test_where_every_class_is_true_and_predicted_nothing_but_averaging_tells_them_apart(convention: Convention) -> None:
+    pairs = [(np.arange(CLASSES, dtype=np.uint8).repeat(50), np.arange(CLASSES, dtype=np.uint8).repeat(50))] * 3
+    assert convention.read(matrices(pairs))["mean_iu"] == 1.0
