@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks import scoring, startup, stores
+from benchmarks import predictions, resampling, scoring, startup, stores
 from benchmarks.sidebyside import ROUNDS, table
 from fcnbench.evaluation.environment import describe
 
@@ -31,9 +31,12 @@ def main() -> None:
         f"{platform.python_version()}, numpy {np.__version__}, PyTorch {torch.__version__}; {ROUNDS} rounds.",
         "startup": startup.table(),
         "scoring": table(scoring.measure(None)),
+        "resampling": table([resampling.against_scipy()]),
+        "resampling-whole": resampling.whole(),
     }
     if voc is not None:
         sections["scoring-voc"] = table(scoring.measure(voc)[:2])
+        sections["predictions"] = table(predictions.measure(voc))
         sections["reading"] = table(stores.reading(voc))
         sections["canonicalising"] = stores.canonicalising(voc)
     page = PAGE.read_text()

@@ -6,6 +6,9 @@ the picked numbers can tell the two apart.
 """
 
 import io
+import struct
+import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,9 @@ from PIL import Image
 from fcnbench.datasets.pictures import check_label, decode_label, encode_label
 from fcnbench.datasets.voc import VOC21
 from fcnbench.errors import DataCorrupt, PredictionError, UsageError
+from fcnbench.evaluation.journal import Journal, Scored
+from fcnbench.evaluation.predictions import open_predictions
+from fcnbench.evaluation.result import Evaluation
 from fcnbench.labelspace import LabelSpace, voc_palette
 from fcnbench.metrics.confusion import confusion_matrix
 from fcnbench.metrics.scores import METRICS, scores
@@ -375,6 +381,34 @@ def test_a_palette_mask_that_became_grey_is_found_by_its_void(index: int) -> Non
         check_label(grey, VOC21, "grey.png")
 
 
+def test_a_prediction_whose_palette_was_reordered_is_refused(tmp_path: Path) -> None:
+    """A program that makes PNGs smaller sorts the palette: the picture looks the same, and cat becomes aeroplane.
+
+    No upstream thread of a harness; oxipng/oxipng#558 speaks of the palette's order as the optimiser's to choose.
+    """
+    picture = Image.fromarray(np.array([[0, 1], [1, 1]], np.uint8))
+    picture.putpalette([*voc_palette(9)[0], *voc_palette(9)[8]])
+    picture.save(tmp_path / "2007_000129.png")
+    with pytest.raises(PredictionError, match="colour of class 8 at index 1"):
+        open_predictions(tmp_path).read("2007_000129")
+
+
+def test_a_grey_map_of_fewer_bits_is_refused_and_never_stretched() -> None:
+    """Pillow stretches 4-bit grey to 0, 17, 34, ...: class 1 would be read as class 17.
+
+    No upstream thread; the same family as masks read as colours.
+    """
+    header = struct.pack(">IIBBBBB", 2, 1, 4, 0, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\x00\x01")), (b"IEND", b"")]
+    content = b"\x89PNG\r\n\x1a\n"
+    for kind, data in chunks:
+        content += struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    with Image.open(io.BytesIO(content)) as picture:
+        assert np.array(picture).tolist() == [[0, 17]]
+    with pytest.raises(DataCorrupt, match="fewer bits"):
+        decode_label(content, "mask.png")
+
+
 # --- T12: label - 1 --------------------------------------------------------------------------------------------------
 
 
@@ -389,6 +423,35 @@ def test_unlabelled_zero_becomes_void_by_wrapping_in_bytes_and_is_an_error_in_wi
     assert (confusion[0, 0], confusion[39, 39], confusion.sum()) == (1, 1, 2)
     with pytest.raises(DataCorrupt, match=r"(?s)-1.*wrap in uint8"):
         confusion_matrix(native.astype(np.int64) - 1, prediction, 40)
+
+
+# --- images counted twice --------------------------------------------------------------------------------------------
+
+
+def test_images_that_a_padded_sampler_repeats_are_refused() -> None:
+    """Distributed samplers repeat the first images until every process has as many: these count twice.
+
+    pytorch/pytorch#25162, pytorch/vision#4559.
+    """
+    once = np.stack([np.array([[9, 1], [0, 2]]), np.array([[1, 5], [5, 1]])])
+    padded = once[[0, 1, 0]]
+    assert scores(padded.sum(axis=0)).mean_iu != scores(once.sum(axis=0)).mean_iu
+    Evaluation(("a", "b"), once, ("x", "y"))
+    with pytest.raises(UsageError, match="counted twice: a"):
+        Evaluation(("a", "b", "a"), padded, ("x", "y", "x"))
+
+
+def test_an_image_that_the_journal_has_twice_counts_once() -> None:
+    """The same trap on the way back from an interruption: a line written twice.
+
+    pytorch/pytorch#25162.
+    """
+    with Journal({"key": "twice"}, 2) as journal:
+        for _ in range(2):
+            journal.add(Scored("a", np.array([[9, 1], [0, 2]]), "sha256:x"))
+    with Journal({"key": "twice"}, 2) as journal:
+        assert list(journal.done) == ["a"]
+        journal.forget()
 
 
 # --- inputs ----------------------------------------------------------------------------------------------------------

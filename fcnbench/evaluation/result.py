@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnbench.errors import UsageError
+from fcnbench.ground.console import listed
+
 PHASES = ("decode", "prepare", "forward", "score")
 """Phases of the loop in order; `decode` runs in its own thread beside the others."""
 
@@ -92,6 +95,13 @@ class Evaluation:
     margins: NDArray[np.int64] | None = None
     timing: Timing = NO_TIMING
     resumed: int = 0
+
+    def __post_init__(self) -> None:
+        if len(set(self.ids)) < len(self.ids):
+            twice = sorted({each for each in self.ids if self.ids.count(each) > 1})
+            raise UsageError(f"images are counted twice: {listed(twice)}", "score every image of a split once")
+        if not len(self.ids) == len(self.matrices) == len(self.predictions):
+            raise UsageError(f"{len(self.ids)} images have {len(self.matrices)} matrices", "give one for each image")
 
 
 def _milliseconds(seconds: Sequence[float]) -> tuple[float, ...]:

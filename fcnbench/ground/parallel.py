@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _AHEAD = 4
-"""Items that each core may be ahead of whoever takes the results: memory does not grow with their number."""
+"""Groups of items that each core may be ahead of whoever takes the results: memory does not grow with their number."""
 
 
 def cores() -> int:
@@ -24,20 +24,33 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def ordered(work: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None) -> Iterator[Result]:
+def ordered(
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None, together: int = 1
+) -> Iterator[Result]:
     """The results of `work` in the order of the items, worked out by as many threads as there are cores.
 
     An error of `work` is raised in the place of its item's result. The items are taken in the caller's thread.
+
+    Args:
+        work: what is done to an item, in some thread.
+        items: taken a few at a time.
+        threads: how many work.
+        together: items that a thread takes at once: more of them where the work on one is a fraction of a millisecond.
     """
     threads = threads or cores()
     waiting = iter(items)
+    groups = iter(lambda: list(islice(waiting, together)), [])
     with ThreadPoolExecutor(threads, "fcnbench-work") as pool:
-        running: deque[Future[Result]] = deque(pool.submit(work, each) for each in islice(waiting, threads * _AHEAD))
+
+        def submitted(count: int) -> Iterator[Future[list[Result]]]:
+            return (pool.submit(lambda group: [work(each) for each in group], group) for group in islice(groups, count))
+
+        running = deque(submitted(threads * _AHEAD))
         try:
             while running:
-                result = running.popleft().result()
-                running.extend(pool.submit(work, each) for each in islice(waiting, 1))
-                yield result
+                results = running.popleft().result()
+                running.extend(submitted(1))
+                yield from results
         finally:
             for future in running:
                 future.cancel()
