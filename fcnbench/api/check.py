@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fcnbench.api.compare import folders
 from fcnbench.errors import UsageError
+from fcnbench.ground import files
 from fcnbench.ground.console import note
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def check(
     weights: str | Path | None = None,
     from_: str | Path | None = None,
     allow_partial: bool = False,
+    accept_terms: bool = False,
     device: str = "auto",
     budget: int | None = None,
     tolerance: float | None = None,
@@ -60,6 +62,7 @@ def check(
         weights: the model's weights, where the baseline's were a file.
         from_: the user's own archive or extracted folder of the data set.
         allow_partial: accept an incomplete data set, as the baseline's was.
+        accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
         device: where the model runs.
         budget: pixels that may change class.
         tolerance: how far each of the four metrics may move, as a fraction. Without either only identical passes.
@@ -77,6 +80,10 @@ def check(
     from fcnbench.results.recordfile import load
 
     allowance = Allowance(budget, tolerance)
+    outputs = [None if path is None else Path(path).expanduser() for path in (markdown, junit)]
+    for path in outputs:
+        if path is not None:
+            files.check_writable(path.parent)
     found = _baselines(Path(baseline).expanduser(), model)
     given = record is not None or predictions is not None or baseline_predictions is not None
     if len(found) > 1 and (given or weights is not None):
@@ -84,6 +91,7 @@ def check(
             f"{baseline} holds {len(found)} baselines, and one result was given",
             "name a record as the baseline, or one model with --model",
         )
+    source = _Source(from_, allow_partial, accept_terms)
     verdicts: list[Verdict] = []
     with tempfile.TemporaryDirectory(prefix="fcnbench-check-") as scratch:
         for each in found:
@@ -91,24 +99,34 @@ def check(
             if record is not None:
                 current, maps = load(Path(record).expanduser()), predictions
             elif predictions is not None:
-                current, maps = _scored(each, predictions, from_, allow_partial, keep or scratch), predictions
+                current, maps = _scored(each, predictions, source, keep or scratch), predictions
             else:
                 note(f"check: running {model or each.model.name} on {each.protocol.dataset} again")
                 maps = saved if baseline_predictions is not None else None
-                current = _run(
-                    each,
-                    model=model,
-                    weights=weights,
-                    from_=from_,
-                    allow_partial=allow_partial,
-                    device=device,
-                    board=keep or scratch,
-                    save=maps,
-                )
+                chosen = _Model(model or each.model.name, weights, device)
+                current = _run(each, chosen, source, keep or scratch, maps)
             pair = (baseline_predictions, maps) if baseline_predictions is not None and maps is not None else None
             verdicts.append(judge(each, current, allowance, folders(pair)))
-    write(verdicts, *(None if path is None else Path(path).expanduser() for path in (markdown, junit)))
+    write(verdicts, *outputs)
     return Check(tuple(verdicts))
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where the data comes from."""
+
+    from_: str | Path | None
+    allow_partial: bool
+    accept_terms: bool
+
+
+@dataclass(frozen=True)
+class _Model:
+    """What is run, and where."""
+
+    name: str
+    weights: str | Path | None
+    device: str
 
 
 def _baselines(path: Path, model: str | None) -> list[Record]:
@@ -129,28 +147,19 @@ def _baselines(path: Path, model: str | None) -> list[Record]:
     return [load(root / name) for name in sorted(rows["record"])]
 
 
-def _run(
-    baseline: Record,
-    *,
-    model: str | None,
-    weights: str | Path | None,
-    from_: str | Path | None,
-    allow_partial: bool,
-    device: str,
-    board: str | Path,
-    save: str | Path | None,
-) -> Record:
+def _run(baseline: Record, model: _Model, source: _Source, board: str | Path, save: str | Path | None) -> Record:
     """The baseline's run once more."""
     from fcnbench.api.run import run
 
     protocol = baseline.protocol
     return run(
-        model or baseline.model.name,
-        weights=weights if weights is not None else baseline.model.weights,
-        from_=from_,
-        allow_partial=allow_partial,
+        model.name,
+        weights=model.weights if model.weights is not None else baseline.model.weights,
+        from_=source.from_,
+        allow_partial=source.allow_partial,
+        accept_terms=source.accept_terms,
         limit=protocol.images if protocol.partial else None,
-        device=device,
+        device=model.device,
         trials=0,
         signature=protocol.signature(),
         save_predictions=save,
@@ -159,16 +168,15 @@ def _run(
     ).record
 
 
-def _scored(
-    baseline: Record, predictions: str | Path, from_: str | Path | None, allow_partial: bool, board: str | Path
-) -> Record:
+def _scored(baseline: Record, predictions: str | Path, source: _Source, board: str | Path) -> Record:
     from fcnbench.api.score import score
 
     return score(
         predictions,
         baseline.protocol.dataset,
         model=baseline.model.name,
-        from_=from_,
-        allow_partial=allow_partial,
+        from_=source.from_,
+        allow_partial=source.allow_partial,
+        accept_terms=source.accept_terms,
         board=board,
     ).record

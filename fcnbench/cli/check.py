@@ -54,6 +54,7 @@ def execute(options: argparse.Namespace) -> int:
         weights=options.weights,
         from_=options.from_,
         allow_partial=options.allow_partial,
+        accept_terms=options.accept_terms,
         device=options.device,
         budget=options.budget,
         tolerance=options.tolerance,

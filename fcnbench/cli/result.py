@@ -22,8 +22,9 @@ def report(finished: Run, classes: bool) -> str:
     record = finished.record
     parts = [headline(record), metrics_table(record)]
     if classes:
-        parts.append(_class_table(record))
-    parts += _times(record)
+        parts += ["", _class_table(record)]
+    if times := _times(record):
+        parts += ["", *times]
     parts.append(f"\nrecord  {finished.path}")
     parts.append(f"board   {finished.board or _no_board(record)}")
     return "\n".join(parts)
@@ -55,7 +56,7 @@ def metrics_table(record: Record) -> str:
     more = [
         f"{title}  {percent(found[name])}  ({interval(*ends[name])})" for name, title in MORE.items() if name in found
     ]
-    return "\n".join([table, *more, f"\nsignature  {record.protocol.signature()}\n"])
+    return "\n".join([table, *more, f"\nsignature  {record.protocol.signature()}"])
 
 
 def percent(value: float | None) -> str:
@@ -74,7 +75,7 @@ def _class_table(record: Record) -> str:
     from fcnbench.results.content import per_class
 
     rows = [[row["name"], percent(row["iu"]), percent(row["acc"])] for row in per_class(record)]
-    return tabulate(rows, headers=["class", "IU", "acc."], disable_numparse=True) + "\n"
+    return tabulate(rows, headers=["class", "IU", "acc."], disable_numparse=True)
 
 
 def _times(record: Record) -> list[str]:

@@ -70,7 +70,7 @@ def _rescored(found: Rescored, as_json: bool) -> int:
         mismatches = [asdict(mismatch) for mismatch in found.mismatches]
         print_json({**summary(found.record), "agree": agree, "mismatches": mismatches, "record": str(found.path)})
     else:
-        print(f"{headline(found.record)}\n{metrics_table(found.record)}")
+        print(f"{headline(found.record)}\n{metrics_table(found.record)}\n")
         for mismatch in found.mismatches[:_SHOWN]:
             print(f"DIFFERS  {mismatch.where}: the record says {mismatch.stored}, it follows {mismatch.found}")
         if len(found.mismatches) > _SHOWN:

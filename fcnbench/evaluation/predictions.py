@@ -7,6 +7,7 @@ depth below the folder. Predictions for a second label map lie in `geo/` beside 
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from fcnbench.datasets.store import digest_label
 from fcnbench.errors import DataCorrupt, DataMissing, OutputError, PredictionError
 from fcnbench.ground import files
 from fcnbench.ground.console import listed
+from fcnbench.ground.digests import digest_file
 from fcnbench.labelspace import VOC_PALETTE
 
 ENDING = ".png"
@@ -164,11 +166,19 @@ class PredictionWriter:
             return False
 
     def publish(self) -> None:
-        """Let the folder appear.
+        """Let the folder appear. Where a process beside this one was first with the same files, these go.
 
         Raises:
-            UsageError: something took its name meanwhile; the predictions stay in the hidden folder.
+            UsageError: something else took its name meanwhile; the predictions stay in the hidden folder.
             OutputError: it could not be moved.
         """
         files.drop_leftovers(self._folder)
-        files.publish_new(self._scratch, self.target)
+        if _digests(self._scratch) == _digests(self.target):
+            shutil.rmtree(self._scratch, ignore_errors=True)
+        else:
+            files.publish_new(self._scratch, self.target)
+
+
+def _digests(folder: Path) -> dict[Path, str]:
+    """Digest by path of every file below a folder."""
+    return {path.relative_to(folder): digest_file(path) for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -138,6 +138,19 @@ def test_images_that_a_run_without_saving_had_scored_are_predicted_again(
     assert len(list((tmp_path / "saved").iterdir())) == 3
 
 
+def test_two_processes_with_one_folder_leave_it_whole(tmp_path: Path) -> None:
+    fcnbench.load_dataset("pocket")
+    command = [sys.executable, "-m", "fcnbench", "run", "--save-predictions", "saved", "--trials", "0"]
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command, cwd=tmp_path, **pipes) for _ in range(2)]
+    said = [process.communicate()[1] for process in processes]
+    # The second may find the folder there before it begins, and then says so.
+    codes = sorted(process.returncode for process in processes)
+    assert codes == [0, 0] or (codes == [0, 2] and any("name a new folder" in text for text in said)), said
+    assert len(list((tmp_path / "saved").iterdir())) == 64
+    assert not list(tmp_path.glob(".saved*"))
+
+
 @pytest.mark.parametrize("delay", [0.0, 0.15, 0.3, 0.6])
 def test_a_kill_leaves_no_half_of_the_folder(tmp_path: Path, delay: float) -> None:
     fcnbench.load_dataset("pocket")
