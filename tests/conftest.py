@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from PIL import Image
 
 from fcnbench.datasets.splits import published_split
 from fcnbench.labelspace import voc_palette
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # As many workers as cores, each with as many threads, wait for each other: twice as slow. Before torch is imported.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REPOSITORY = Path(__file__).parents[1]
 SHARED = REPOSITORY.parent / "shared"

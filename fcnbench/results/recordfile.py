@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,9 @@ from fcnbench.ground.digests import digest_bytes
 from fcnbench.protocol import Protocol
 from fcnbench.results.content import VERSION, arrays_of, content_of, record_of
 from fcnbench.results.record import Record
+
+if TYPE_CHECKING:
+    from jsonschema_rs import Validator
 
 RECORD_NAME = "record.json"
 MATRICES_NAME = "confusion.npz"
@@ -44,6 +47,9 @@ _BROKEN_ARCHIVE = (
     NotImplementedError, zipfile.BadZipFile, zlib.error, struct.error, lzma.LZMAError,
 )  # fmt: skip
 """What zipfile and numpy raise on bytes that are no archive of arrays, or that say so and are not."""
+
+_MESSAGE = 300
+"""Letters of what the validator says: it may quote a whole object."""
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -83,11 +89,11 @@ def read_content(path: Path) -> dict[str, Any]:
     Raises:
         ResultsError: unreadable, of a later version, or not what the schema says.
     """
-    from fastjsonschema import JsonSchemaValueException
+    from jsonschema_rs import ValidationError
 
     try:
         content = upgraded(json.loads(path.read_bytes(), parse_constant=_no_constant))
-        _validator()(content)
+        _validator().validate(content)
         protocol = Protocol(**content["protocol"])
         if protocol.signature() != content["signature"]["short"]:
             raise ValueError("signature and protocol do not fit")
@@ -95,9 +101,10 @@ def read_content(path: Path) -> dict[str, Any]:
             raise ValueError("the number of images does not fit")
         if protocol.classes != len(content["per_class"]):
             raise ValueError("the number of classes does not fit")
-    except JsonSchemaValueException as error:
-        raise _unusable(path, error.message.replace("data.", "", 1)) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except ValidationError as error:
+        where = ".".join(map(str, error.instance_path)) or "the whole"
+        raise _unusable(path, f"{where}: {error.message[:_MESSAGE]}") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise _unusable(path, f"{type(error).__name__}: {error}") from error
     return content
 
@@ -209,11 +216,10 @@ def schema() -> dict[str, Any]:
 
 
 @cache
-def _validator() -> Callable[[Any], Any]:
-    import fastjsonschema
+def _validator() -> Validator:
+    from jsonschema_rs import validator_for
 
-    check: Callable[[Any], Any] = fastjsonschema.compile(schema(), use_default=False)
-    return check
+    return validator_for(schema())
 
 
 def _no_constant(name: str) -> None:
