@@ -39,6 +39,9 @@ _PUBLIC = {
     "run": "fcnbench.api.run",
     "score": "fcnbench.api.score",
     "scores": "fcnbench.metrics.scores",
+    "submit": "fcnbench.api.submit",
+    "verify": "fcnbench.api.submit",
+    "verify_boards": "fcnbench.api.board",
 }
 """Public name to the module that defines it."""
 
@@ -67,6 +70,9 @@ __all__ = [
     "run",
     "score",
     "scores",
+    "submit",
+    "verify",
+    "verify_boards",
 ]
 
 
@@ -83,7 +89,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from fcnbench.api.board import board
+    from fcnbench.api.board import board, verify_boards
     from fcnbench.api.catalogue import list_datasets, list_models
     from fcnbench.api.check import check
     from fcnbench.api.compare import compare, lens
@@ -92,6 +98,7 @@ if TYPE_CHECKING:
     from fcnbench.api.fetch import fetch
     from fcnbench.api.run import run
     from fcnbench.api.score import score
+    from fcnbench.api.submit import submit, verify
     from fcnbench.datasets.load import load_dataset
     from fcnbench.errors import FcnbenchError
     from fcnbench.labelspace import LabelSpace

@@ -1,4 +1,4 @@
-"""`board`: write boards anew from their records."""
+"""`board`: write boards anew from their records, and see whether they are what the records give."""
 
 from __future__ import annotations
 
@@ -7,27 +7,41 @@ from pathlib import Path
 from fcnbench.errors import UsageError
 
 
-def board(board: str | Path = ".", dataset: str | None = None) -> list[Path]:
+def board(board: str | Path = ".", dataset: str | None = None, *, claims: bool = False) -> list[Path]:
     """Write the boards below a folder anew from its records.
 
     Args:
         board: folder that holds `submissions/` and `leaderboards/`.
         dataset: only this data set's board; all that have a record otherwise.
+        claims: also the boards of data sets that have nothing but claims of the papers.
 
     Returns:
         Paths of the boards.
 
     Raises:
-        UsageError: there is no record to make a board from.
+        UsageError: there is no record or claim to make a board from.
         OutputError: a board could not be written.
     """
     from fcnbench.results.board import build_board, recorded_datasets
+    from fcnbench.results.claims import claims as all_claims
 
     root = Path(board).expanduser()
-    names = [dataset] if dataset is not None else recorded_datasets(root)
-    if not names or not set(names) <= set(recorded_datasets(root)):
+    known = {*recorded_datasets(root), *({claim.dataset for claim in all_claims()} if claims else ())}
+    names = [dataset] if dataset is not None else sorted(known)
+    if not names or not set(names) <= known:
         raise UsageError(
             f"{root} holds no record{f' of {dataset}' if dataset else ''} below submissions/",
             "run `fcnbench run` there first, or name the folder with --board DIR",
         )
     return [build_board(root, name) for name in names]
+
+
+def verify_boards(board: str | Path = ".") -> list[str]:
+    """Whether the boards below a folder are what its records give: a sentence for each that is not.
+
+    Args:
+        board: folder that holds `submissions/` and `leaderboards/`.
+    """
+    from fcnbench.results.board import differing_boards
+
+    return differing_boards(Path(board).expanduser())

@@ -136,7 +136,12 @@ def _baselines(path: Path, model: str | None) -> list[Record]:
 
     if path.suffix != ".csv":
         return [load(path)]
-    newest = read_board(path).sort_values("created", kind="stable").drop_duplicates(["model", "signature"], keep="last")
+    board = read_board(path)
+    newest = (
+        board[board["record"] != ""]
+        .sort_values("created", kind="stable")
+        .drop_duplicates(["model", "signature"], keep="last")
+    )
     rows = newest if model is None else newest[newest["model"] == model]
     if rows.empty:
         raise UsageError(

@@ -1,35 +1,80 @@
-"""`fcnbench board`: write boards anew from their records."""
+"""`fcnbench board`: write boards anew from their records, show them, or check them."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from fcnbench.cli.command import Command, add_board, add_json, print_json
+from fcnbench.errors import CheckFailed
+
+_SHOWN = ["rank", "model", "pixel_acc", "mean_acc", "mean_iu", "mean_iu_low", "mean_iu_high", "fw_iu", "images", "tier"]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fcnbench board`."""
+    parser.add_argument(
+        "action", nargs="?", choices=("build", "show", "verify"), default="build",
+        help="build: write the boards anew and show them (default); show: as they are; verify: are they what the "
+        "records give?",
+    )  # fmt: skip
     parser.add_argument("--dataset", help="only this data set's board (default: all that have a record)")
+    parser.add_argument("--claims", action="store_true", help="also build boards that have nothing but claims")
     add_board(parser)
     add_json(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Write the boards, and show them."""
+    """Build, show or verify; exit code 1 if a board is not what the records give."""
+    if options.action == "verify":
+        return _verify(options)
     from fcnbench.api.board import board
-    from fcnbench.results.board import read_board
+    from fcnbench.results.board import board_path, boards_of
 
-    written = board(options.board, options.dataset)
+    if options.action == "build":
+        paths = board(options.board, options.dataset, claims=options.claims)
+    else:
+        root = Path(options.board).expanduser()
+        paths = [board_path(root, options.dataset)] if options.dataset else boards_of(root)
     if options.json:
-        print_json({"boards": [str(path) for path in written]})
+        print_json({"boards": [_as_json(path) for path in paths]})
         return 0
-    from tabulate import tabulate
-
-    shown = ["model", "pixel_acc", "mean_acc", "mean_iu", "fw_iu", "images", "tier", "signature"]
-    for path in written:
-        rows = read_board(path)[shown].values.tolist()
-        print(f"{path}\n\n{tabulate(rows, headers=shown, floatfmt='.4f')}\n")
+    print("\n".join(_text(path) for path in paths))
     return 0
 
 
-COMMAND = Command("board", "write boards anew from their records, and show them", add_options, execute)
+def _verify(options: argparse.Namespace) -> int:
+    from fcnbench.api.board import verify_boards
+
+    wrong = verify_boards(options.board)
+    if options.json:
+        print_json({"sound": not wrong, "wrong": wrong})
+    else:
+        print("\n".join(wrong) or "every board is what the records give")
+    return CheckFailed.exit_code if wrong else 0
+
+
+def _as_json(path: Path) -> dict[str, object]:
+    import json
+
+    from fcnbench.results.board import floor_of, read_board
+
+    frame = read_board(path)
+    rows = json.loads(frame.to_json(orient="records"))
+    return {"path": str(path), "dataset": path.stem, "resolution_floor": floor_of(frame), "rows": rows}
+
+
+def _text(path: Path) -> str:
+    from tabulate import tabulate
+
+    from fcnbench.results.board import floor_of, read_board
+
+    frame = read_board(path)
+    shown = [*_SHOWN, *(name for name in ("mean_iu_nobg", "geo_pixel_acc") if frame[name].notna().any())]
+    rows = frame[shown].astype(object).where(frame[shown].notna(), None).to_numpy().tolist()
+    floor = floor_of(frame)
+    said = "" if floor is None else f"these images do not separate gaps in mean IU below {100 * floor:.1f} points\n"
+    return f"{path}\n\n{tabulate(rows, headers=shown, floatfmt='.4f', disable_numparse=[0, 1])}\n{said}"
+
+
+COMMAND = Command("board", "write boards anew from their records, show them, or check them", add_options, execute)

@@ -7,7 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from fcnbench.cli import board, check, compare, doctor, export, fetch, list, run, score  # noqa: A004 - a command is a module of its name
+# A command is a module of its name.
+from fcnbench.cli import board, check, compare, doctor, export, fetch, run, score, submit, verify
+from fcnbench.cli import list as listing
 from fcnbench.cli.command import print_json
 from fcnbench.errors import FcnbenchError, Interrupted
 from fcnbench.ground.console import note
@@ -26,8 +28,10 @@ _COMMANDS = (
     check.COMMAND,
     fetch.COMMAND,
     export.COMMAND,
-    list.COMMAND,
+    listing.COMMAND,
     board.COMMAND,
+    submit.COMMAND,
+    verify.COMMAND,
     doctor.COMMAND,
 )
 

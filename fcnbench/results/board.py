@@ -1,4 +1,4 @@
-"""Boards: one CSV per data set, made from the records below `submissions/` and from nothing else.
+"""Boards: one CSV per data set, made from the records below `submissions/`, and from what papers claim.
 
 A board is written anew from all records each time; runs that end at the same moment lose no row.
 Only whole splits enter a board, and only with models that were not trained on them; other records stay records.
@@ -15,49 +15,15 @@ from fcnbench.datasets.guard import Leakage
 from fcnbench.errors import ResultsError
 from fcnbench.ground import files
 from fcnbench.ground.console import note
+from fcnbench.results.claims import Claim, claims, claims_of
+from fcnbench.results.columns import BOARD, VERSION, schema_page
+from fcnbench.results.ranks import rank_ranges, resolution_floor
 from fcnbench.results.record import folder_name
 from fcnbench.results.recordfile import RECORD_NAME, read_content
+from fcnbench.results.verification import read_tier
 
 if TYPE_CHECKING:
     import pandas as pd
-
-VERSION = "v1"
-"""Version of the boards: raised when a column changes its meaning."""
-
-COLUMNS: dict[str, tuple[str, str]] = {
-    "model": ("string", "registered name of the model, or `file.py:factory`"),
-    "mean_iu": ("float64", "mean IU over classes with true pixels, fraction, 6 decimals"),
-    "mean_iu_low": ("float64", "lower end of its 95% bootstrap interval over images"),
-    "mean_iu_high": ("float64", "upper end"),
-    "pixel_acc": ("float64", "pixel accuracy, fraction, 6 decimals"),
-    "mean_acc": ("float64", "mean accuracy over classes with true pixels, fraction, 6 decimals"),
-    "fw_iu": ("float64", "frequency-weighted IU, fraction, 6 decimals"),
-    "mean_iu_nobg": ("float64", "mean IU without the class `background`; empty where the classes have none"),
-    "geo_pixel_acc": ("float64", "pixel accuracy of the second label map; empty where data set or model has none"),
-    "images": ("int64", "images scored: always the whole split"),
-    "tier": ("string", "how far the row was verified: `reported` = a record, nothing else"),
-    "signature": ("string", "the protocol in one line; rows of different signatures are not comparable"),
-    "forward_500_ms": ("float64", "median forward time at 500x500, batch 1, in ms; empty where not measured"),
-    "images_per_second": (
-        "float64",
-        "throughput of the whole loop on that machine; empty if all were resumed",
-    ),
-    "device": ("string", "processor or accelerator that ran the forward pass; empty for stored predictions"),
-    "threads": ("int64", "CPU threads of PyTorch; 0 for stored predictions"),
-    "weights": ("string", "what `--weights` said, without folders; empty when the model brought its own"),
-    "weights_digest": ("string", "SHA-256 over all parameters and buffers; empty where the model shows none"),
-    "data_fingerprint": ("string", "SHA-256 over all pictures and label maps that were there"),
-    "labels_digest": ("string", "SHA-256 over the label maps alone: equal digests, equal truth"),
-    "data_provenance": ("string", "archives known by a published digest, `built in`, or `unverified`"),
-    "predictions_digest": ("string", "SHA-256 over all predicted label maps: equal digests, equal pixels"),
-    "provider": ("string", "distribution or file that the model comes from; `predictions` where only those were there"),
-    "provider_version": ("string", "its version, or the start of the file's digest"),
-    "torch": ("string", "version of PyTorch"),
-    "fcnbench": ("string", "version of fcnbench that ran it"),
-    "created": ("string", "time of the run, UTC, ISO 8601"),
-    "record": ("string", "path of the record, from the folder that holds `submissions/`"),
-}
-"""Columns of a board in order: pandas dtype and meaning."""
 
 _ORDER = (["mean_iu", "model", "created", "record"], [False, True, True, True])
 """Rows are sorted by these columns; the last makes the order complete."""
@@ -79,38 +45,81 @@ def build_board(root: Path, dataset: str) -> Path:
     path = board_path(root, dataset)
     files.write_bytes(root / "leaderboards" / "SCHEMA.md", schema_page().encode())
     while True:
-        records = _record_paths(root, dataset)
-        files.write_bytes(path, _csv(_whole_runs(records, root, dataset)).encode())
+        records = record_paths(root, dataset)
+        files.write_bytes(path, board_text(records, root, dataset).encode())
         # A run that ended meanwhile may have written its board before this one, which lacks its record: look again.
         # Whoever writes last finds nothing new afterwards, so no row is lost, without a lock that all would share.
-        if _record_paths(root, dataset) == records:
+        if record_paths(root, dataset) == records:
             return path
 
 
+def board_text(records: list[Path], root: Path, dataset: str) -> str:
+    """The CSV of a data set's board, from these records and the claims."""
+    return _csv(_ranked(_whole_runs(records, root, dataset)) + [_claimed(each) for each in claims_of(dataset)])
+
+
+def differing_boards(root: Path) -> list[str]:
+    """What is wrong with the boards below a root: one sentence a file that is not what the records give."""
+    wrong = []
+    page = root / "leaderboards" / "SCHEMA.md"
+    names = {board_path(root, name): name for name in recorded_datasets(root)}
+    there = set((root / "leaderboards" / VERSION).glob("*.csv"))
+    claimed = {board_path(root, claim.dataset): claim.dataset for claim in claims()}
+    names |= {path: name for path, name in claimed.items() if path in there}
+    if (not page.is_file() or page.read_text() != schema_page()) and (names or there):
+        wrong.append(f"{page} is not the page of this version")
+    for path in sorted({*names, *there}):
+        if path not in there:
+            wrong.append(f"{path} is missing")
+        elif path not in names:
+            wrong.append(f"{path} has no record and no claim")
+        elif path.read_bytes() != board_text(record_paths(root, names[path]), root, names[path]).encode():
+            wrong.append(f"{path} is not what the records give")
+    return wrong
+
+
+def floor_of(frame: pd.DataFrame) -> float | None:
+    """The smallest gap in mean IU that a board's images separate; None without a measured row."""
+    measured = frame[frame["tier"] != "claimed"]
+    return resolution_floor(measured["mean_iu_low"].to_numpy(), measured["mean_iu_high"].to_numpy())
+
+
 def read_board(path: Path) -> pd.DataFrame:
-    """Read a board as a pandas frame with the columns and dtypes of `COLUMNS`.
+    """Read a board as a pandas frame with the columns and dtypes of `columns.BOARD`.
 
     Raises:
         ResultsError: the file is no board.
     """
     import pandas as pd
 
-    dtypes: dict[str, Any] = {name: dtype for name, (dtype, _) in COLUMNS.items()}
+    dtypes: dict[str, Any] = {name: dtype for name, (dtype, _) in BOARD.items()}
     text = [name for name, dtype in dtypes.items() if dtype == "string"]
     try:
         frame = pd.read_csv(path, dtype=dtypes)
-        if list(frame.columns) != list(COLUMNS):
+        if list(frame.columns) != list(BOARD):
             raise ValueError(f"its columns are {', '.join(map(str, frame.columns))}")
     except (OSError, ValueError) as error:
-        raise ResultsError(f"{path} is no board: {error}", "write it anew with `fcnbench board`") from error
+        raise ResultsError(f"{path} is no board: {error}", "write it anew with `fcnbench board build`") from error
     frame[text] = frame[text].fillna("")
     return frame
+
+
+def boards_of(root: Path) -> list[Path]:
+    """The boards that are there below a root.
+
+    Raises:
+        ResultsError: there is none.
+    """
+    found = sorted((root / "leaderboards" / VERSION).glob("*.csv"))
+    if not found:
+        raise ResultsError(f"there is no board below {root}", "write them with `fcnbench board build`")
+    return found
 
 
 def recorded_datasets(root: Path) -> list[str]:
     """Names of the data sets that have a usable record below `submissions/`."""
     names = set()
-    for path in _record_paths(root):
+    for path in record_paths(root):
         try:
             names.add(str(read_content(path)["protocol"]["dataset"]))
         except ResultsError as error:
@@ -118,18 +127,7 @@ def recorded_datasets(root: Path) -> list[str]:
     return sorted(names)
 
 
-def schema_page() -> str:
-    """The page `SCHEMA.md`: every column, its type and meaning."""
-    lines = [f"| `{name}` | {dtype} | {meaning} |" for name, (dtype, meaning) in COLUMNS.items()]
-    return (
-        "# Columns of a board\n\n"
-        f"`{VERSION}/<dataset>.csv` is written from the records below `submissions/` and never edited by hand.\n"
-        "UTF-8, comma-separated, one header line; rows by mean IU, highest first.\n\n"
-        "| column | type | meaning |\n| --- | --- | --- |\n" + "\n".join(lines) + "\n"
-    )
-
-
-def _record_paths(root: Path, dataset: str = "*") -> list[Path]:
+def record_paths(root: Path, dataset: str = "*") -> list[Path]:
     """Paths of the records of one data set, or of all."""
     folder = "*" if dataset == "*" else folder_name(dataset)
     return sorted((root / "submissions").glob(f"*/{folder}/[!.]*/{RECORD_NAME}"))
@@ -144,16 +142,17 @@ def _whole_runs(records: list[Path], root: Path, dataset: str) -> list[dict[str,
             protocol = content["protocol"]
             clear = Leakage(**content["training"]).clear
             if protocol["dataset"] == dataset and protocol["images"] == protocol["total"] and clear:
-                rows.append(_row(content, path.relative_to(root).as_posix()))
+                rows.append(_row(content, path, path.relative_to(root).as_posix()))
         except ResultsError as error:
             note(f"left out of the board: {error}")
     return rows
 
 
-def _row(record: dict[str, Any], path: str) -> dict[str, Any]:
+def _row(record: dict[str, Any], place: Path, path: str) -> dict[str, Any]:
     """A board row of a record's checked JSON, its columns in order."""
     protocol, model, environment = record["protocol"], record["model"], record["environment"]
     paper, scores = record["timing"]["forward_500"], record["scores"][protocol["absent"]]
+    tier = read_tier(place, record)
     low, high = record["intervals"][protocol["absent"]]["mean_iu"]
     values = {
         **dict.fromkeys(("mean_iu_nobg", "geo_pixel_acc")),
@@ -162,7 +161,11 @@ def _row(record: dict[str, Any], path: str) -> dict[str, Any]:
         "mean_iu_low": low,
         "mean_iu_high": high,
         "images": protocol["images"],
-        "tier": "reported",
+        "rank": "",
+        "tier": tier.name,
+        "tier_date": tier.date,
+        "tier_version": tier.version,
+        "source": "",
         "signature": record["signature"]["short"],
         "forward_500_ms": paper["median"] if paper else None,
         "images_per_second": record["timing"]["images_per_second"] or None,
@@ -181,13 +184,34 @@ def _row(record: dict[str, Any], path: str) -> dict[str, Any]:
         "created": record["created"],
         "record": path,
     }
-    return {name: values[name] for name in COLUMNS}
+    return {name: values[name] for name in BOARD}
+
+
+def _ranked(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with the ranks that the images allow, among rows of one signature."""
+    import numpy as np
+
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["signature"], []).append(row)
+    for group in groups.values():
+        low, high = (np.array([row[name] for row in group]) for name in ("mean_iu_low", "mean_iu_high"))
+        for row, (first, last) in zip(group, rank_ranges(low, high), strict=True):
+            row["rank"] = str(first) if first == last else f"{first}-{last}"
+    return rows
+
+
+def _claimed(claim: Claim) -> dict[str, Any]:
+    """A board row of a claim: nothing but what its source says."""
+    text = {name: "" for name, (dtype, _) in BOARD.items() if dtype == "string"}
+    said = {"model": claim.model, "images": claim.images, "tier": "claimed", "source": claim.source, **claim.scores}
+    return dict.fromkeys(BOARD) | text | said
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:
     import pandas as pd
 
-    frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype({name: dtype for name, (dtype, _) in COLUMNS.items()})
+    frame = pd.DataFrame(rows, columns=list(BOARD)).astype({name: dtype for name, (dtype, _) in BOARD.items()})
     by, ascending = _ORDER
     frame = frame.sort_values(by, ascending=ascending, kind="stable")
     # The one place that rounds: scores to 6 decimals, times to microseconds and the like.

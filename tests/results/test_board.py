@@ -2,16 +2,24 @@
 
 import json
 import multiprocessing
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import fcnbench
+from fcnbench.cli.main import main
 from fcnbench.errors import ResultsError, UsageError
-from fcnbench.results.board import COLUMNS, board_path, build_board, read_board, schema_page
+from fcnbench.results.board import board_path, build_board, floor_of, read_board
+from fcnbench.results.claims import claims
+from fcnbench.results.columns import BOARD, schema_page
+from fcnbench.results.ranks import rank_ranges
 from tests.conftest import REPOSITORY
 
 
@@ -27,11 +35,8 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def copied(run_folder: Path, tmp_path: Path) -> Path:
-    """A root of one's own with the same records."""
-    for path in (run_folder / "submissions").rglob("*.json"):
-        target = tmp_path / path.relative_to(run_folder)
-        target.parent.mkdir(parents=True)
-        target.write_bytes(path.read_bytes())
+    """A root of one's own with the same submissions."""
+    shutil.copytree(run_folder / "submissions", tmp_path / "submissions")
     return tmp_path
 
 
@@ -51,7 +56,7 @@ def test_rows_are_the_records_best_first(run_folder: Path) -> None:
 def test_columns_and_types_are_those_of_the_schema(run_folder: Path) -> None:
     board = read_board(board_path(run_folder, "pocket"))
     assert {name: str(dtype) for name, dtype in board.dtypes.items()} == {
-        name: dtype for name, (dtype, _) in COLUMNS.items()
+        name: dtype for name, (dtype, _) in BOARD.items()
     }
     assert (run_folder / "leaderboards/SCHEMA.md").read_text() == schema_page()
 
@@ -60,9 +65,14 @@ def test_the_projects_own_schema_page_is_up_to_date() -> None:
     assert (REPOSITORY / "leaderboards/SCHEMA.md").read_text() == schema_page()
 
 
-def test_the_projects_own_board_is_what_its_records_give(tmp_path: Path) -> None:
-    root = copied(REPOSITORY, tmp_path)
-    assert build_board(root, "pocket").read_bytes() == board_path(REPOSITORY, "pocket").read_bytes()
+def test_the_projects_own_boards_are_what_its_records_give() -> None:
+    assert fcnbench.verify_boards(REPOSITORY) == []
+    assert {path.stem for path in (REPOSITORY / "leaderboards/v1").glob("*.csv")} == {
+        "pocket", *(claim.dataset for claim in claims()),
+    }  # fmt: skip
+    board = read_board(board_path(REPOSITORY, "pocket"))
+    assert set(board["tier"]) == {"rerun"}
+    assert list(board["rank"]) == ["1", "2", "3"]
 
 
 def test_a_board_is_the_same_bytes_however_often_it_is_built(run_folder: Path, tmp_path: Path) -> None:
@@ -140,7 +150,7 @@ def test_processes_that_end_at_the_same_moment_lose_no_row(run_folder: Path, tmp
     assert len(read_board(board_path(root, "pocket"))) == 22
 
 
-@pytest.mark.parametrize("content", ["", "model,mean_iu\nx,1\n", ",".join(COLUMNS) + "\n" + "x," * 21 + "x\n"])
+@pytest.mark.parametrize("content", ["", "model,mean_iu\nx,1\n", ",".join(BOARD) + "\n" + "x," * 21 + "x\n"])
 def test_files_that_are_no_board_are_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "board.csv"
     path.write_text(content)
@@ -155,3 +165,120 @@ def test_building_without_records_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no record of voc2011val"):
         fcnbench.board(tmp_path, "voc2011val")
     assert isinstance(fcnbench.read_board(fcnbench.board(tmp_path)[0]), pd.DataFrame)
+
+
+# --- claims, ranks, verification of boards ---------------------------------------------------------------------------
+
+
+def test_claims_stand_beside_what_was_measured_and_name_their_source() -> None:
+    board = read_board(board_path(REPOSITORY, "voc2011val"))
+    assert set(board["tier"]) == {"claimed"}
+    assert not board["source"].eq("").any()
+    assert board["rank"].eq("").all()
+    assert board["record"].eq("").all()
+    table2 = board[board["source"].str.contains("Table 2")]
+    assert list(table2["model"]) == ["FCN-8s", "FCN-16s", "FCN-32s", "FCN-32s-fixed"]
+    assert list(table2["mean_iu"]) == [0.627, 0.624, 0.594, 0.454]
+    assert list(table2["fw_iu"]) == [0.832, 0.83, 0.814, 0.72]
+    again = board[board["source"].str.contains("PAMI weights, scored again")]
+    assert 0.655126 in list(again["mean_iu"])
+    assert floor_of(board) is None
+
+
+def test_the_fifth_column_of_sift_flow_is_geometry() -> None:
+    board = read_board(board_path(REPOSITORY, "siftflowtest")).set_index("model")
+    assert board.loc["FCN-16s", "geo_pixel_acc"] == 0.943
+    assert board.loc["Tighe et al. [33]", "geo_pixel_acc"] == 0.908
+    assert pd.isna(board.loc["Tighe et al. [33]", "mean_iu"])
+
+
+def test_claims_never_enter_ranks_or_checks(run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fcnbench.results import board as boards
+    from fcnbench.results.claims import Claim
+
+    claim = Claim("pocket", "somebody", "a paper", 64, {"mean_iu": 0.99})
+    monkeypatch.setattr(boards, "claims_of", lambda dataset: [claim])
+    board = read_board(build_board(copied(run_folder, tmp_path), "pocket"))
+    assert list(board["model"]) == ["somebody", "fcn8s-pocket", "fcn32s-pocket"]
+    assert list(board["rank"]) == ["", "1", "2"]
+    checked = fcnbench.check(board_path(tmp_path, "pocket"), model="fcn8s-pocket")
+    assert checked.passed
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 10)), min_size=1, max_size=30))
+def test_rank_ranges_are_what_pairwise_overlap_gives(rows: list[tuple[int, int]]) -> None:
+    low = np.array([start / 50 for start, _ in rows])
+    high = np.array([(start + width) / 50 for start, width in rows])
+    for place, (first, last) in enumerate(rank_ranges(low, high)):
+        assert first == 1 + int((low > high[place]).sum())
+        assert last == len(rows) - int((high < low[place]).sum())
+        assert first <= last
+
+
+def test_rows_that_the_images_do_not_separate_share_a_range(run_folder: Path, tmp_path: Path) -> None:
+    root = copied(run_folder, tmp_path)
+    source = next((root / "submissions/fcn8s-pocket/pocket").glob("2*"))
+    shutil.copytree(source, source.with_name("again"))
+    board = read_board(build_board(root, "pocket"))
+    assert list(board["rank"]) == ["1-2", "1-2", "3"]
+    floor = floor_of(board)
+    assert floor == pytest.approx((board["mean_iu_high"] - board["mean_iu_low"]).median())
+
+
+def test_rows_of_another_signature_are_ranked_apart(run_folder: Path, tmp_path: Path) -> None:
+    root = copied(run_folder, tmp_path)
+    fcnbench.run(board=root, trials=0, signature="fcn|pocket#64|c8|ign255|abs:reference|native|fp32|v1")
+    board = read_board(board_path(root, "pocket"))
+    assert sorted(board["rank"]) == ["1", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (
+            lambda root: board_path(root, "pocket").write_text(board_path(root, "pocket").read_text() + "x"),
+            "is not what",
+        ),
+        (lambda root: board_path(root, "pocket").unlink(), "is missing"),
+        (lambda root: board_path(root, "other").write_text("x"), "has no record and no claim"),
+        (lambda root: (root / "leaderboards/SCHEMA.md").write_text("x"), "is not the page"),
+        (lambda root: next(root.glob("submissions/*/*/2*/record.json")).unlink(), "is not what"),
+    ],
+)
+def test_boards_that_are_not_what_the_records_give_are_named(
+    run_folder: Path, tmp_path: Path, damage: Callable[[Path], object], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = copied(run_folder, tmp_path)
+    build_board(root, "pocket")
+    assert fcnbench.verify_boards(root) == []
+    assert main(["board", "verify", "--board", str(root)]) == 0
+    damage(root)
+    (wrong,) = fcnbench.verify_boards(root)
+    assert said in wrong
+    assert main(["board", "verify", "--board", str(root)]) == 1
+    assert said in capsys.readouterr().out
+
+
+def test_one_edited_cell_of_a_board_is_caught(run_folder: Path, tmp_path: Path) -> None:
+    root = copied(run_folder, tmp_path)
+    path = build_board(root, "pocket")
+    cell = f"{read_board(path)['mean_iu'][1]:.6f}"
+    path.write_text(path.read_text().replace(cell, "0.999999"))
+    assert "is not what the records give" in fcnbench.verify_boards(root)[0]
+
+
+def test_show_prints_boards_and_their_resolution(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["board", "show", "--board", str(run_folder)]) == 0
+    shown = capsys.readouterr().out
+    assert "do not separate gaps in mean IU below" in shown
+    assert main(["board", "show", "--board", str(run_folder), "--json"]) == 0
+    (board,) = json.loads(capsys.readouterr().out)["boards"]
+    assert board["dataset"] == "pocket"
+    assert [row["model"] for row in board["rows"]] == ["fcn8s-pocket", "fcn32s-pocket"]
+    assert main(["board", "show", "--board", str(run_folder / "nowhere")]) == 5
+
+
+def test_boards_of_claims_alone_are_built_where_wanted(tmp_path: Path) -> None:
+    paths = fcnbench.board(tmp_path, claims=True)
+    assert {path.stem for path in paths} == {claim.dataset for claim in claims()}
+    assert fcnbench.verify_boards(tmp_path) == []

@@ -1,0 +1,110 @@
+"""`submit` and `verify`: a run on its way to a public board, and how far anybody has to believe it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fcnbench.errors import DataMissing
+
+if TYPE_CHECKING:
+    from fcnbench.results.verification import Verification
+
+
+def submit(
+    run: str | Path, *, contact: str, licence: str, url: str = "", note: str = "", board: str | Path = "."
+) -> Verification:
+    """Put a run into its place below `submissions/`, with who sends it, verify it, and write its board anew.
+
+    Args:
+        run: a `record.json`, or its folder.
+        contact: somebody who answers: a name with a mail address or a page.
+        licence: licence of the weights, an SPDX identifier, or `none` where they are not given away.
+        url: where model or weights are.
+        note: a sentence for readers.
+        board: folder that holds `submissions/` and `leaderboards/`.
+
+    Raises:
+        UsageError: contact or licence is empty.
+        ResultsError: there is no sound record.
+        CheckFailed: the run enters no board.
+        OutputError: something could not be written.
+    """
+    from fcnbench.results import verification
+    from fcnbench.results.board import build_board
+    from fcnbench.results.submission import Submission, prepare
+
+    root = Path(board).expanduser()
+    place = prepare(Path(run).expanduser(), root, Submission(contact, licence, url, note))
+    found = verification.examine(place)
+    verification.write(found)
+    if found.record is not None:
+        build_board(root, found.record.protocol.dataset)
+    return found
+
+
+def verify(
+    path: str | Path,
+    *,
+    rerun: bool = False,
+    weights: str | Path | None = None,
+    from_: str | Path | None = None,
+    allow_partial: bool = False,
+    accept_terms: bool = False,
+    device: str = "auto",
+    budget: int | None = None,
+    tolerance: float | None = None,
+    write: bool = True,
+) -> list[Verification]:
+    """Verify a submission, or all below a folder, and raise its tier.
+
+    Schema, digests, matrices against scores, task, split, training, place, and duplicates are looked at, which makes a
+    sound record `rescored`. `rerun` runs the model again too; if that agrees, the record is `rerun`.
+
+    Args:
+        path: a `record.json`, its folder, or a folder of submissions.
+        rerun: run the model again.
+        weights: the model's weights, where they were a file.
+        from_: the user's own archive or extracted folder of the data set, for the new run.
+        allow_partial: accept an incomplete data set, for the new run.
+        accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
+        device: where the model runs.
+        budget: pixels that may change class in the new run.
+        tolerance: how far each metric may move there, as a fraction.
+        write: keep the result in `verification.json` beside each record.
+
+    Raises:
+        DataMissing: there is no record.
+        OutputError: a result could not be written.
+    """
+    from dataclasses import replace
+
+    from fcnbench.ground.finding import Finding
+    from fcnbench.results import verification
+    from fcnbench.results.recordfile import RECORD_NAME
+
+    place = Path(path).expanduser()
+    records = [place] if place.is_file() else sorted(place.rglob(f"[!.]*/{RECORD_NAME}"))
+    records = records or sorted(place.glob(RECORD_NAME))
+    if not records:
+        raise DataMissing(f"there is no record below {place}", f"name a {RECORD_NAME}, or a folder that holds some")
+    doubled = tuple(verification.duplicates(records))
+    found = []
+    for record in records:
+        each = verification.examine(record)
+        name = "/".join(record.resolve().parent.parts[-3:])
+        own = tuple(finding for finding in doubled if name in finding.text)
+        each = replace(each, findings=each.findings + own)
+        if rerun and each.sound:
+            from fcnbench.api.check import check
+
+            (verdict,) = check(
+                record, weights=weights, from_=from_, allow_partial=allow_partial, accept_terms=accept_terms,
+                device=device, budget=budget, tolerance=tolerance,
+            ).verdicts  # fmt: skip
+            finding = Finding("rerun", verdict.passed, verdict.headline())
+            each = replace(each, findings=(*each.findings, finding), rerun=verdict.headline() if verdict.passed else "")
+        if write:
+            verification.write(each)
+        found.append(each)
+    return found

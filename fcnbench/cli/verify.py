@@ -1,0 +1,90 @@
+"""`fcnbench verify`: does a submission hold what it says?"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from fcnbench.cli.command import Command, add_data, add_json, print_json
+from fcnbench.errors import CheckFailed
+
+if TYPE_CHECKING:
+    from fcnbench.results.verification import Verification
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `fcnbench verify`."""
+    parser.add_argument("path", metavar="PATH", help="a record.json, its folder, or a folder of submissions")
+    parser.add_argument("--rerun", action="store_true", help="run the model again, and compare")
+    parser.add_argument("--budget", type=int, metavar="N", help="pixels that may change class in the new run")
+    parser.add_argument("--tolerance", type=float, metavar="X", help="how far each metric may move there (fraction)")
+    parser.add_argument("--weights", metavar="W", help="the model's weights, where they were a file")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: %(default)s)")
+    parser.add_argument("--dry", action="store_true", help="write no verification.json")
+    parser.add_argument("--markdown", metavar="FILE", help="write the findings there, for a comment")
+    add_data(parser)
+    add_json(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Verify, and print what was found; exit code 1 if anything is wrong."""
+    from pathlib import Path
+
+    from fcnbench.api.submit import verify
+    from fcnbench.ground import files
+
+    found = verify(
+        options.path,
+        rerun=options.rerun,
+        weights=options.weights,
+        from_=options.from_,
+        allow_partial=options.allow_partial,
+        accept_terms=options.accept_terms,
+        device=options.device,
+        budget=options.budget,
+        tolerance=options.tolerance,
+        write=not options.dry,
+    )
+    sound = all(each.sound for each in found)
+    if options.markdown is not None:
+        files.write_bytes(Path(options.markdown).expanduser(), _markdown(found).encode())
+    if options.json:
+        print_json({"sound": sound, "submissions": [as_json(each) for each in found]})
+    else:
+        print("\n\n".join(text(each) for each in found))
+    return 0 if sound else CheckFailed.exit_code
+
+
+def text(found: Verification) -> str:
+    """A submission and what was found about it."""
+    lines = [f"{_name(found)}: {found.tier}"]
+    lines += [f"{'ok    ' if each.sound else 'WRONG '}  {each.subject}: {each.text}" for each in found.findings]
+    return "\n".join(lines)
+
+
+def as_json(found: Verification) -> dict[str, Any]:
+    """The same as JSON values."""
+    findings = [asdict(finding) for finding in found.findings]
+    return {"record": str(found.path), "sound": found.sound, "tier": found.tier, "findings": findings}
+
+
+def _markdown(found: list[Verification]) -> str:
+    parts = ["# fcnbench: submissions\n"]
+    for each in found:
+        mark = "✅" if each.sound else "❌"
+        parts.append(f"## {mark} {_name(each)}: {each.tier}\n")
+        parts.append("| | | |\n| --- | --- | --- |")
+        for finding in each.findings:
+            said = escape(finding.text).replace("|", "&#124;").replace("@", "&#64;").replace("\n", " ")
+            parts.append(f"| {'✅' if finding.sound else '❌'} | {finding.subject} | {said} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _name(found: Verification) -> str:
+    return "/".join(found.path.parent.parts[-3:])
+
+
+COMMAND = Command("verify", "check a submission, and raise its tier", add_options, execute)
