@@ -25,6 +25,7 @@ def score(
     from_: str | Path | None = ...,
     allow_partial: bool = ...,
     accept_terms: bool = ...,
+    trimap: bool = ...,
     board: str | Path = ...,
 ) -> Run: ...
 @overload
@@ -38,6 +39,7 @@ def score(
     from_: str | Path | None = None,
     allow_partial: bool = False,
     accept_terms: bool = False,
+    trimap: bool = False,
     board: str | Path = ".",
     record: str | Path | None = None,
 ) -> Run | Rescored:
@@ -51,6 +53,7 @@ def score(
         from_: the user's own archive or extracted folder of the data set; its pictures are not needed.
         allow_partial: score the ids that have both label and prediction, and mark the result `n/N`.
         accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
+        trimap: also score the bands of 1 to 40 pixels around the truth's boundaries.
         board: folder that holds `submissions/` and `leaderboards/`.
         record: a `record.json`, or its folder, to work out anew in place of all this.
 
@@ -88,7 +91,7 @@ def score(
             f"only {len(data)} of the {data.manifest.total} label maps of {dataset} are here",
             "pass the complete release to --from, or add --allow-partial",
         )
-    evaluation = score_predictions(data, folder, allow_partial)
+    evaluation = score_predictions(data, folder, allow_partial, trimap=trimap)
     facts = ModelFacts(model or folder.resolve().name, "predictions", "", None, None, "unknown", None)
     protocol = protocol_of(spec, data, len(evaluation.ids), GIVEN, "")
     leakage = find_leakage(evaluation.ids, train_splits, (), spec.split.name)

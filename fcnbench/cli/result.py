@@ -16,6 +16,9 @@ TITLES = {"pixel_acc": "pixel acc.", "mean_acc": "mean acc.", "mean_iu": "mean I
 MORE = {"mean_iu_nobg": "mean IU without background", "geo_pixel_acc": "geometric pixel acc."}
 """What some tasks add to them."""
 
+_BANDS = (1, 2, 3, 5, 10, 20, 40)
+"""Widths of the bands that are printed; the record has all."""
+
 
 def report(finished: Run, classes: bool) -> str:
     """The result of a run as text."""
@@ -23,6 +26,8 @@ def report(finished: Run, classes: bool) -> str:
     parts = [headline(record), metrics_table(record)]
     if classes:
         parts += ["", _class_table(record)]
+    if record.evaluation.trimap is not None:
+        parts += ["", _trimap_table(record)]
     if times := _times(record):
         parts += ["", *times]
     parts.append(f"\nrecord  {finished.path}")
@@ -76,6 +81,19 @@ def _class_table(record: Record) -> str:
 
     rows = [[row["name"], percent(row["iu"]), percent(row["acc"])] for row in per_class(record)]
     return tabulate(rows, headers=["class", "IU", "acc."], disable_numparse=True)
+
+
+def _trimap_table(record: Record) -> str:
+    from tabulate import tabulate
+
+    from fcnbench.metrics.trimap import WIDTHS, trimap_curves
+
+    assert record.evaluation.trimap is not None
+    curves = trimap_curves(record.evaluation.trimap)
+    places = [WIDTHS.index(width) for width in _BANDS]
+    rows = [[TITLES[name], *(percent(curve[place]) for place in places)] for name, curve in curves.items()]
+    headers = ["px from outlines", *(f"< {width}" for width in _BANDS)]
+    return tabulate(rows, headers, disable_numparse=True, colalign=("left", *("right",) * len(_BANDS)))
 
 
 def _times(record: Record) -> list[str]:

@@ -34,6 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--train-split", action="append", default=[], metavar="NAME", help="a split that it was trained on; repeatable"
     )
     add_data(parser)
+    parser.add_argument("--trimap", action="store_true", help="also score the pixels within 1..40 px of outlines")
     parser.add_argument("--classes", action="store_true", help="print accuracy and IU of every class")
     add_board(parser)
     add_json(parser)
@@ -53,6 +54,7 @@ def execute(options: argparse.Namespace) -> int:
         from_=options.from_,
         allow_partial=options.allow_partial,
         accept_terms=options.accept_terms,
+        trimap=options.trimap,
         board=options.board,
     )
     if options.json:

@@ -84,6 +84,8 @@ class Evaluation:
         geo: confusion matrices of the second label map, int64 [N, G, G]; None where model or task has none.
         margins: scored pixels whose two largest logits lie closer than each of `MARGINS`, int64 [N, 4]; None where they
             were not counted.
+        trimap: confusion matrices of the bands around the truth's boundaries, summed over the images, int64 [40, C, C];
+            None where they were not counted.
         timing: times per phase.
         resumed: how many of the images an earlier, interrupted run had scored.
     """
@@ -93,6 +95,7 @@ class Evaluation:
     predictions: tuple[str, ...]
     geo: NDArray[np.int64] | None = None
     margins: NDArray[np.int64] | None = None
+    trimap: NDArray[np.int64] | None = None
     timing: Timing = NO_TIMING
     resumed: int = 0
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from fcnbench.ground.console import listed, note, progress
 from fcnbench.ground.parallel import ordered
 from fcnbench.labelspace import LabelSpace
 from fcnbench.metrics.confusion import confusion_matrix
+from fcnbench.metrics.trimap import WIDTHS, trimap_matrices
 
 Map = NDArray[np.uint8]
 
@@ -40,16 +42,26 @@ class PredictionsError(PredictionError):
 
 
 @dataclass(frozen=True, eq=False)
-class _Scored:
-    """One image's result, or what is wrong with its prediction."""
+class _Result:
+    """What was counted on an image."""
 
     id: str
-    result: tuple[NDArray[np.int64], str, NDArray[np.int64] | None] | None = None
-    problem: tuple[str, str] = ("", "")
+    matrix: NDArray[np.int64]
+    digest: str
+    geo: NDArray[np.int64] | None
+    bands: NDArray[np.int64] | None
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What is wrong with the prediction for an image."""
+
+    what: str
+    text: str
 
 
 def score_predictions(
-    dataset: Dataset, folder: Path, allow_partial: bool = False, threads: int | None = None
+    dataset: Dataset, folder: Path, allow_partial: bool = False, *, trimap: bool = False, threads: int | None = None
 ) -> Evaluation:
     """Score a folder of index PNGs against the label maps of a data set.
 
@@ -57,6 +69,7 @@ def score_predictions(
         dataset: the truth; its pictures are not read.
         folder: the predictions, in either layout.
         allow_partial: score the ids that have both label and prediction, and say which others there are.
+        trimap: whether to count the bands around the truth's boundaries too.
         threads: how many work; as many as there are cores by default.
 
     Raises:
@@ -66,22 +79,28 @@ def score_predictions(
     """
     found = open_predictions(folder)
     problems = _gaps(dataset, found, allow_partial)
-    scored = _scored(dataset, found, threads)
-    for each in scored:
-        if each.result is None:
-            what, text = each.problem
-            problems.setdefault(what, []).append(text)
+    space = dataset.label_space
+    bands = np.zeros((len(WIDTHS), space.num_classes, space.num_classes), np.int64)
+    done: list[_Result] = []
+    for each in _scored(dataset, found, trimap, threads):
+        if isinstance(each, _Problem):
+            problems.setdefault(each.what, []).append(each.text)
+            continue
+        if each.bands is not None:
+            # Added up at once: the bands of all images would take a hundred times the memory of their matrices.
+            bands += each.bands
+        done.append(replace(each, bands=None))
     if problems:
         raise PredictionsError(found.folder, problems)
-    done = [(each.id, *each.result) for each in scored if each.result is not None]
     if not done:
         raise PredictionsError(found.folder, {"no image has both label and prediction": [dataset.manifest.dataset]})
-    geo = [matrix for _, _, _, matrix in done if matrix is not None]
+    geo = [each.geo for each in done if each.geo is not None]
     return Evaluation(
-        ids=tuple(sample_id for sample_id, *_ in done),
-        matrices=np.stack([matrix for _, matrix, _, _ in done]),
-        predictions=tuple(digest for _, _, digest, _ in done),
+        ids=tuple(each.id for each in done),
+        matrices=np.stack([each.matrix for each in done]),
+        predictions=tuple(each.digest for each in done),
         geo=np.stack(geo) if len(geo) == len(done) else None,
+        trimap=bands if trimap else None,
     )
 
 
@@ -102,32 +121,36 @@ def _gaps(dataset: Dataset, found: PredictionFolder, allow_partial: bool) -> dic
     return gaps | ({"no prediction": list(found.extra)} if found.extra else {})
 
 
-def _scored(dataset: Dataset, found: PredictionFolder, threads: int | None) -> list[_Scored]:
-    """Every image that has both label and prediction, on all cores."""
-    wanted = [place for place, sample_id in enumerate(dataset.ids) if sample_id in found.files]
-    chosen = frozenset(wanted)
-    truths = ((place, packed) for place, packed in enumerate(dataset.packed_truths()) if place in chosen)
-    results = []
+def _scored(
+    dataset: Dataset, found: PredictionFolder, trimap: bool, threads: int | None
+) -> Iterator[_Result | _Problem]:
+    """Every image that has both label and prediction, in order, on all cores."""
+    wanted = frozenset(place for place, sample_id in enumerate(dataset.ids) if sample_id in found.files)
+    truths = ((place, packed) for place, packed in enumerate(dataset.packed_truths()) if place in wanted)
+
+    def one(item: tuple[int, dict[str, bytes | None]]) -> _Result | _Problem:
+        return _one(dataset, dataset.truth(*item), found, trimap)
+
     with progress(len(wanted), "score") as bar:
-        for each in ordered(lambda item: _one(dataset, dataset.truth(*item), found), truths, threads, _TOGETHER):
-            results.append(each)
+        for each in ordered(one, truths, threads, _TOGETHER):
+            yield each
             bar.update()
-    return results
 
 
-def _one(dataset: Dataset, truth: Sample, found: PredictionFolder) -> _Scored:
+def _one(dataset: Dataset, truth: Sample, found: PredictionFolder, trimap: bool) -> _Result | _Problem:
+    space, geo = dataset.label_space, None
     try:
         prediction = found.read(truth.id)
         if prediction.shape != truth.label.shape:
             sizes = " against ".join(f"{width}x{height}" for height, width in (prediction.shape, truth.label.shape))
-            return _Scored(truth.id, problem=("of another size than the picture", f"{truth.id} ({sizes})"))
-        matrix = _matrix(truth.label, prediction, dataset.label_space)
-        geo = None
+            return _Problem("of another size than the picture", f"{truth.id} ({sizes})")
+        matrix = _matrix(truth.label, prediction, space)
         if truth.geo is not None and dataset.geo is not None and truth.id in found.geo:
             geo = _matrix(truth.geo, found.read(truth.id, geo=True), dataset.geo)
     except PredictionError as error:
-        return _Scored(truth.id, problem=("no label map of these classes", f"{truth.id} ({error.message})"))
-    return _Scored(truth.id, (matrix, digest_label(prediction), geo))
+        return _Problem("no label map of these classes", f"{truth.id} ({error.message})")
+    bands = trimap_matrices(truth.label, prediction, space.num_classes, space.ignore) if trimap else None
+    return _Result(truth.id, matrix, digest_label(prediction), geo, bands)
 
 
 def _matrix(truth: Map, prediction: Map, space: LabelSpace) -> NDArray[np.int64]:

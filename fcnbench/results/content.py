@@ -15,6 +15,7 @@ from fcnbench.datasets.guard import Leakage
 from fcnbench.evaluation.environment import Environment
 from fcnbench.evaluation.result import MARGINS, NO_TIMING, PAPER_SIDE, Evaluation, Summary, Timing
 from fcnbench.metrics.bootstrap import DRAWS, LEVEL, SEED
+from fcnbench.metrics.trimap import WIDTHS, trimap_curves
 from fcnbench.protocol import Protocol
 from fcnbench.results.record import POLICIES, DataFacts, ModelFacts, Record
 
@@ -55,6 +56,8 @@ def content_of(record: Record) -> dict[str, Any]:
     }
     if evaluation.margins is not None:
         content["margins"] = {"below": list(MARGINS), "pixels": evaluation.margins.sum(axis=0).tolist()}
+    if evaluation.trimap is not None:
+        content["trimap"] = {"widths": list(WIDTHS), **trimap_curves(evaluation.trimap)}
     return content
 
 
@@ -85,6 +88,7 @@ def record_of(content: dict[str, Any], arrays: dict[str, Any]) -> Record:
             predictions=tuple(images.values()),
             geo=arrays.get("geo_per_image"),
             margins=arrays.get("margins"),
+            trimap=arrays.get("trimap"),
             timing=Timing(phases, timing["seconds"], paper) if phases else NO_TIMING,
             resumed=timing["resumed"],
         ),
@@ -104,6 +108,8 @@ def arrays_of(record: Record) -> dict[str, Any]:
         arrays |= {"geo_total": evaluation.geo.sum(axis=0), "geo_per_image": evaluation.geo}
     if evaluation.margins is not None:
         arrays["margins"] = evaluation.margins
+    if evaluation.trimap is not None:
+        arrays["trimap"] = evaluation.trimap
     return arrays
 
 

@@ -136,6 +136,8 @@ def unpack_arrays(packed: bytes, content: dict[str, Any], where: Path) -> Arrays
         shapes |= {"geo_total": (geo, geo), "geo_per_image": (images, geo, geo)}
     if "margins" in content:
         shapes["margins"] = (images, len(content["margins"]["below"]))
+    if "trimap" in content:
+        shapes["trimap"] = (len(content["trimap"]["widths"]), classes, classes)
     try:
         with zipfile.ZipFile(io.BytesIO(packed)) as archive:
             if max((entry.file_size for entry in archive.infolist()), default=0) > _MAX_BYTES:
