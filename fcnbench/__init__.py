@@ -22,6 +22,7 @@ _PUBLIC = {
     "Protocol": "fcnbench.protocol",
     "Segmenter": "fcnbench.models.segmenter",
     "board": "fcnbench.api.board",
+    "board_pages": "fcnbench.api.board",
     "check": "fcnbench.api.check",
     "compare": "fcnbench.api.compare",
     "confusion_matrix": "fcnbench.metrics.confusion",
@@ -36,6 +37,7 @@ _PUBLIC = {
     "load_dataset": "fcnbench.datasets.load",
     "load_model": "fcnbench.models.load",
     "read_board": "fcnbench.results.board",
+    "report": "fcnbench.api.report",
     "run": "fcnbench.api.run",
     "score": "fcnbench.api.score",
     "scores": "fcnbench.metrics.scores",
@@ -53,6 +55,7 @@ __all__ = [
     "Segmenter",
     "__version__",
     "board",
+    "board_pages",
     "check",
     "compare",
     "confusion_matrix",
@@ -67,6 +70,7 @@ __all__ = [
     "load_dataset",
     "load_model",
     "read_board",
+    "report",
     "run",
     "score",
     "scores",
@@ -89,13 +93,14 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from fcnbench.api.board import board, verify_boards
+    from fcnbench.api.board import board, board_pages, verify_boards
     from fcnbench.api.catalogue import list_datasets, list_models
     from fcnbench.api.check import check
     from fcnbench.api.compare import compare, lens
     from fcnbench.api.doctor import doctor, examine, examine_model
     from fcnbench.api.export import export
     from fcnbench.api.fetch import fetch
+    from fcnbench.api.report import report
     from fcnbench.api.run import run
     from fcnbench.api.score import score
     from fcnbench.api.submit import submit, verify

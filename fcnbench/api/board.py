@@ -45,3 +45,21 @@ def verify_boards(board: str | Path = ".") -> list[str]:
     from fcnbench.results.board import differing_boards
 
     return differing_boards(Path(board).expanduser())
+
+
+def board_pages(output: str | Path, board: str | Path = ".") -> Path:
+    """Write the boards below a folder as a static site of self-contained pages; returns its index.
+
+    Args:
+        output: the site's folder.
+        board: folder that holds `submissions/` and `leaderboards/`.
+
+    Raises:
+        ResultsError: there is no board, or one can't be read.
+        OutputError: a page could not be written.
+    """
+    from fcnbench.pages.site import write_site
+    from fcnbench.results.board import boards_of
+
+    root = Path(board).expanduser()
+    return write_site(root, [path.stem for path in boards_of(root)], Path(output).expanduser())

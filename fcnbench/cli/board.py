@@ -14,12 +14,13 @@ _SHOWN = ["rank", "model", "pixel_acc", "mean_acc", "mean_iu", "mean_iu_low", "m
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fcnbench board`."""
     parser.add_argument(
-        "action", nargs="?", choices=("build", "show", "verify"), default="build",
+        "action", nargs="?", choices=("build", "show", "verify", "html"), default="build",
         help="build: write the boards anew and show them (default); show: as they are; verify: are they what the "
-        "records give?",
+        "records give? html: write them as a static site",
     )  # fmt: skip
     parser.add_argument("--dataset", help="only this data set's board (default: all that have a record)")
     parser.add_argument("--claims", action="store_true", help="also build boards that have nothing but claims")
+    parser.add_argument("--output", default="site", metavar="DIR", help="folder of the site (default: %(default)s)")
     add_board(parser)
     add_json(parser)
 
@@ -28,9 +29,13 @@ def execute(options: argparse.Namespace) -> int:
     """Build, show or verify; exit code 1 if a board is not what the records give."""
     if options.action == "verify":
         return _verify(options)
-    from fcnbench.api.board import board
+    from fcnbench.api.board import board, board_pages
     from fcnbench.results.board import board_path, boards_of
 
+    if options.action == "html":
+        index = board_pages(options.output, options.board)
+        print_json({"index": str(index)}) if options.json else print(index)
+        return 0
     if options.action == "build":
         paths = board(options.board, options.dataset, claims=options.claims)
     else:

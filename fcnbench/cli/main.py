@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 # A command is a module of its name.
-from fcnbench.cli import board, check, compare, doctor, export, fetch, run, score, submit, verify
+from fcnbench.cli import board, check, compare, doctor, export, fetch, report, run, score, submit, verify
 from fcnbench.cli import list as listing
 from fcnbench.cli.command import print_json
 from fcnbench.errors import FcnbenchError, Interrupted
@@ -26,6 +26,7 @@ _COMMANDS = (
     score.COMMAND,
     compare.COMMAND,
     check.COMMAND,
+    report.COMMAND,
     fetch.COMMAND,
     export.COMMAND,
     listing.COMMAND,

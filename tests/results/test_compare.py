@@ -17,7 +17,7 @@ from fcnbench.results.attribution import first_difference, layers
 from fcnbench.results.compare import compare
 from fcnbench.results.record import Record
 from fcnbench.results.recordfile import load
-from tests.results.conftest import record_of
+from tests.conftest import record_of
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from fcnbench.results.drift import Allowance, judge
 from fcnbench.results.driftreport import github_lines, junit, markdown, text
 from fcnbench.results.record import Record
 from fcnbench.results.recordfile import load
-from tests.results.conftest import record_of
+from tests.conftest import record_of
 
 
 @pytest.fixture

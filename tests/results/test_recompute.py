@@ -12,7 +12,7 @@ import fcnbench
 from fcnbench.cli.main import main
 from fcnbench.ground.digests import digest_bytes
 from fcnbench.results.recordfile import MATRICES_NAME, RECORD_NAME
-from tests.results.conftest import record_of
+from tests.conftest import record_of
 
 OTHER = "sha256:" + "0" * 64
 

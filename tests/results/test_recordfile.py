@@ -23,8 +23,7 @@ from fcnbench.errors import FcnbenchError, ResultsError
 from fcnbench.results import recordfile
 from fcnbench.results.content import content_of
 from fcnbench.results.recordfile import MATRICES_NAME, RECORD_NAME, load, read_content, schema, upgraded
-from tests.conftest import REPOSITORY
-from tests.results.conftest import record_of
+from tests.conftest import REPOSITORY, record_of
 
 Content = dict[str, Any]
 COMMITTED = sorted((REPOSITORY / "submissions").glob(f"*/*/*/{RECORD_NAME}"))

@@ -16,8 +16,7 @@ from fcnbench.ground.digests import digest_bytes
 from fcnbench.results.board import board_path, build_board, read_board
 from fcnbench.results.recordfile import MATRICES_NAME, RECORD_NAME
 from fcnbench.results.verification import NAME
-from tests.conftest import REPOSITORY
-from tests.results.conftest import record_of
+from tests.conftest import REPOSITORY, record_of
 
 WHO = {"contact": "a@b.example", "licence": "MIT"}
 

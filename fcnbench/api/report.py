@@ -1,0 +1,74 @@
+"""`report`: one HTML file of a run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fcnbench.ground import files
+
+if TYPE_CHECKING:
+    from fcnbench.results.record import Record
+
+
+def report(
+    run: str | Path,
+    *,
+    predictions: str | Path | None = None,
+    from_: str | Path | None = None,
+    accept_terms: bool = False,
+    examples: int = 6,
+    output: str | Path | None = None,
+) -> Path:
+    """Write one self-contained HTML file about a run; it opens from disk, without a network. Returns its path.
+
+    Args:
+        run: a `record.json`, or its folder.
+        predictions: the run's predicted label maps: the best and worst images are shown then, and curves near outlines.
+        from_: the user's own archive or extracted folder of the data set, for pictures.
+        accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
+        examples: how many best and how many worst images are shown.
+        output: the file; `report-<model>-<dataset>.html` here by default.
+
+    Raises:
+        ResultsError: there is no sound record.
+        DataError: the data set is missing or corrupt.
+        PredictionError: the predictions are not the run's.
+        OutputError: the file could not be written.
+    """
+    from fcnbench.datasets.load import load_dataset
+    from fcnbench.evaluation.predictions import open_predictions
+    from fcnbench.pages.report import build
+    from fcnbench.results.record import folder_name
+    from fcnbench.results.recordfile import load
+
+    record = load(Path(run).expanduser())
+    name = f"report-{folder_name(record.model.name)}-{folder_name(record.protocol.dataset)}.html"
+    target = Path(output).expanduser() if output is not None else Path(name)
+    files.check_writable(target.parent)
+    dataset, found = None, None
+    if predictions is not None:
+        folder = Path(predictions).expanduser()
+        dataset = load_dataset(record.protocol.dataset, from_, allow_partial=True, accept_terms=accept_terms)
+        found = open_predictions(folder)
+        record = _with_trimap(record, dataset, folder)
+    files.write_bytes(target, build(record, dataset, found, examples).encode())
+    return target
+
+
+def _with_trimap(record: Record, dataset: object, folder: Path) -> Record:
+    """The record with the bands around outlines, counted on its predictions where it lacks them."""
+    from fcnbench.datasets.store import Dataset
+    from fcnbench.errors import PredictionError
+    from fcnbench.evaluation.scoring import score_predictions
+
+    if record.evaluation.trimap is not None:
+        return record
+    assert isinstance(dataset, Dataset)
+    scored = score_predictions(dataset, folder, allow_partial=True, trimap=True)
+    if (scored.ids, scored.predictions) != (record.evaluation.ids, record.evaluation.predictions):
+        raise PredictionError(
+            f"the predictions in {folder} are not those that the record names", "pass the folder that this run saved"
+        )
+    return replace(record, evaluation=replace(record.evaluation, trimap=scored.trimap))
