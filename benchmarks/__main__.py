@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks import predictions, resampling, scoring, startup, stores
+from benchmarks import boards, predictions, resampling, scoring, startup, stores
 from benchmarks.sidebyside import ROUNDS, table
 from fcnbench.evaluation.environment import describe
 
@@ -33,6 +33,7 @@ def main() -> None:
         "scoring": table(scoring.measure(None)),
         "resampling": table([resampling.against_scipy()]),
         "resampling-whole": resampling.whole(),
+        "boards": boards.boards() + ("" if voc is None else f"\n{boards.report(voc)}"),
     }
     if voc is not None:
         sections["scoring-voc"] = table(scoring.measure(voc)[:2])

@@ -21,6 +21,7 @@ _PUBLIC = {
     "ModuleSegmenter": "fcnbench.models.segmenter",
     "Protocol": "fcnbench.protocol",
     "Segmenter": "fcnbench.models.segmenter",
+    "bench": "fcnbench.api.bench",
     "board": "fcnbench.api.board",
     "board_pages": "fcnbench.api.board",
     "check": "fcnbench.api.check",
@@ -54,6 +55,7 @@ __all__ = [
     "Protocol",
     "Segmenter",
     "__version__",
+    "bench",
     "board",
     "board_pages",
     "check",
@@ -93,6 +95,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from fcnbench.api.bench import bench
     from fcnbench.api.board import board, board_pages, verify_boards
     from fcnbench.api.catalogue import list_datasets, list_models
     from fcnbench.api.check import check

@@ -8,7 +8,7 @@ from fcnbench.errors import UsageError
 
 
 def board(board: str | Path = ".", dataset: str | None = None, *, claims: bool = False) -> list[Path]:
-    """Write the boards below a folder anew from its records.
+    """Write the boards below a folder anew from its records, and the speed boards from its timings.
 
     Args:
         board: folder that holds `submissions/` and `leaderboards/`.
@@ -24,16 +24,18 @@ def board(board: str | Path = ".", dataset: str | None = None, *, claims: bool =
     """
     from fcnbench.results.board import build_board, recorded_datasets
     from fcnbench.results.claims import claims as all_claims
+    from fcnbench.results.speedboard import build_speed_boards
 
     root = Path(board).expanduser()
     known = {*recorded_datasets(root), *({claim.dataset for claim in all_claims()} if claims else ())}
     names = [dataset] if dataset is not None else sorted(known)
-    if not names or not set(names) <= known:
+    timed = build_speed_boards(root) if dataset is None else []
+    if not timed and (not names or not set(names) <= known):
         raise UsageError(
             f"{root} holds no record{f' of {dataset}' if dataset else ''} below submissions/",
             "run `fcnbench run` there first, or name the folder with --board DIR",
         )
-    return [build_board(root, name) for name in names]
+    return [build_board(root, name) for name in names] + timed
 
 
 def verify_boards(board: str | Path = ".") -> list[str]:
@@ -62,4 +64,6 @@ def board_pages(output: str | Path, board: str | Path = ".") -> Path:
     from fcnbench.results.board import boards_of
 
     root = Path(board).expanduser()
-    return write_site(root, [path.stem for path in boards_of(root)], Path(output).expanduser())
+    return write_site(
+        root, [path.stem for path in boards_of(root) if path.parent.name != "speed"], Path(output).expanduser()
+    )

@@ -28,7 +28,7 @@ DEFAULT_MODEL = "fcn8s-pocket"
 DEFAULT_DATASET = "pocket"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Run:
     """A finished run.
 
@@ -50,6 +50,17 @@ class Run:
         accuracy of the second label map, where model and task have one.
         """
         return self.record.all_scores()
+
+    def __repr__(self) -> str:
+        record = self.record
+        shown = ", ".join(f"{name} {value:.4f}" for name, value in self.scores.items())
+        return f"<Run of {record.model.name} on {record.protocol.dataset}, {record.protocol.count} images: {shown}>"
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it."""
+        from fcnbench.pages.report import card
+
+        return card(self.record)
 
     def summary(self) -> dict[str, Any]:
         """What `fcnbench run --json` prints."""
@@ -137,7 +148,7 @@ def run(
         trials = PAPER_TRIALS if limit is None else 0
     if answers_from_truth(loaded.segmenter):
         trials = 0
-    facts, environment = _facts(loaded), describe(on)
+    facts, environment = facts_of(loaded), describe(on)
     leakage = _leakage(loaded, [data.manifest.rows[place].id for place in places], spec.split.name)
     geo_classes = spec.geo.num_classes if spec.geo else 0
     with Journal(_work(facts, data, environment, margins), spec.label_space.num_classes, geo_classes) as journal:
@@ -239,7 +250,8 @@ def _refuse_departures(protocol: Protocol, signature: str) -> None:
         )
 
 
-def _facts(loaded: LoadedModel) -> ModelFacts:
+def facts_of(loaded: LoadedModel) -> ModelFacts:
+    """What a record says of a model."""
     from fcnbench.models.segmenter import weights_digest
     from fcnbench.results.record import ModelFacts
 

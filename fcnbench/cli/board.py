@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fcnbench.cli.command import Command, add_board, add_json, print_json
 from fcnbench.errors import CheckFailed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SHOWN = ["rank", "model", "pixel_acc", "mean_acc", "mean_iu", "mean_iu_low", "mean_iu_high", "fw_iu", "images", "tier"]
 
@@ -60,13 +64,21 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _as_json(path: Path) -> dict[str, object]:
+    from fcnbench.results.board import floor_of, read_board
+    from fcnbench.results.speedboard import read_speed_board
+
+    if path.parent.name == "speed":
+        return {"path": str(path), "machine": path.stem, "rows": _records(read_speed_board(path))}
+    frame = read_board(path)
+    return {"path": str(path), "dataset": path.stem, "resolution_floor": floor_of(frame), "rows": _records(frame)}
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
+    """The rows as JSON values: an empty cell is null."""
     import json
 
-    from fcnbench.results.board import floor_of, read_board
-
-    frame = read_board(path)
-    rows = json.loads(frame.to_json(orient="records"))
-    return {"path": str(path), "dataset": path.stem, "resolution_floor": floor_of(frame), "rows": rows}
+    rows: list[dict[str, object]] = json.loads(frame.to_json(orient="records"))
+    return rows
 
 
 def _text(path: Path) -> str:
@@ -74,12 +86,24 @@ def _text(path: Path) -> str:
 
     from fcnbench.results.board import floor_of, read_board
 
+    if path.parent.name == "speed":
+        return _speed_text(path)
     frame = read_board(path)
     shown = [*_SHOWN, *(name for name in ("mean_iu_nobg", "geo_pixel_acc") if frame[name].notna().any())]
     rows = frame[shown].astype(object).where(frame[shown].notna(), None).to_numpy().tolist()
     floor = floor_of(frame)
     said = "" if floor is None else f"these images do not separate gaps in mean IU below {100 * floor:.1f} points\n"
     return f"{path}\n\n{tabulate(rows, headers=shown, floatfmt='.4f', disable_numparse=[0, 1])}\n{said}"
+
+
+def _speed_text(path: Path) -> str:
+    from tabulate import tabulate
+
+    from fcnbench.results.speedboard import read_speed_board
+
+    shown = ["model", "median_ms", "p90_ms", "p99_ms", "mean_ms", "trials", "parameters"]
+    rows = read_speed_board(path)[shown].astype(object).to_numpy().tolist()
+    return f"{path}\n\n{tabulate(rows, headers=shown, floatfmt='.1f', intfmt=',')}\n"
 
 
 COMMAND = Command("board", "write boards anew from their records, show them, or check them", add_options, execute)

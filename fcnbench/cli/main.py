@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 # A command is a module of its name.
-from fcnbench.cli import board, check, compare, doctor, export, fetch, report, run, score, submit, verify
+from fcnbench.cli import bench, board, check, compare, doctor, export, fetch, report, run, score, submit, verify
 from fcnbench.cli import list as listing
 from fcnbench.cli.command import print_json
 from fcnbench.errors import FcnbenchError, Interrupted
@@ -27,6 +27,7 @@ _COMMANDS = (
     compare.COMMAND,
     check.COMMAND,
     report.COMMAND,
+    bench.COMMAND,
     fetch.COMMAND,
     export.COMMAND,
     listing.COMMAND,

@@ -19,7 +19,7 @@ from fcnbench.models.segmenter import Segmenter, modalities_of
 PAPER_TRIALS = 20
 """Trials that the papers average (CVPR 2015, Table 1)."""
 
-_WARM_UPS = 3
+WARM_UPS = 3
 """Untimed trials before; the papers do not say how many they took."""
 
 _SEED = 500
@@ -69,12 +69,12 @@ def paper_forward_time(segmenter: Segmenter, device: torch.device, trials: int) 
     try:
         prepare: Callable[..., torch.Tensor] = segmenter.prepare
         batch = prepare(*pictures)[None].to(device)
-        with torch.inference_mode(), progress(_WARM_UPS + trials, f"{PAPER_SIDE}x{PAPER_SIDE}", "trial") as bar:
-            for trial in range(_WARM_UPS + trials):
+        with torch.inference_mode(), progress(WARM_UPS + trials, f"{PAPER_SIDE}x{PAPER_SIDE}", "trial") as bar:
+            for trial in range(WARM_UPS + trials):
                 stop = stopwatch.start()
                 segmenter.logits(batch)
                 took = stop()
-                if trial >= _WARM_UPS:
+                if trial >= WARM_UPS:
                     seconds.append(took)
                 bar.update()
     except FcnbenchError:

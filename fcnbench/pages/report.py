@@ -72,16 +72,14 @@ def build(
     Raises:
         PredictionError: the predictions are not the record's.
     """
-    scores, ends = record.all_scores(), record.intervals()
     ious = image_scores(record)
-    headline = [(_TITLES[name], value, ends[name]) for name, value in scores.items()]
     best, worst = _examples(record, ious, dataset, predictions, examples)
     classes = per_class(record)
     total = sum(row["true_pixels"] for row in classes)
     return render(
         "report.html.j2",
         record=record,
-        headline=headline,
+        headline=_headline(record),
         signature=record.protocol.signature(),
         long_signature=record.protocol.signature(long=True),
         reference=record.all_scores("reference" if record.protocol.absent == "present" else "present"),
@@ -95,6 +93,16 @@ def build(
         trimap=_trimap(record),
         timing=_timing(record),
     )
+
+
+def card(record: Record) -> str:
+    """The metrics of a run as a small HTML table, for notebooks."""
+    return render("card.html.j2", record=record, headline=_headline(record))
+
+
+def _headline(record: Record) -> list[tuple[str, float, tuple[float, float]]]:
+    ends = record.intervals()
+    return [(_TITLES[name], value, ends[name]) for name, value in record.all_scores().items()]
 
 
 def image_scores(record: Record) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from fcnbench.pages.render import render
 from fcnbench.results.board import board_path, floor_of, read_board
 from fcnbench.results.record import folder_name
 from fcnbench.results.recordfile import read_content
+from fcnbench.results.speedboard import read_speed_board, speed_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +80,9 @@ def write_site(root: Path, datasets: list[str], output: Path) -> Path:
     models = sorted({row["model"] for board in boards for row in board.measured})
     pages = {
         "index.html": render("index.html.j2", boards=boards, models=[(name, model_page(name)) for name in models]),
-        "speed.html": render("speed.html.j2", boards=boards, charts=_speed(boards), paper=PAPER_POINTS),
+        "speed.html": render(
+            "speed.html.j2", boards=boards, charts=_speed(boards), machines=_machines(root), paper=PAPER_POINTS
+        ),
         "compare.html": render("compare.html.j2", boards=boards, runs=records, metrics=_METRICS),
         **{board.page: render("board.html.j2", boards=boards, board=board) for board in boards},
     }
@@ -171,6 +174,17 @@ def _speed(boards: list[Board]) -> list[dict[str, Any]]:
                 machine = f"{row['device']}, {row['threads']} threads"
                 points.setdefault(machine, []).append(point | {"ms": row["forward_500_ms"]})
     return [_chart(machine, several) for machine, several in sorted(points.items())]
+
+
+def _machines(root: Path) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Every machine's speed board: its name, and its rows as plain values."""
+    found = []
+    for path in sorted(speed_folder(root).glob("*.csv")):
+        rows = read_speed_board(path).astype(object).to_dict("records")
+        found.append(
+            (path.stem, [{str(name): None if _missing(each) else each for name, each in row.items()} for row in rows])
+        )
+    return found
 
 
 def _chart(machine: str, points: list[dict[str, Any]]) -> dict[str, Any]:

@@ -16,10 +16,11 @@ from fcnbench.errors import ResultsError
 from fcnbench.ground import files
 from fcnbench.ground.console import note
 from fcnbench.results.claims import Claim, claims, claims_of
-from fcnbench.results.columns import BOARD, VERSION, schema_page
+from fcnbench.results.columns import BOARD, VERSION, Columns, schema_page
 from fcnbench.results.ranks import rank_ranges, resolution_floor
 from fcnbench.results.record import folder_name
 from fcnbench.results.recordfile import RECORD_NAME, read_content
+from fcnbench.results.speedboard import speed_folder, speed_texts
 from fcnbench.results.verification import read_tier
 
 if TYPE_CHECKING:
@@ -75,6 +76,10 @@ def differing_boards(root: Path) -> list[str]:
             wrong.append(f"{path} has no record and no claim")
         elif path.read_bytes() != board_text(record_paths(root, names[path]), root, names[path]).encode():
             wrong.append(f"{path} is not what the records give")
+    timings = speed_texts(root)
+    for path in sorted({*timings, *speed_folder(root).glob("*.csv")}):
+        if not path.is_file() or path.read_bytes() != timings.get(path, "").encode():
+            wrong.append(f"{path} is not what the timings give")
     return wrong
 
 
@@ -90,13 +95,22 @@ def read_board(path: Path) -> pd.DataFrame:
     Raises:
         ResultsError: the file is no board.
     """
+    return read_table(path, BOARD)
+
+
+def read_table(path: Path, columns: Columns) -> pd.DataFrame:
+    """Read a CSV with just these columns, and their dtypes.
+
+    Raises:
+        ResultsError: it is something else.
+    """
     import pandas as pd
 
-    dtypes: dict[str, Any] = {name: dtype for name, (dtype, _) in BOARD.items()}
+    dtypes: dict[str, Any] = {name: dtype for name, (dtype, _) in columns.items()}
     text = [name for name, dtype in dtypes.items() if dtype == "string"]
     try:
         frame = pd.read_csv(path, dtype=dtypes)
-        if list(frame.columns) != list(BOARD):
+        if list(frame.columns) != list(columns):
             raise ValueError(f"its columns are {', '.join(map(str, frame.columns))}")
     except (OSError, ValueError) as error:
         raise ResultsError(f"{path} is no board: {error}", "write it anew with `fcnbench board build`") from error
@@ -110,7 +124,7 @@ def boards_of(root: Path) -> list[Path]:
     Raises:
         ResultsError: there is none.
     """
-    found = sorted((root / "leaderboards" / VERSION).glob("*.csv"))
+    found = sorted((root / "leaderboards" / VERSION).glob("*.csv")) + sorted(speed_folder(root).glob("*.csv"))
     if not found:
         raise ResultsError(f"there is no board below {root}", "write them with `fcnbench board build`")
     return found

@@ -48,6 +48,27 @@ BOARD: Columns = {
 }
 
 
+SPEED: Columns = {
+    "model": ("string", "registered name of the model, or `file.py:factory`"),
+    "median_ms": ("float64", "median forward time of one 500x500 picture, batch 1, in ms"),
+    "p90_ms": ("float64", "time that nine passes of ten stay below"),
+    "p99_ms": ("float64", "time that 99 of 100 stay below"),
+    "mean_ms": ("float64", "mean, which the papers print"),
+    "trials": ("Int64", "timed passes, after the warm-up"),
+    "precision": ("string", "arithmetic of the forward pass"),
+    "parameters": ("Int64", "learned numbers; empty where the model shows no module"),
+    "device": ("string", "processor or accelerator"),
+    "threads": ("Int64", "CPU threads of PyTorch"),
+    "torch": ("string", "version of PyTorch"),
+    "weights": ("string", "what `--weights` said; they do not matter for the time"),
+    "weights_digest": ("string", "SHA-256 over all parameters and buffers"),
+    "fcnbench": ("string", "version of fcnbench that timed it"),
+    "created": ("string", "time of the run, UTC, ISO 8601"),
+    "record": ("string", "path of the timing with its raw samples"),
+}
+"""Columns of a speed board."""
+
+
 def schema_page() -> str:
     """The page `SCHEMA.md`: every column, its type and meaning."""
     return (
@@ -55,7 +76,9 @@ def schema_page() -> str:
         f"`{VERSION}/<dataset>.csv` is written from the records below `submissions/`, with the papers' claims beside\n"
         "them, and never edited by hand: `fcnbench board build` writes it, `fcnbench board verify` says whether it is\n"
         "what the records give. UTF-8, comma-separated, one header line; rows by mean IU, highest first. An empty\n"
-        "cell is a value that is not known.\n\n" + _table(BOARD)
+        "cell is a value that is not known.\n\n" + _table(BOARD) + "\n# Columns of a speed board\n\n"
+        f"`{VERSION}/speed/<machine>.csv` is written from the timings of `fcnbench bench` below `submissions/`:\n"
+        "one file a machine, since times of different machines are not comparable; fastest first.\n\n" + _table(SPEED)
     )
 
 

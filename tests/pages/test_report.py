@@ -122,3 +122,10 @@ def test_the_command_names_the_file(
     assert (tmp_path / "report-fcn8s-pocket-pocket.html").is_file()
     shutil.rmtree(runs)
     assert main(["report", str(runs)]) == 5
+
+
+def test_a_notebook_shows_a_run_as_a_table(tmp_path: Path) -> None:
+    shown = fcnbench.run(board=tmp_path, limit=2)._repr_html_()
+    assert shown.startswith("<table>")
+    assert "2/64 images" in shown
+    assert "Mean IU" in shown

@@ -3,6 +3,8 @@
 import json
 import multiprocessing
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -281,4 +283,21 @@ def test_show_prints_boards_and_their_resolution(run_folder: Path, capsys: pytes
 def test_boards_of_claims_alone_are_built_where_wanted(tmp_path: Path) -> None:
     paths = fcnbench.board(tmp_path, claims=True)
     assert {path.stem for path in paths} == {claim.dataset for claim in claims()}
+    assert fcnbench.verify_boards(tmp_path) == []
+
+
+def test_eight_runs_on_one_folder_lose_no_row(tmp_path: Path) -> None:
+    fcnbench.load_dataset("pocket")
+    command = [sys.executable, "-m", "fcnbench", "run", "--board", str(tmp_path), "--json", "--model"]
+    processes = [
+        subprocess.Popen(
+            [*command, f"oracle-constant:{label}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for label in range(8)
+    ]
+    said = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0] * 8, said
+    assert len({json.loads(out)["run"] for out, _ in said}) == 8
+    board = read_board(board_path(tmp_path, "pocket"))
+    assert sorted(board["model"]) == [f"oracle-constant:{label}" for label in range(8)]
     assert fcnbench.verify_boards(tmp_path) == []
