@@ -5,7 +5,7 @@ Everything heavy is imported inside the functions, since `import fcnbench` must 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,15 @@ from fcnbench.ground.version import __version__
 from fcnbench.protocol import PROTOCOL_VERSION, AbsentPolicy, Protocol, choices_of
 
 if TYPE_CHECKING:
+    import torch
+
     from fcnbench.datasets.guard import Leakage
     from fcnbench.datasets.spec import DatasetSpec
     from fcnbench.datasets.store import Dataset
     from fcnbench.evaluation.environment import Environment
-    from fcnbench.evaluation.result import Evaluation
+    from fcnbench.evaluation.result import Certificate, Evaluation
     from fcnbench.models.load import LoadedModel
+    from fcnbench.models.segmenter import Segmenter
     from fcnbench.results.record import ModelFacts, Record
 
 DEFAULT_MODEL = "fcn8s-pocket"
@@ -85,6 +88,7 @@ def run(
     signature: str | None = None,
     save_predictions: str | Path | None = None,
     margins: bool = False,
+    certify: bool = False,
     board: str | Path = ".",
 ) -> Run:
     """Evaluate a model on a data set in the papers' protocol, and write its record and its board row.
@@ -104,6 +108,7 @@ def run(
         save_predictions: a new folder for the predicted label maps, index PNGs with the VOC palette; for the VOC tasks
             in the layout of the devkit's results.
         margins: count the pixels whose two largest logits nearly tie, so that `check` can tell flips from drift.
+        certify: predict a probe of images again, in a batch of two and on one thread, and record the flipped pixels.
         board: folder that holds `submissions/` and `leaderboards/`.
 
     Raises:
@@ -154,6 +159,8 @@ def run(
     with Journal(_work(facts, data, environment, margins), spec.label_space.num_classes, geo_classes) as journal:
         writer = PredictionWriter(target, spec.devkit_set, journal.name) if target is not None else None
         evaluation = evaluate(loaded.segmenter, data, places, on, journal, trials, writer=writer, margins=margins)
+        if certify and not answers_from_truth(loaded.segmenter):
+            evaluation = replace(evaluation, certificate=_certificate(loaded.segmenter, data, places, on))
         finished = finish(
             root,
             spec,
@@ -168,6 +175,12 @@ def run(
             writer.publish()
         journal.forget()
     return finished
+
+
+def _certificate(segmenter: Segmenter, data: Dataset, places: list[int], on: torch.device) -> Certificate:
+    from fcnbench.evaluation.certificate import certify
+
+    return certify(segmenter, data, places, on)
 
 
 def finish(

@@ -28,6 +28,8 @@ def report(finished: Run, classes: bool) -> str:
         parts += ["", _class_table(record)]
     if record.evaluation.trimap is not None:
         parts += ["", _trimap_table(record)]
+    if record.evaluation.certificate is not None:
+        parts += ["", f"certificate: {record.evaluation.certificate.told()}"]
     if times := _times(record):
         parts += ["", *times]
     parts.append(f"\nrecord  {finished.path}")

@@ -46,6 +46,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--margins", action="store_true", help="count near ties, so that `check` can tell them from drift"
     )
+    parser.add_argument(
+        "--certify", action="store_true", help="predict a few images again in other ways, and record what flips"
+    )
     parser.add_argument("--classes", action="store_true", help="print accuracy and IU of every class")
     add_board(parser)
     add_json(parser)
@@ -80,6 +83,7 @@ def _run(options: argparse.Namespace) -> Run:
         signature=options.signature,
         save_predictions=options.save_predictions,
         margins=options.margins,
+        certify=options.certify,
         board=options.board,
     )
 

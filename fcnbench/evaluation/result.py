@@ -73,6 +73,26 @@ NO_TIMING = Timing({}, 0.0, ())
 """Times where no model ran."""
 
 
+@dataclass(frozen=True)
+class Certificate:
+    """How many pixels of a probe change class when nothing should change them.
+
+    Attributes:
+        images: images of the probe.
+        pixels: their pixels.
+        flips: pixels that changed class, by what was done otherwise; None where the model can't be run so.
+    """
+
+    images: int
+    pixels: int
+    flips: dict[str, int | None]
+
+    def told(self) -> str:
+        """In words."""
+        ways = ", ".join(f"{way} {'not possible' if count is None else count}" for way, count in self.flips.items())
+        return f"flipped pixels of {self.pixels:,} on {self.images} images: {ways}"
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """What was found.
@@ -86,6 +106,7 @@ class Evaluation:
             were not counted.
         trimap: confusion matrices of the bands around the truth's boundaries, summed over the images, int64 [40, C, C];
             None where they were not counted.
+        certificate: what changes on a probe when nothing should; None where that was not tried.
         timing: times per phase.
         resumed: how many of the images an earlier, interrupted run had scored.
     """
@@ -96,6 +117,7 @@ class Evaluation:
     geo: NDArray[np.int64] | None = None
     margins: NDArray[np.int64] | None = None
     trimap: NDArray[np.int64] | None = None
+    certificate: Certificate | None = None
     timing: Timing = NO_TIMING
     resumed: int = 0
 

@@ -81,7 +81,9 @@ def test_verification_raises_the_tier_and_a_rerun_raises_it_further(runs: Path) 
     place = record_of(runs, "fcn8s-pocket")
     assert tier(runs) == "reported"
     (found,) = fcnbench.verify(place)
-    assert findings(found) == dict.fromkeys(["record", "classes", "split", "whole", "data", "training", "place"], True)
+    assert findings(found) == dict.fromkeys(
+        ["record", "classes", "split", "whole", "data", "training", "certificate", "place"], True
+    )
     assert tier(runs) == "rescored"
     (found,) = fcnbench.verify(place, rerun=True)
     assert found.findings[-1].subject == "rerun"
