@@ -37,11 +37,12 @@ def test_the_notebook_runs_and_says_what_it_said(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
     assert done.returncode == 0, done.stderr
     before, after = printed(NOTEBOOK), printed(tmp_path / "executed.ipynb")
-    assert len(before) == len(after) == 10
+    assert len(before) == len(after) == 9
     # Other processors flip near ties: digits beyond the third may move.
     assert before[0][:40] == after[0][:40]
-    assert "mean IU between" in after[8]
-    assert any("fcn8s-pocket" in text and "0.918" in text for text in after)
+    for text in ("0.918", "64 images: mean IU between", "counts 0 for star", "pixels changed class"):
+        assert any(text in shown for shown in before)
+        assert any(text in shown for shown in after)
 
 
 def test_it_holds_pictures_and_no_path_of_a_machine() -> None:

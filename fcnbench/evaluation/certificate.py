@@ -1,7 +1,7 @@
 """The certificate of a run: how many pixels change class when nothing should change them.
 
-A probe of the run's first images is predicted again, in a batch of two, and on one thread. Nothing of that may matter, and
-near ties flip all the same; a board's reader may know how many.
+A probe of the run's first images is predicted again, in a batch of two, and on one thread. Nothing of that may matter,
+and near ties flip all the same; a board's reader may know how many.
 """
 
 from __future__ import annotations
