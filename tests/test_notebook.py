@@ -48,6 +48,6 @@ def test_the_notebook_runs_and_says_what_it_said(tmp_path: Path) -> None:
 def test_it_holds_pictures_and_no_path_of_a_machine() -> None:
     text = NOTEBOOK.read_text()
     assert text.count("data:image/jpeg;base64,") == 12
-    for place in ("/home/", "/root/", "/tmp/", "/Users/"):
-        assert place not in text
+    for place in ("home", "root", "tmp", "Users", "work"):
+        assert f"/{place}/" not in text
     assert NOTEBOOK.stat().st_size < 400_000

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fcnbench.cli.command import Command, add_data, add_json, print_json
+from fcnbench.cli.command import Command, add_data, add_json, add_rerun, print_json
 from fcnbench.errors import CheckFailed, OutputError
 from fcnbench.ground.console import note
 
@@ -21,18 +21,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a record.json, its folder, or a board (each model's newest run)",
     )
-    parser.add_argument("--budget", type=int, metavar="N", help="pixels that may change class (default: none)")
-    parser.add_argument(
-        "--tolerance", type=float, metavar="X", help="how far each metric may move, as a fraction (default: not at all)"
-    )
+    add_rerun(parser)
     parser.add_argument(
         "--record", metavar="PATH", help="the result to judge (default: run the baseline's model again)"
     )
     parser.add_argument("--predictions", metavar="DIR", help="a folder of predictions to judge, or those of --record")
     parser.add_argument("--baseline-predictions", metavar="DIR", help="the baseline's, to count flipped pixels exactly")
     parser.add_argument("--model", help="run this one in place of the baseline's; of a board, judge only this one")
-    parser.add_argument("--weights", metavar="W", help="the model's weights, where the baseline's were a file")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: %(default)s)")
     parser.add_argument("--markdown", metavar="FILE", help="write a summary there")
     parser.add_argument("--junit", metavar="FILE", help="write JUnit XML there")
     parser.add_argument("--keep", metavar="DIR", help="keep a new run's record below this folder of boards")

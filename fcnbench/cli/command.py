@@ -40,6 +40,16 @@ def add_board(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_rerun(parser: argparse.ArgumentParser) -> None:
+    """How a model is run again and held to its record: `--budget`, `--tolerance`, `--weights`, `--device`."""
+    parser.add_argument("--budget", type=int, metavar="N", help="pixels that may change class (default: none)")
+    parser.add_argument(
+        "--tolerance", type=float, metavar="X", help="how far each metric may move, as a fraction (default: not at all)"
+    )
+    parser.add_argument("--weights", metavar="W", help="the model's weights, where they were a file")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: %(default)s)")
+
+
 def add_data(parser: argparse.ArgumentParser) -> None:
     """Where a data set comes from: `--from`, `--allow-partial`, `--accept-terms`."""
     parser.add_argument(

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from fcnbench.cli.command import Command, add_data, add_json, print_json
+from fcnbench.cli.command import Command, add_data, add_json, add_rerun, print_json
 from fcnbench.errors import CheckFailed
 
 if TYPE_CHECKING:
@@ -18,10 +18,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fcnbench verify`."""
     parser.add_argument("path", metavar="PATH", help="a record.json, its folder, or a folder of submissions")
     parser.add_argument("--rerun", action="store_true", help="run the model again, and compare")
-    parser.add_argument("--budget", type=int, metavar="N", help="pixels that may change class in the new run")
-    parser.add_argument("--tolerance", type=float, metavar="X", help="how far each metric may move there (fraction)")
-    parser.add_argument("--weights", metavar="W", help="the model's weights, where they were a file")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: %(default)s)")
+    add_rerun(parser)
     parser.add_argument("--dry", action="store_true", help="write no verification.json")
     parser.add_argument("--markdown", metavar="FILE", help="write the findings there, for a comment")
     add_data(parser)
