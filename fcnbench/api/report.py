@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fcnbench.errors import UsageError
 from fcnbench.ground import files
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def report(
         PredictionError: the predictions are not the run's.
         OutputError: the file could not be written.
     """
+    if examples < 0:
+        raise UsageError(f"--examples {examples} is negative", "pass 0 to leave single images out")
     from fcnbench.datasets.load import load_dataset
     from fcnbench.evaluation.predictions import open_predictions
     from fcnbench.pages.report import build

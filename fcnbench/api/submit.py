@@ -84,8 +84,8 @@ def verify(
     from fcnbench.results.recordfile import RECORD_NAME
 
     place = Path(path).expanduser()
-    records = [place] if place.is_file() else sorted(place.rglob(f"[!.]*/{RECORD_NAME}"))
-    records = records or sorted(place.glob(RECORD_NAME))
+    found_below = sorted({*place.glob(RECORD_NAME), *place.rglob(f"[!.]*/{RECORD_NAME}")})
+    records = [place] if place.is_file() else [each for each in found_below if each.is_file()]
     if not records:
         raise DataMissing(f"there is no record below {place}", f"name a {RECORD_NAME}, or a folder that holds some")
     doubled = tuple(verification.duplicates(records))

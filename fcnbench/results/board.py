@@ -106,6 +106,8 @@ def read_table(path: Path, columns: Columns) -> pd.DataFrame:
     """
     import pandas as pd
 
+    if not path.is_file():
+        raise ResultsError(f"there is no board at {path}", "write it with `fcnbench board build`")
     dtypes: dict[str, Any] = {name: dtype for name, (dtype, _) in columns.items()}
     text = [name for name, dtype in dtypes.items() if dtype == "string"]
     try:

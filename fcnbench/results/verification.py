@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -134,14 +135,17 @@ def duplicates(paths: list[Path]) -> Iterator[Finding]:
     for what, key in (("run", lambda path: path.parent.name), ("record", digest_file)):
         places: dict[str, list[str]] = {}
         for path in paths:
-            places.setdefault(key(path), []).append("/".join(path.parent.parts[-3:]))
+            # What can't be read is nobody's double, and is named by `examine`.
+            with suppress(OSError):
+                places.setdefault(key(path), []).append("/".join(path.parent.parts[-3:]))
         for several in places.values():
             if len(several) > 1:
                 yield Finding(f"duplicate {what}", False, f"the same in {' and '.join(several)}")
 
 
 def _digests(record: Path) -> dict[str, str]:
-    return {name: digest_file(record.with_name(name)) for name in (RECORD_NAME, MATRICES_NAME)}
+    paths = {name: record.with_name(name) for name in (RECORD_NAME, MATRICES_NAME)}
+    return {name: digest_file(path) if path.is_file() else "" for name, path in paths.items()}
 
 
 def _task(record: Record) -> Iterator[Finding]:

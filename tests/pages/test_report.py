@@ -12,7 +12,7 @@ import pytest
 
 import fcnbench
 from fcnbench.cli.main import main
-from fcnbench.errors import PredictionError
+from fcnbench.errors import PredictionError, UsageError
 from fcnbench.pages.report import build, image_scores
 from fcnbench.results.recordfile import load
 from tests.conftest import record_of
@@ -103,6 +103,13 @@ def test_other_predictions_are_refused(runs: Path, tmp_path: Path) -> None:
             record_of(runs, "fcn8s-pocket"), predictions=runs / "predictions/fcn32s-pocket", output=tmp_path / "r.html"
         )
     assert not (tmp_path / "r.html").exists()
+
+
+def test_no_images_are_fine_and_fewer_are_not(runs: Path, tmp_path: Path) -> None:
+    path = fcnbench.report(record_of(runs, "fcn8s-pocket"), examples=0, output=tmp_path / "r.html")
+    assert "<b>val-" not in path.read_text()
+    with pytest.raises(UsageError, match="--examples -1 is negative"):
+        fcnbench.report(record_of(runs, "fcn8s-pocket"), examples=-1)
 
 
 def test_parts_and_leaks_are_marked(tmp_path: Path) -> None:

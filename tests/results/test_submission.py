@@ -205,6 +205,24 @@ def test_the_commands_speak_and_end_as_they_should(
         fcnbench.verify(tmp_path / "public" / "leaderboards")
 
 
+def test_a_record_without_its_matrices_earns_nothing(runs: Path) -> None:
+    place = record_of(runs, "fcn8s-pocket")
+    (place / MATRICES_NAME).unlink()
+    (found,) = fcnbench.verify(place)
+    assert not findings(found)["record"]
+    assert tier(runs) == "reported"
+
+
+def test_what_only_looks_like_a_record_is_passed_over_or_named(runs: Path) -> None:
+    (runs / "submissions/odd/pocket/run" / RECORD_NAME).mkdir(parents=True)
+    assert len(fcnbench.verify(runs / "submissions", write=False)) == 2
+    (runs / "submissions/odd/pocket/other").mkdir()
+    (runs / "submissions/odd/pocket/other" / RECORD_NAME).write_text("[")
+    found = {each.path.parts[-4]: each for each in fcnbench.verify(runs / "submissions", write=False)}
+    assert not found["odd"].sound
+    assert found["fcn8s-pocket"].sound
+
+
 def test_the_projects_own_submissions_are_sound() -> None:
     found = fcnbench.verify(REPOSITORY / "submissions", write=False)
     assert len(found) >= 3
