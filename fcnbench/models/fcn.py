@@ -6,8 +6,9 @@ names, which `torchfcn` uses too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,10 @@ SKIPS: dict[int, tuple[int, ...]] = {32: (), 16: (4,), 8: (4, 3)}
 
 AT_ONCE: Mapping[int, float] = {4: 0.01, 3: 0.0001}
 """Factors on the pools before their score layers, with which all skips train at once (`voc-fcn8s-atonce`)."""
+
+
+Upsample = Callable[[nn.ConvTranspose2d, Tensor, int, torch.Size], Tensor]
+"""From the layer of the last up-sampling, the finest scores, the crop's offset and the input's shape to logits."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +94,22 @@ class FCN(nn.Module):
             found, top = self.trunk.run(self, part, stream)
             pools.append(found)
             tops.append(top)
-        answers = {head.key: self._logits(head, pools, tops, batch.shape) for head in self.heads}
+        answers = self.answers(pools, tops, batch.shape)
         return answers["out"] if len(answers) == 1 else answers
+
+    def answers(
+        self, pools: list[dict[int, Tensor]], tops: list[Tensor], shape: torch.Size, upsample: Upsample | None = None
+    ) -> dict[str, Tensor]:
+        """Logits of every head by its name, from what the trunks gave.
+
+        Args:
+            pools: the outputs of the pools by number, a mapping for each stream.
+            tops: the outputs of the last layers, one for each stream.
+            shape: shape of the prepared input, [N, planes, H, W].
+            upsample: what does the last up-sampling; `transposed` by default.
+        """
+        upsample = upsample or transposed
+        return {head.key: self._logits(head, pools, tops, shape, upsample) for head in self.heads}
 
     def coarse_scores(self, batch: Tensor) -> Tensor:
         """The first head's coarsest scores [N, C, h, w], before any up-sampling."""
@@ -114,7 +133,9 @@ class FCN(nn.Module):
         self.add_module(self._final(head), bilinear_upsampling(head.num_classes, kernel, self.stride))
         self.crops[self._final(head)] = grid.upsampled(kernel, self.stride).crop_onto(PICTURE)
 
-    def _logits(self, head: Head, pools: list[dict[int, Tensor]], tops: list[Tensor], shape: torch.Size) -> Tensor:
+    def _logits(
+        self, head: Head, pools: list[dict[int, Tensor]], tops: list[Tensor], shape: torch.Size, upsample: Upsample
+    ) -> Tensor:
         flow = self._scores("score_fr", tops, head)
         previous = "score_fr"
         for pool in SKIPS[self.stride]:
@@ -123,8 +144,8 @@ class FCN(nn.Module):
             skip = self._scores(f"score_pool{pool}", [found[pool] for found in pools], head, scale)
             flow = flow + _cropped(skip, self.crops[f"score_pool{pool}{head.suffix}"], flow.shape)
             previous = f"pool{pool}"
-        flow = self.get_submodule(self._final(head))(flow)
-        return _cropped(flow, self.crops[self._final(head)], shape).contiguous()
+        name = self._final(head)
+        return upsample(cast(nn.ConvTranspose2d, self.get_submodule(name)), flow, self.crops[name], shape)
 
     def _add_scores(self, name: str, width: int, head: Head) -> None:
         for stream in self.streams:
@@ -158,6 +179,12 @@ def bilinear_kernel(size: int) -> Tensor:
     centre = factor - 1 if size % 2 else factor - 0.5
     line = 1 - (torch.arange(size, dtype=torch.float64) - centre).abs() / factor
     return torch.outer(line, line).float()
+
+
+def transposed(layer: nn.ConvTranspose2d, flow: Tensor, offset: int, shape: torch.Size) -> Tensor:
+    """The last up-sampling as the reference does it: a transposed convolution, then the crop to the picture."""
+    answer: Tensor = _cropped(layer(flow), offset, shape).contiguous()
+    return answer
 
 
 def _doubling(previous: str, head: Head) -> str:

@@ -23,6 +23,7 @@ from fcnbench.ground.console import note
 from fcnbench.ground.digests import digest_file, short
 from fcnbench.ground.version import __version__
 from fcnbench.models.dense import COARSE, Dense
+from fcnbench.models.fast import accelerated
 from fcnbench.models.labelmap import LabelMap, Mapped, match_labels
 from fcnbench.models.registered import MODELS
 from fcnbench.models.schemes import SCHEMES
@@ -63,6 +64,7 @@ def load_model(
     *,
     classes: Sequence[str] = (),
     dense: str | None = None,
+    fast: bool = True,
 ) -> Segmenter:
     """Load a model by its registered name, as `path/to/file.py:factory`, or as `scheme:argument`.
 
@@ -72,6 +74,7 @@ def load_model(
         num_classes: number of classes C of the data set; None leaves it to the factory's default.
         classes: class names of the data set; a model that names its own classes otherwise is mapped to them by name.
         dense: `shift-and-stitch`, or `shift-and-stitch:F`, to run a net of stride 32 densely.
+        fast: take the fast path of the papers' VGG nets: the same function, summed in another order.
 
     Returns:
         The segmenter; `.logits(x)` takes prepared [N, 3, H, W] float32 and gives [N, C, H, W].
@@ -82,7 +85,7 @@ def load_model(
         WeightsError: the weights are missing or do not fit.
         ModelError: the factory failed, or answered with something else than a model.
     """
-    return open_model(name, weights, num_classes, classes=classes, dense=dense).segmenter
+    return open_model(name, weights, num_classes, classes=classes, dense=dense, fast=fast).segmenter
 
 
 def open_model(
@@ -92,6 +95,7 @@ def open_model(
     *,
     classes: Sequence[str] = (),
     dense: str | None = None,
+    fast: bool = True,
 ) -> LoadedModel:
     """Like `load_model`, with where the model came from."""
     scheme, _, argument = name.partition(":")
@@ -121,6 +125,8 @@ def open_model(
             f"{display} gives logits for {known} classes, and the data set has {num_classes}",
             "choose a model or weights made for this label space",
         )
+    if fast and dense is None:
+        segmenter = accelerated(segmenter)
     if dense is not None:
         segmenter, display = Dense(segmenter, _dense_factor(dense)), f"{display}+{dense}"
     module = module_of(segmenter)

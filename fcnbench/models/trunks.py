@@ -7,13 +7,19 @@ from the layers' kernels, strides and paddings.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fcnbench.models.geometry import PICTURE, Grid
+from fcnbench.models.packed import convolved
+
+Convolve = Callable[[nn.Conv2d, Tensor, int], Tensor]
+"""From a layer, its input and the padding to the ReLU of the convolution."""
 
 
 @dataclass(frozen=True)
@@ -124,11 +130,36 @@ class VggTrunk(_Classified):
     def run(self, net: nn.Module, flow: Tensor, stream: Stream) -> tuple[dict[int, Tensor], Tensor]:
         """The five pools and fc7."""
         pools: dict[int, Tensor] = {}
-        for stage, depth in enumerate(self.depths, start=1):
-            for layer in range(1, depth + 1):
-                flow = torch.relu_(net.get_submodule(self._name(stage, layer, stream))(flow))
-            flow = pools[stage] = functional.max_pool2d(flow, 2, 2, ceil_mode=True)
+        for stage in range(1, 1 + len(self.depths)):
+            flow = pools[stage] = self.stage(net, flow, stream, stage, first=self.pad if stage == 1 else 1)
         return pools, _classifier(net, flow, stream)
+
+    def stage(
+        self,
+        net: nn.Module,
+        flow: Tensor,
+        stream: Stream,
+        stage: int,
+        *,
+        first: int = 1,
+        rest: int = 1,
+        convolve: Convolve = convolved,
+    ) -> Tensor:
+        """One stage and its pool.
+
+        Args:
+            net: the network with the trunk's layers.
+            flow: the stage's input [N, channels, h, w].
+            stream: whose layers.
+            stage: 1 for the first one.
+            first: padding of its first convolution.
+            rest: padding of the others.
+            convolve: does a convolution and its ReLU.
+        """
+        for layer in range(1, self.depths[stage - 1] + 1):
+            convolution = cast(nn.Conv2d, net.get_submodule(self._name(stage, layer, stream)))
+            flow = convolve(convolution, flow, first if layer == 1 else rest)
+        return functional.max_pool2d(flow, 2, 2, ceil_mode=True)
 
     def grid(self, pool: int) -> Grid:
         """Where the cells of pool 1..5 lie."""

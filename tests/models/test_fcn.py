@@ -1,15 +1,12 @@
 """The FCNs: layer names and sizes of the reference, every input side, and another team's PyTorch port."""
 
-import importlib
-import sys
-import types
-from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 import torch
 from torch import nn
 
+from benchmarks.peers import torchfcn_model
 from fcnbench.models.fcn import FCN, bilinear_kernel, bilinear_upsampling
 from fcnbench.models.pocket import POCKET_TRUNK
 from fcnbench.models.trunks import VGG16
@@ -86,25 +83,12 @@ def test_unknown_strides_are_refused() -> None:
         FCN(21, 4)
 
 
-def torchfcn_model(name: str) -> type[nn.Module]:
-    """A model class of PyPI's `torchfcn`, without importing the rest of that package and what it depends on."""
-    try:
-        root = Path(str(distribution("torchfcn").locate_file("torchfcn")))
-    except PackageNotFoundError:
-        pytest.skip("torchfcn is not installed: pip install --no-deps -r tests/peers.txt")
-    package, models = types.ModuleType("torchfcn"), types.ModuleType("torchfcn.models")
-    package.__path__, models.__path__ = [str(root)], [str(root / "models")]
-    sys.modules.update({"torchfcn": package, "torchfcn.models": models, "fcn": types.ModuleType("fcn")})
-    try:
-        return getattr(importlib.import_module(f"torchfcn.models.{name.lower()}"), name)
-    finally:
-        for module in [key for key in sys.modules if key == "fcn" or key.split(".")[0] == "torchfcn"]:
-            del sys.modules[module]
-
-
 @pytest.mark.parametrize("stride", [32, 16, 8])
 def test_logits_equal_torchfcn_with_the_same_state_dict(stride: int) -> None:
-    theirs = torchfcn_model(f"FCN{stride}s")(n_class=21).eval()
+    try:
+        theirs = torchfcn_model(f"FCN{stride}s")(n_class=21).eval()
+    except PackageNotFoundError:
+        pytest.skip("torchfcn is not installed: pip install --no-deps -r tests/peers.txt")
     ours = FCN(21, stride).eval()
     randomise(ours, 0)
     assert ours.state_dict().keys() == theirs.state_dict().keys()
