@@ -36,12 +36,13 @@ def compare(
     goal: float,
     *,
     clock: Callable[[], float] = time.process_time,
+    rounds: int = ROUNDS,
 ) -> Row:
     """Time two functions in turn; the median of the per-round times counts."""
     ours()
     peer()
     times: dict[bool, list[float]] = {True: [], False: []}
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         for mine in (True, False) if turn % 2 else (False, True):
             started = clock()
             (ours if mine else peer)()

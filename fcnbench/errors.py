@@ -14,6 +14,7 @@
     │   └── PredictionError      4  a prediction has a wrong shape, dtype or value (also a ValueError)
     ├── OutputError              5  a result could not be written
     ├── ResultsError             5  a stored record or journal can't be read
+    ├── RankLost                 5  another process of a run on several failed or is gone
     └── Interrupted            130  stopped by the user; the same command goes on from there
 
 Every error is a sentence that says what was expected, what was found and where, and a `hint`: what to do next.
@@ -99,6 +100,10 @@ class OutputError(FcnbenchError):
 
 class ResultsError(FcnbenchError):
     """A stored record or matrix can't be read, or contradicts itself."""
+
+
+class RankLost(FcnbenchError):
+    """Another process of a run on several failed, or gives no sign of life."""
 
 
 class Interrupted(FcnbenchError):

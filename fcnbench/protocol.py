@@ -5,6 +5,7 @@ The signature is generated from the object's fields, so a new field shows in it 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
@@ -16,6 +17,12 @@ PROTOCOL_VERSION = 1
 
 GIVEN = "files"
 """The modality where predictions were given as files: nobody knows what their maker saw, or in which arithmetic."""
+
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+"""Formats of the forward pass: float32 held to float32; TensorFloat-32 in products; the two halves by autocast."""
+
+COMPILED = "+compile"
+"""What follows the precision where the network was compiled by `torch.compile`."""
 
 AbsentPolicy = Literal["present", "reference"]
 """Which classes the means run over: `present` = those with true pixels, `reference` = the reference's nanmean."""
@@ -50,7 +57,8 @@ class Protocol:
         ignore: truth value that is not scored.
         absent: policy for classes without true pixels.
         resolution: `native` = whole image, own size, one scale, no flip.
-        precision: arithmetic of the forward pass: `fp32`, with TF32 off; empty where predictions were given as files.
+        precision: arithmetic of the forward pass: `fp32`, with TF32 off, or another of `PRECISIONS`, and `+compile`
+            where the network was compiled; empty where predictions were given as files.
         version: protocol version.
     """
 
@@ -119,8 +127,23 @@ def is_long(signature: str) -> bool:
     return "|dataset=" in signature
 
 
-def choices_of(signature: str) -> tuple[str, AbsentPolicy]:
-    """What a signature lets a run choose: the task, and the policy for absent classes.
+@dataclass(frozen=True)
+class Choices:
+    """What a signature lets a run choose.
+
+    Attributes:
+        dataset: name of the task.
+        absent: the policy for absent classes.
+        precision: arithmetic of the forward pass; empty where predictions were given as files.
+    """
+
+    dataset: str
+    absent: AbsentPolicy = "present"
+    precision: str = "fp32"
+
+
+def choices_of(signature: str) -> Choices:
+    """What a signature lets a run choose.
 
     Raises:
         UsageError: it is no signature.
@@ -128,17 +151,23 @@ def choices_of(signature: str) -> tuple[str, AbsentPolicy]:
     parts = signature.strip().split("|")
     if is_long(signature):
         named = dict(part.partition("=")[::2] for part in parts[1:])
-        dataset, absent = named.get("dataset", ""), named.get("absent", "")
+        dataset, absent, precision = (named.get(name, "") for name in ("dataset", "absent", "precision"))
     else:
         dataset = parts[1].partition("#")[0] if len(parts) > 1 and "#" in parts[1] else ""
         absent = next((part.removeprefix("abs:") for part in parts if part.startswith("abs:")), "")
+        precision = precision_among(parts)
     policies: dict[str, AbsentPolicy] = {policy: policy for policy in get_args(AbsentPolicy)}
     if parts[0] != "fcn" or not dataset or absent not in policies:
         raise UsageError(
             f"{signature!r} is no signature of fcnbench",
             "copy one from a record or a board, like fcn|voc2011val#736|c21|ign255|abs:present|native|fp32|v1",
         )
-    return dataset, policies[absent]
+    return Choices(dataset, policies[absent], precision)
+
+
+def precision_among(parts: Sequence[str]) -> str:
+    """The arithmetic that the parts of a short signature name; empty where they name none."""
+    return next((part for part in parts if part.removesuffix(COMPILED) in PRECISIONS), "")
 
 
 def _short_form(rule: Field[Any]) -> str:

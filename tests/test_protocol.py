@@ -9,7 +9,7 @@ import pytest
 
 import fcnbench
 from fcnbench.errors import UsageError
-from fcnbench.protocol import PROTOCOL_VERSION, Protocol, choices_of
+from fcnbench.protocol import PROTOCOL_VERSION, Choices, Protocol, choices_of
 
 SPLIT = "sha256:4ca991bd72c251fd2485eaa9e29536502ea3800d1b1c17c151fd6a04bcfbc2cc"
 
@@ -175,7 +175,7 @@ def test_every_field_that_departs_is_said(name: str) -> None:
 @pytest.mark.parametrize("long", [False, True])
 def test_what_a_signature_lets_choose_is_read_from_it(long: bool) -> None:
     given = protocol(dataset="nyudv2test", absent="reference", images=3)
-    assert choices_of(given.signature(long)) == ("nyudv2test", "reference")
+    assert choices_of(given.signature(long)) == Choices("nyudv2test", "reference", given.precision)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_a_signature_runs_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("fp32", "bf16"), "'bf16' is not so here"),
+        (("fp32", "fp8"), "'fp8' is not so here"),
         (("v1", "v2"), "'v2' is not so here"),
         (("#64", "#5/64"), "give the --limit or the --from"),
         (("|c8", "|hha|c8"), "'hha' is not so here"),

@@ -36,9 +36,16 @@ class Bench:
         return {
             "model": record.model.name,
             "machine": record.machine,
+            "scenario": record.scenario,
+            "batch": record.batch,
             "trials": len(record.samples),
             "unit": "ms",
             **asdict(record.summary),
+            "images_per_second": record.images_per_second,
+            "flops": record.flops,
+            "of_ceiling": record.of_ceiling,
+            "joules": record.joules,
+            "slowed": len(record.slowed),
             "record": str(self.path),
             "board": str(self.board),
         }
@@ -50,20 +57,33 @@ def bench(
     weights: str | Path | None = None,
     classes: int | None = None,
     device: str = "auto",
+    fast: bool = True,
+    precision: str | None = None,
+    compiled: bool | None = None,
+    scenario: str = "single-stream",
+    batch: int = 1,
     trials: int = 20,
+    seconds: float = 1.0,
     board: str | Path = ".",
 ) -> Bench:
-    """Time the forward pass of one 500x500 picture, batch 1, and write it down with the machine's speed board.
+    """Time forward passes at 500x500, and write them down with the machine's speed board.
 
-    Warm-up first; preparing the picture and copying it to the device are not included (CVPR 2015, Table 1, does not say
-    whether theirs are). Weights do not matter for the time: `random:SEED` will do.
+    One picture at a time in single stream is the papers' protocol. Warm-up first; preparing the picture and copying it
+    to the device are not included (CVPR 2015, Table 1, does not say whether theirs are), but timed beside. Weights do
+    not matter for the time: `random:SEED` will do.
 
     Args:
         model: registered name, `path/to/file.py:factory`, or `scheme:argument`.
         weights: handed to the model's factory.
         classes: classes of the score layer; the model's own number by default.
         device: `auto`, `cpu`, `cuda`, ...
-        trials: timed passes; the papers average 20.
+        fast: take the fast path of the papers' VGG nets.
+        precision: arithmetic: `fp32` (the default), `tf32`, `bf16`, `fp16`.
+        compiled: have the network compiled by `torch.compile`; the fast path is left out.
+        scenario: `single-stream`: each pass is waited for; `throughput`: the device never waits.
+        batch: pictures in a pass.
+        trials: least number of timed passes; the papers average 20.
+        seconds: least time that they take together.
         board: folder that holds `submissions/` and `leaderboards/`.
 
     Raises:
@@ -73,10 +93,15 @@ def bench(
     """
     if trials < 1:
         raise UsageError(f"--trials {trials}: at least one pass must be timed", "pass a positive number")
+    if batch < 1:
+        raise UsageError(f"--batch {batch}: at least one picture must go through", "pass a positive number")
     from fcnbench.api.run import facts_of
-    from fcnbench.evaluation.device import choose_device, full_precision, move
+    from fcnbench.evaluation.arithmetic import FP32, Arithmetic, uncompiled
+    from fcnbench.evaluation.device import choose_device, move
     from fcnbench.evaluation.environment import describe
-    from fcnbench.evaluation.timing import WARM_UPS, paper_forward_time
+    from fcnbench.evaluation.roofline import ceiling, work_of
+    from fcnbench.evaluation.scenario import measure
+    from fcnbench.evaluation.timing import WARM_UPS, paper_batch
     from fcnbench.models.load import open_model
     from fcnbench.models.segmenter import answers_from_truth, module_of
     from fcnbench.results.record import new_run
@@ -84,14 +109,21 @@ def bench(
     from fcnbench.results.speedboard import build_speed_boards, speed_folder
 
     root, on = Path(board).expanduser(), choose_device(device)
+    arithmetic = Arithmetic(precision or FP32.precision, bool(compiled))
+    arithmetic.refuse(on)
     files.check_writable(root / "submissions")
-    loaded = open_model(model, weights, classes)
-    if answers_from_truth(loaded.segmenter):
+    loaded = open_model(model, weights, classes, fast=fast and not arithmetic.compiled)
+    segmenter = loaded.segmenter
+    if answers_from_truth(segmenter):
         raise UsageError(f"{model} has no forward pass", "time a network")
-    move(loaded.segmenter, on)
-    with full_precision():
-        seconds = paper_forward_time(loaded.segmenter, on, trials)
-    module = module_of(loaded.segmenter)
+    move(segmenter, on)
+    arithmetic.prepare(segmenter)
+    environment = describe(on)
+    with arithmetic.held(on):
+        found = measure(segmenter, on, scenario, batch, trials, seconds)
+    with FP32.held(on), uncompiled():
+        work = work_of(segmenter, paper_batch(segmenter, on, batch))
+    module, best = module_of(segmenter), ceiling(on, arithmetic)
     name, created = new_run()
     record = SpeedRecord(
         run=name,
@@ -99,11 +131,25 @@ def bench(
         fcnbench=__version__,
         model=facts_of(loaded),
         parameters=sum(value.numel() for value in module.parameters()) if module is not None else None,
-        precision="fp32",
+        precision=arithmetic.name,
+        scenario=scenario,
+        batch=batch,
+        forward=str(getattr(segmenter, "forward_path", "plain")),
         warm_ups=WARM_UPS,
-        samples=tuple(round(1e3 * value, 4) for value in seconds),
-        environment=describe(on),
+        samples=_milliseconds(found.passes),
+        slowed=found.slowed,
+        parts={part: _milliseconds(taken) for part, taken in found.parts.items()},
+        joules=None if found.joules is None else round(found.joules, 6),
+        flops=work.flops,
+        bytes=work.bytes,
+        ceiling_flops=round(best.flops_per_second),
+        ceiling_bytes=round(best.bytes_per_second),
+        environment=environment,
     )
     path = record.save(root)
     build_speed_boards(root)
     return Bench(record, path, speed_folder(root) / f"{record.machine}.csv")
+
+
+def _milliseconds(seconds: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(round(1e3 * value, 4) for value in seconds)

@@ -156,7 +156,7 @@ def _run(baseline: Record, model: _Model, source: _Source, board: str | Path, sa
     """The baseline's run once more."""
     from fcnbench.api.run import run
 
-    protocol = baseline.protocol
+    protocol, execution = baseline.protocol, baseline.evaluation.execution
     return run(
         model.name,
         weights=model.weights if model.weights is not None else baseline.model.weights,
@@ -169,6 +169,8 @@ def _run(baseline: Record, model: _Model, source: _Source, board: str | Path, sa
         signature=protocol.signature(),
         save_predictions=save,
         margins=baseline.evaluation.margins is not None,
+        fast=execution is not None and execution.forward != "plain",
+        batch=execution.batch if execution is not None else 1,
         board=board,
     ).record
 

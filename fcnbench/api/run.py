@@ -5,15 +5,16 @@ Everything heavy is imported inside the functions, since `import fcnbench` must 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fcnbench.errors import UsageError
 from fcnbench.ground import files
-from fcnbench.ground.console import listed, note
+from fcnbench.ground.console import hushed, listed, note
 from fcnbench.ground.version import __version__
-from fcnbench.protocol import PROTOCOL_VERSION, AbsentPolicy, Protocol, choices_of
+from fcnbench.protocol import PROTOCOL_VERSION, AbsentPolicy, Choices, Protocol, choices_of
 
 if TYPE_CHECKING:
     import torch
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
     from fcnbench.datasets.guard import Leakage
     from fcnbench.datasets.spec import DatasetSpec
     from fcnbench.datasets.store import Dataset
+    from fcnbench.evaluation.arithmetic import Arithmetic
     from fcnbench.evaluation.environment import Environment
-    from fcnbench.evaluation.result import Certificate, Evaluation
+    from fcnbench.evaluation.look import Look
+    from fcnbench.evaluation.result import Evaluation
+    from fcnbench.evaluation.world import World
     from fcnbench.models.load import LoadedModel
-    from fcnbench.models.segmenter import Segmenter
     from fcnbench.results.record import ModelFacts, Record
 
 DEFAULT_MODEL = "fcn8s-pocket"
@@ -84,6 +87,10 @@ def run(
     limit: int | None = None,
     device: str = "auto",
     dense: str | None = None,
+    fast: bool = True,
+    precision: str | None = None,
+    compiled: bool | None = None,
+    batch: int = 1,
     trials: int | None = None,
     signature: str | None = None,
     save_predictions: str | Path | None = None,
@@ -92,6 +99,8 @@ def run(
     board: str | Path = ".",
 ) -> Run:
     """Evaluate a model on a data set in the papers' protocol, and write its record and its board row.
+
+    In a process that torchrun started it does its share, and gives the result of all.
 
     Args:
         model: registered name, or `path/to/file.py:factory`.
@@ -103,6 +112,12 @@ def run(
         limit: score only the first so many images; the result is marked `n/N`.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, ...
         dense: `shift-and-stitch` to run a net of stride 32 densely, `shift-and-stitch:F` by a factor F only.
+        fast: take the fast path of the papers' VGG nets: the same function, summed in another order.
+        precision: arithmetic of the forward pass, part of the signature: `fp32`, `tf32`, `bf16`, `fp16`. Any but fp32
+            is held against it on a probe of images, and the pixels that change class are recorded. By default the
+            signature's, or fp32.
+        compiled: have the network compiled by `torch.compile`, likewise; the fast path is left out.
+        batch: pictures of one size that go through the network together; halved where memory does not suffice.
         trials: forward passes at 500x500 to time after the run; by default the papers' 20, none with `limit`.
         signature: reproduce the protocol of this signature, short or long, or say which part of it can't be.
         save_predictions: a new folder for the predicted label maps, index PNGs with the VOC palette; for the VOC tasks
@@ -116,23 +131,19 @@ def run(
         DataError: the data set is missing, incomplete or corrupt.
         ModelError: the model or its weights are unusable, or its logits wrong.
         OutputError: record, predictions or board could not be written.
+        RankLost: another process of the run failed or is gone; the same call goes on from there.
         Interrupted: stopped by the user; the same call goes on from there.
     """
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: at least one image must be scored", "pass a positive number")
     if trials is not None and trials < 0:
         raise UsageError(f"--trials {trials} is negative", "pass 0 to leave the timing at 500x500 out")
-    task, absent = _choices(dataset, signature)
-    from fcnbench.datasets.catalogue import find_dataset
-    from fcnbench.datasets.load import load_dataset
+    if batch < 1:
+        raise UsageError(f"--batch {batch}: at least one picture must go through", "pass a positive number")
+    choices = _choices(dataset, signature)
+    from fcnbench.evaluation.arithmetic import FP32, Arithmetic
     from fcnbench.evaluation.device import choose_device
-    from fcnbench.evaluation.environment import describe
-    from fcnbench.evaluation.journal import Journal
-    from fcnbench.evaluation.loop import evaluate, scorable
-    from fcnbench.evaluation.predictions import PredictionWriter
-    from fcnbench.evaluation.timing import PAPER_TRIALS
-    from fcnbench.models.load import open_model
-    from fcnbench.models.segmenter import answers_from_truth, modalities_of
+    from fcnbench.evaluation.world import the_world
 
     root = Path(board).expanduser()
     target = Path(save_predictions).expanduser() if save_predictions is not None else None
@@ -140,47 +151,130 @@ def run(
     if target is not None:
         files.refuse_taken(target)
     on = choose_device(device)
-    spec = find_dataset(task)
+    wanted = Arithmetic.named(choices.precision or FP32.name)
+    arithmetic = Arithmetic(precision or wanted.precision, wanted.compiled if compiled is None else compiled)
+    arithmetic.refuse(on)
+    job = _Job(
+        model=model,
+        weights=weights,
+        dense=dense,
+        fast=fast and not arithmetic.compiled,
+        choices=choices,
+        signature=signature,
+        limit=limit,
+        trials=trials,
+        on=on,
+        arithmetic=arithmetic,
+        batch=batch,
+        root=root,
+        target=target,
+        margins=margins,
+        certify=certify,
+    )
+    with the_world() as world, hushed(not world.first):
+        return _carry_out(job, lambda: _data(choices.dataset, from_, allow_partial, accept_terms), world)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What `run` was asked for, but for the data: see there."""
+
+    model: str
+    weights: str | Path | None
+    dense: str | None
+    fast: bool
+    choices: Choices
+    signature: str | None
+    limit: int | None
+    trials: int | None
+    on: torch.device
+    arithmetic: Arithmetic
+    batch: int
+    root: Path
+    target: Path | None
+    margins: bool
+    certify: bool
+
+    @property
+    def timed(self) -> int:
+        """Forward passes at 500x500 to time."""
+        from fcnbench.evaluation.timing import PAPER_TRIALS
+
+        return self.trials if self.trials is not None else PAPER_TRIALS if self.limit is None else 0
+
+
+def _data(name: str, from_: str | Path | None, allow_partial: bool, accept_terms: bool) -> Dataset:
+    from fcnbench.datasets.load import load_dataset
+
+    return load_dataset(name, from_, allow_partial, accept_terms)
+
+
+def _carry_out(job: _Job, load: Callable[[], Dataset], world: World) -> Run:
+    """This process's share of a run; every process gives the whole."""
+    from fcnbench.datasets.catalogue import find_dataset
+    from fcnbench.evaluation.environment import describe
+    from fcnbench.evaluation.journal import Journal
+    from fcnbench.evaluation.look import Look
+    from fcnbench.evaluation.loop import evaluate, scorable
+    from fcnbench.evaluation.predictions import PredictionWriter
+    from fcnbench.models.load import open_model
+    from fcnbench.models.segmenter import answers_from_truth, modalities_of
+
+    spec = find_dataset(job.choices.dataset)
     space = spec.label_space
-    loaded = open_model(model, weights, space.num_classes, classes=space.classes, dense=dense)
-    data = load_dataset(task, from_, allow_partial, accept_terms)
+    loaded = open_model(
+        job.model, job.weights, space.num_classes, classes=space.classes, dense=job.dense, fast=job.fast
+    )
+    oracle = answers_from_truth(loaded.segmenter)
+    if not oracle:
+        job.arithmetic.prepare(loaded.segmenter)
+    # The first process downloads and builds; the others find it done where they share its disk.
+    data = world.in_turn(load)
     modalities = modalities_of(loaded.segmenter)
-    places = scorable(data, limit, modalities)
-    protocol = protocol_of(spec, data, len(places), "+".join(modalities) or "truth", "fp32", absent)
-    if signature is not None:
-        _refuse_departures(protocol, signature)
-    if trials is None:
-        trials = PAPER_TRIALS if limit is None else 0
-    if answers_from_truth(loaded.segmenter):
-        trials = 0
-    facts, environment = facts_of(loaded), describe(on)
+    places = scorable(data, job.limit, modalities)
+    modality = "+".join(modalities) or "truth"
+    protocol = protocol_of(spec, data, len(places), modality, job.arithmetic.name, job.choices.absent)
+    if job.signature is not None:
+        _refuse_departures(protocol, job.signature)
+    facts, environment = facts_of(loaded), describe(job.on)
     leakage = _leakage(loaded, [data.manifest.rows[place].id for place in places], spec.split.name)
-    geo_classes = spec.geo.num_classes if spec.geo else 0
-    with Journal(_work(facts, data, environment, margins), spec.label_space.num_classes, geo_classes) as journal:
-        writer = PredictionWriter(target, spec.devkit_set, journal.name) if target is not None else None
-        evaluation = evaluate(loaded.segmenter, data, places, on, journal, trials, writer=writer, margins=margins)
-        if certify and not answers_from_truth(loaded.segmenter):
-            evaluation = replace(evaluation, certificate=_certificate(loaded.segmenter, data, places, on))
-        finished = finish(
-            root,
-            spec,
-            data,
-            facts=facts,
-            protocol=protocol,
-            leakage=leakage,
-            evaluation=evaluation,
-            environment=environment,
-        )
-        if writer is not None:
-            writer.publish()
+    work = _work(job, facts, data, environment)
+    with Journal(work, space.num_classes, spec.geo.num_classes if spec.geo else 0, world.rank) as journal:
+        name = world.made_by_first(lambda: journal.name)
+        writer = PredictionWriter(job.target, spec.devkit_set, name) if job.target is not None else None
+        look = Look(loaded.segmenter, data, job.on, writer, job.margins)
+        timed = 0 if oracle else job.timed
+        evaluation = evaluate(look, places, journal, timed, arithmetic=job.arithmetic, batch=job.batch, world=world)
+
+        def finished() -> Run:
+            if writer is not None:
+                writer.refuse_gaps(evaluation.ids)
+            done = finish(
+                job.root,
+                spec,
+                data,
+                facts=facts,
+                protocol=protocol,
+                leakage=leakage,
+                evaluation=evaluation if oracle else _certified(job, evaluation, look, places),
+                environment=environment,
+            )
+            if writer is not None:
+                writer.publish()
+            return done
+
+        done = world.made_by_first(finished)
         journal.forget()
-    return finished
+    return done
 
 
-def _certificate(segmenter: Segmenter, data: Dataset, places: list[int], on: torch.device) -> Certificate:
+def _certified(job: _Job, evaluation: Evaluation, look: Look, places: list[int]) -> Evaluation:
+    """The evaluation with its certificate, where one is wanted, or the arithmetic is to be held against another."""
+    if not job.certify and job.arithmetic.plain:
+        return evaluation
     from fcnbench.evaluation.certificate import certify
 
-    return certify(segmenter, data, places, on)
+    return replace(evaluation, certificate=certify(look, places, job.arithmetic, every=job.certify))
 
 
 def finish(
@@ -240,14 +334,16 @@ def protocol_of(
     )
 
 
-def _choices(dataset: str | None, signature: str | None) -> tuple[str, AbsentPolicy]:
-    """The task and the policy for absent classes, from `--dataset` and `--signature`."""
+def _choices(dataset: str | None, signature: str | None) -> Choices:
+    """The task, the policy for absent classes and the arithmetic, from `--dataset` and `--signature`."""
     if signature is None:
-        return dataset or DEFAULT_DATASET, "present"
-    task, absent = choices_of(signature)
-    if dataset is not None and dataset != task:
-        raise UsageError(f"--dataset {dataset} is not the data set of the signature, {task}", "drop one of the two")
-    return task, absent
+        return Choices(dataset or DEFAULT_DATASET)
+    choices = choices_of(signature)
+    if dataset is not None and dataset != choices.dataset:
+        raise UsageError(
+            f"--dataset {dataset} is not the data set of the signature, {choices.dataset}", "drop one of the two"
+        )
+    return choices
 
 
 def _refuse_departures(protocol: Protocol, signature: str) -> None:
@@ -305,7 +401,7 @@ def _leakage(loaded: LoadedModel, evaluated: list[str], split: str) -> Leakage:
     return leakage
 
 
-def _work(facts: ModelFacts, data: Dataset, environment: Environment, margins: bool) -> dict[str, str]:
+def _work(job: _Job, facts: ModelFacts, data: Dataset, environment: Environment) -> dict[str, str]:
     """Everything that an image's integers depend on: the identity of the journal."""
     return {
         **{key: str(value) for key, value in asdict(facts).items()},
@@ -313,6 +409,7 @@ def _work(facts: ModelFacts, data: Dataset, environment: Environment, margins: b
         "label space": f"{data.manifest.label_space} {data.manifest.classes} {data.manifest.ignore}",
         "device": f"{environment.device} {environment.device_name}",
         "versions": f"{environment.packages} {environment.decoder}",
-        "margins": str(margins),
+        "margins": str(job.margins),
+        "forward": f"{job.arithmetic.name} fast={job.fast} batch={job.batch}",
         "protocol": str(PROTOCOL_VERSION),
     }

@@ -101,7 +101,7 @@ def _speed_text(path: Path) -> str:
 
     from fcnbench.results.speedboard import read_speed_board
 
-    shown = ["model", "median_ms", "p90_ms", "p99_ms", "mean_ms", "trials", "parameters"]
+    shown = ["model", "scenario", "batch", "median_ms", "p90_ms", "p99_ms", "mean_ms", "trials", "forward", "precision"]
     rows = read_speed_board(path)[shown].astype(object).to_numpy().tolist()
     return f"{path}\n\n{tabulate(rows, headers=shown, floatfmt='.1f', intfmt=',')}\n"
 

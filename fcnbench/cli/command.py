@@ -50,6 +50,28 @@ def add_rerun(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: %(default)s)")
 
 
+def add_forward(parser: argparse.ArgumentParser) -> None:
+    """How the forward pass is worked out: `--device`, `--precision`, `--compile`, `--no-fast`."""
+    from fcnbench.protocol import PRECISIONS
+
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: %(default)s)")
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, help="arithmetic of the forward pass, part of the signature (default: fp32)"
+    )
+    parser.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="compile the network by torch.compile, part of the signature (default: no)",
+    )
+    parser.add_argument(
+        "--fast",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="the fast path of the papers' VGG nets: the same function, summed in another order (default: yes)",
+    )
+
+
 def add_data(parser: argparse.ArgumentParser) -> None:
     """Where a data set comes from: `--from`, `--allow-partial`, `--accept-terms`."""
     parser.add_argument(

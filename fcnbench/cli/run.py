@@ -7,7 +7,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING
 
-from fcnbench.cli.command import Command, add_board, add_data, add_json, print_json
+from fcnbench.cli.command import Command, add_board, add_data, add_forward, add_json, print_json
 from fcnbench.cli.result import report
 
 if TYPE_CHECKING:
@@ -30,7 +30,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dense", metavar="HOW", help="shift-and-stitch[:F]: run a net of stride 32 densely, F times as fine (slow)"
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: %(default)s)")
+    add_forward(parser)
+    parser.add_argument(
+        "--batch",
+        type=int,
+        default=1,
+        metavar="N",
+        help="pictures of one size that go through the network together (default: %(default)s)",
+    )
     parser.add_argument(
         "--trials",
         type=int,
@@ -55,10 +62,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Run, and print the result."""
+    """Run, and print the result; of several processes that share a run the first prints."""
+    from fcnbench.evaluation.world import the_world
+
     # What a user's model prints must not end up in the JSON.
     with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
         finished = _run(options)
+    if not the_world().first:
+        return 0
     if options.json:
         print_json(finished.summary())
     else:
@@ -79,6 +90,10 @@ def _run(options: argparse.Namespace) -> Run:
         limit=options.limit,
         device=options.device,
         dense=options.dense,
+        fast=options.fast,
+        precision=options.precision,
+        compiled=options.compile,
+        batch=options.batch,
         trials=options.trials,
         signature=options.signature,
         save_predictions=options.save_predictions,

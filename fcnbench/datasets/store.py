@@ -10,6 +10,7 @@ pyarrow is imported on first use: listing and `--help` do without it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 PARQUET_NAME = "data.parquet"
 """The samples' file in a store's folder."""
 
+_GROUPS = 4
+"""Row groups that a data set keeps in memory: its readers need not all be at the same place."""
 
 _COLUMNS = {
     "id": "string",
@@ -89,7 +92,7 @@ class Sample:
 
 
 class Dataset(Sequence[Sample]):
-    """A task's samples as numpy arrays, read from its store; index and iterate it like a list.
+    """A task's samples as numpy arrays, read from its store; index and iterate it like a list, in any thread.
 
     Attributes:
         folder: the store's folder.
@@ -107,7 +110,8 @@ class Dataset(Sequence[Sample]):
         self.geo = geo
         self._file: pyarrow.parquet.ParquetFile | None = None
         self._group_starts: list[int] = []
-        self._cached: tuple[int, list[dict[str, Any]]] = (-1, [])
+        self._groups: dict[int, list[dict[str, Any]]] = {}
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self.manifest.rows)
@@ -251,7 +255,7 @@ class Dataset(Sequence[Sample]):
         )
 
     def _stored(self, place: int) -> dict[str, Any]:
-        """The raw columns of one sample; the row group around it is kept, since reading mostly goes on from there."""
+        """The raw columns of one sample; row groups are kept a while, since reading mostly goes on from there."""
         import bisect
 
         import pyarrow as pa
@@ -259,14 +263,17 @@ class Dataset(Sequence[Sample]):
 
         path = self.folder / PARQUET_NAME
         try:
-            if self._file is None:
-                self._file = parquet.ParquetFile(path, memory_map=True)
-                sizes = [self._file.metadata.row_group(group).num_rows for group in range(self._file.num_row_groups)]
-                self._group_starts = [sum(sizes[:group]) for group in range(len(sizes))]
-            group = bisect.bisect_right(self._group_starts, place) - 1
-            if self._cached[0] != group:
-                self._cached = (group, self._file.read_row_group(group).to_pylist())
-            return self._cached[1][place - self._group_starts[group]]
+            with self._lock:
+                if self._file is None:
+                    self._file = parquet.ParquetFile(path, memory_map=True)
+                    sizes = [self._file.metadata.row_group(each).num_rows for each in range(self._file.num_row_groups)]
+                    self._group_starts = [sum(sizes[:group]) for group in range(len(sizes))]
+                group = bisect.bisect_right(self._group_starts, place) - 1
+                if group not in self._groups:
+                    while len(self._groups) >= _GROUPS:
+                        del self._groups[next(iter(self._groups))]
+                    self._groups[group] = self._file.read_row_group(group).to_pylist()
+                return self._groups[group][place - self._group_starts[group]]
         except (OSError, pa.ArrowException, IndexError) as error:
             raise self._unreadable(error) from error
 

@@ -1,7 +1,8 @@
 """The certificate of a run: how many pixels change class when nothing should change them.
 
-A probe of the run's first images is predicted again, in a batch of two, and on one thread. Nothing of that may matter,
-and near ties flip all the same; a board's reader may know how many.
+A probe of the run's first images is predicted again: a second time, in a batch of two, on one thread, and, where the
+run did otherwise, as the network is written in plain float32. Nothing of that should matter, and near ties flip all the
+same; a board's reader may know how many.
 """
 
 from __future__ import annotations
@@ -11,61 +12,78 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from fcnbench.datasets.store import Dataset
-from fcnbench.evaluation.device import full_precision
-from fcnbench.evaluation.loop import label_map
+from fcnbench.evaluation.arithmetic import FP32, Arithmetic, uncompiled
+from fcnbench.evaluation.labels import Map, label_map
+from fcnbench.evaluation.look import Look
 from fcnbench.evaluation.result import Certificate
 from fcnbench.ground.console import progress
-from fcnbench.models.segmenter import Segmenter, modalities_of
+from fcnbench.models.fast import plain
 
 PROBE = 8
 """Images of the probe."""
 
+PLAIN = "plain fp32"
+"""The way of predicting that other arithmetics, and faster paths, are held against."""
 
-def certify(segmenter: Segmenter, dataset: Dataset, places: list[int], device: torch.device) -> Certificate:
+Way = Callable[[Tensor], Map]
+"""From a prepared picture [1, planes, H, W] to its label map."""
+
+
+def certify(look: Look, places: list[int], arithmetic: Arithmetic = FP32, *, every: bool = True) -> Certificate:
     """Predict the first images of a run in other ways, and count the pixels that change class.
 
     Args:
-        segmenter: the model; its network is on the device.
-        dataset: the samples.
+        look: the model, on its device, and the samples.
         places: those that the run scored; the first 8 are the probe.
-        device: where the run ran.
+        arithmetic: of the run.
+        every: whether to try every way, or only plain float32.
     """
-    prepare: Callable[..., Tensor] = segmenter.prepare
-    flips: dict[str, int | None] = dict.fromkeys(("second run", "batch of 2", "one thread"), 0)
+    segmenter = look.segmenter
+    ways: dict[str, Way] = {}
+    if every:
+        ways |= {
+            "second run": lambda batch: label_map(segmenter.logits(batch)[0]),
+            "batch of 2": lambda batch: label_map(segmenter.logits(torch.cat([batch, batch]))[1]),
+            "one thread": lambda batch: _on_one_thread(lambda: label_map(segmenter.logits(batch)[0])),
+        }
+    reference = plain(segmenter)
+
+    def as_written(batch: Tensor) -> Map:
+        return label_map(reference.logits(batch)[0])
+
+    held_against = not arithmetic.plain or reference is not segmenter
+    flips: dict[str, int | None] = dict.fromkeys([*ways, *([PLAIN] if held_against else [])], 0)
     pixels = 0
     probe = places[:PROBE]
-    with full_precision(), torch.inference_mode(), progress(len(probe), "certify") as bar:
+    with progress(len(probe), "certify") as bar:
         for place in probe:
-            sample = dataset[place]
-            pictures = [sample.modality(name) for name in modalities_of(segmenter)]
-            batch = prepare(*pictures)[None].to(device)
-            first = label_map(segmenter.logits(batch)[0])
+            (read,) = look.read([place])
+            assert read.prepared is not None
+            batch = read.prepared[None]
+            with arithmetic.held(look.device):
+                first = label_map(segmenter.logits(batch)[0])
+                for way, predict in ways.items():
+                    flips[way] = _added(flips[way], first, predict, batch)
+            if held_against:
+                with uncompiled(), FP32.held(look.device):
+                    flips[PLAIN] = _added(flips[PLAIN], first, as_written, batch)
             pixels += first.size
-            ways: dict[str, Callable[[], NDArray[np.uint8]]] = {
-                "second run": lambda: label_map(segmenter.logits(batch)[0]),  # noqa: B023 - called at once
-                "batch of 2": lambda: label_map(segmenter.logits(torch.cat([batch, batch]))[1]),  # noqa: B023
-                "one thread": lambda: _on_one_thread(lambda: label_map(segmenter.logits(batch)[0])),  # noqa: B023
-            }
-            for way, predict in ways.items():
-                flips[way] = _added(flips[way], first, predict)
             bar.update()
     return Certificate(len(probe), pixels, flips)
 
 
-def _added(flips: int | None, first: NDArray[np.uint8], predict: Callable[[], NDArray[np.uint8]]) -> int | None:
+def _added(flips: int | None, first: Map, predict: Way, batch: Tensor) -> int | None:
     """The flips so far and those of one more image; None where the model can't be run so."""
     try:
-        return None if flips is None else flips + int(np.count_nonzero(predict() != first))
+        return None if flips is None else flips + int(np.count_nonzero(predict(batch) != first))
     # A network from a file may be fixed to one picture at a time, and says so in its own way.
     except Exception:  # noqa: BLE001
         return None
 
 
-def _on_one_thread(predict: Callable[[], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+def _on_one_thread(predict: Callable[[], Map]) -> Map:
     with _threads(1):
         return predict()
 

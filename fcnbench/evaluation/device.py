@@ -1,24 +1,28 @@
-"""The device that the forward pass runs on, and the arithmetic it is held to."""
+"""The device that the forward pass runs on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
 
 import torch
 
 from fcnbench.errors import UsageError
+from fcnbench.evaluation.world import local_rank
 from fcnbench.models.segmenter import Segmenter, module_of
 
 
 def choose_device(name: str) -> torch.device:
     """The device of a name: `auto` (CUDA if there is one, else the CPU), `cpu`, `cuda`, `cuda:1`, ...
 
+    Without a number, `cuda` is the GPU that falls to this process among those of its machine.
+
     Raises:
         UsageError: no such device here.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and torch.cuda.device_count() > 1:
+        name = f"cuda:{local_rank() % torch.cuda.device_count()}"
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
@@ -37,13 +41,13 @@ def move(segmenter: Segmenter, device: torch.device) -> None:
         module.to(device)
 
 
-@contextmanager
-def full_precision() -> Iterator[None]:
-    """Hold float32 to float32: TF32 off, deterministic cuDNN kernels chosen without trial runs."""
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-        before = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("highest")
-        try:
-            yield
-        finally:
-            torch.set_float32_matmul_precision(before)
+def peak_memory(device: torch.device) -> int:
+    """Most bytes in use at once so far: of a CUDA device by PyTorch, else by the whole process; 0 where unknown."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    try:
+        import resource
+    except ImportError:  # Windows has no such module
+        return 0
+    # macOS counts in bytes, Linux in KiB.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -83,7 +83,7 @@ def describe(device: torch.device | None = None) -> Environment:
         device_name=name,
         cuda=cuda,
         driver=_driver() if cuda else "",
-        clocks=_clocks() | (_accelerator_clocks(device.index or 0) if device is not None and cuda else {}),
+        clocks=_clocks() | (_accelerator_clocks(device) if device is not None else {}),
         decoder=decoder_fingerprint(),
         revision=_revision(),
         packages={name: found for name in _PACKAGES if (found := _version(name))},
@@ -134,21 +134,10 @@ def _driver() -> str:
     return next((word for word in words if word[0].isdigit()), "")
 
 
-def _accelerator_clocks(index: int) -> dict[str, str]:
-    """Clocks, power limit and performance state of a GPU, through nvidia-ml-py where that is installed."""
-    try:
-        import pynvml
-    except ImportError:
-        return {}
-    found = {}
-    with suppress(pynvml.NVMLError):
-        pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-        found["gpu, MHz"] = str(pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM))
-        found["gpu maximum, MHz"] = str(pynvml.nvmlDeviceGetMaxClockInfo(handle, pynvml.NVML_CLOCK_SM))
-        found["gpu performance state"] = f"P{pynvml.nvmlDeviceGetPerformanceState(handle)}"
-        found["gpu power limit, W"] = str(pynvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1000)
-    return found
+def _accelerator_clocks(device: torch.device) -> dict[str, str]:
+    from fcnbench.evaluation.gauge import Gauge
+
+    return Gauge(device).clocks()
 
 
 def _revision() -> str:

@@ -1,7 +1,8 @@
 """The journal of an unfinished run: one line per scored image, so that the same command goes on after an interruption.
 
 A journal belongs to one model with its weights, one data fingerprint, one device and one set of versions; its file is
-named by the digest of those. Every line carries its own check sum: what a kill tore off is scored again.
+named by the digest of those. Every line carries its own check sum: what a kill tore off is scored again. Of several
+processes that share a run each writes a journal of its own, and reads those of all on its machine.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import json
 import os
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
@@ -23,6 +26,8 @@ from fcnbench.ground.digests import digest_lines, short
 
 if TYPE_CHECKING:
     from filelock import FileLock
+
+_ENDING = ".jsonl"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +58,12 @@ class Journal:
         work: everything that the result of an image depends on, by name.
         num_classes: number of classes C.
         geo_classes: number of classes G of the second label map, 0 where there is none.
+        rank: number of this process among those that share the run.
     """
 
-    def __init__(self, work: Mapping[str, str], num_classes: int, geo_classes: int = 0) -> None:
+    def __init__(self, work: Mapping[str, str], num_classes: int, geo_classes: int = 0, rank: int = 0) -> None:
         self._key = short(digest_lines(f"{name}={work[name]}" for name in sorted(work)), 24)
-        self._path = paths.journals() / f"{self._key}.jsonl"
+        self._path = paths.journals() / f"{self._key}{f'.{rank}' if rank else ''}{_ENDING}"
         self._classes = num_classes
         self._geo_classes = geo_classes
         self._stream: IO[bytes] | None = None
@@ -85,7 +91,9 @@ class Journal:
             except Timeout:
                 return self
             self._lock = lock
-            sound = self._read()
+            for other in self._others():
+                self._read(other)
+            sound = self._read(self._path)
             self._stream = self._path.open("r+b" if self._path.exists() else "x+b")
             self._stream.truncate(sound)
             self._stream.seek(sound)
@@ -124,16 +132,27 @@ class Journal:
             raise self._cannot_write(error) from error
 
     def forget(self) -> None:
-        """Remove the journal: its run is done and saved."""
-        if self.kept:
-            self._path.unlink(missing_ok=True)
+        """Remove the journal, and those of processes that are gone: the run is done and saved."""
+        from filelock import FileLock, Timeout
 
-    def _read(self) -> int:
-        """Read the sound lines; returns how many bytes they take."""
+        if not self.kept:
+            return
+        self._path.unlink(missing_ok=True)
+        for other in self._others():
+            with suppress(Timeout), FileLock(other.with_suffix(".lock"), timeout=0):
+                other.unlink(missing_ok=True)
+
+    def _others(self) -> list[Path]:
+        """The journals that other processes wrote of the same work on this machine."""
+        found = self._path.parent.glob(f"{self._key}*{_ENDING}")
+        return [path for path in sorted(found) if path != self._path]
+
+    def _read(self, path: Path) -> int:
+        """Read the sound lines of a journal; returns how many bytes they take."""
         sound = 0
-        if not self._path.exists():
+        if not path.exists():
             return sound
-        for line in self._path.read_bytes().splitlines(keepends=True):
+        for line in path.read_bytes().splitlines(keepends=True):
             scored = self._parsed(line)
             if scored is None:
                 break

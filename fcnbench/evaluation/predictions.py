@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,6 +165,20 @@ class PredictionWriter:
             return digest_label(decode_label(path.read_bytes(), path.name)) == digest
         except (OSError, DataCorrupt):
             return False
+
+    def refuse_gaps(self, ids: Sequence[str]) -> None:
+        """Refuse to publish fewer predictions than images: other machines wrote the others elsewhere.
+
+        Raises:
+            OutputError: some are not here.
+        """
+        missing = [name for name in ids if not (self._folder / f"{name}{ENDING}").exists()]
+        if missing:
+            raise OutputError(
+                f"{len(missing)} of {len(ids)} predictions are not in {self._folder} ({listed(missing)}): another "
+                "machine wrote them",
+                "name a folder that all machines share, or run on one",
+            )
 
     def publish(self) -> None:
         """Let the folder appear. Where a process beside this one was first with the same files, these go.

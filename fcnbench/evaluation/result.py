@@ -93,6 +93,24 @@ class Certificate:
         return f"flipped pixels of {self.pixels:,} on {self.images} images: {ways}"
 
 
+@dataclass(frozen=True)
+class Execution:
+    """How the forward passes were carried out, as far as no protocol cares.
+
+    Attributes:
+        forward: `plain`, or the name of the faster path of the same function.
+        batch: pictures of one size that went through the network together.
+        processes: how many shared the work.
+        peak_memory: most bytes in use at once, of the process that needed most: of its accelerator's memory where it
+            ran on one, else of the whole process.
+    """
+
+    forward: str
+    batch: int
+    processes: int
+    peak_memory: int
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """What was found.
@@ -109,6 +127,7 @@ class Evaluation:
         certificate: what changes on a probe when nothing should; None where that was not tried.
         timing: times per phase.
         resumed: how many of the images an earlier, interrupted run had scored.
+        execution: how the forward passes were carried out; None where no model ran.
     """
 
     ids: tuple[str, ...]
@@ -120,6 +139,7 @@ class Evaluation:
     certificate: Certificate | None = None
     timing: Timing = NO_TIMING
     resumed: int = 0
+    execution: Execution | None = None
 
     def __post_init__(self) -> None:
         if len(set(self.ids)) < len(self.ids):

@@ -6,15 +6,19 @@ On a CUDA device the forward pass is timed by events on the device.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from fcnbench.errors import FcnbenchError, ModelError
 from fcnbench.evaluation.result import PAPER_SIDE
 from fcnbench.ground.console import progress
-from fcnbench.models.segmenter import Segmenter, modalities_of
+from fcnbench.models.segmenter import Segmenter, modalities_of, prepared_on
 
 PAPER_TRIALS = 20
 """Trials that the papers average (CVPR 2015, Table 1)."""
@@ -36,20 +40,34 @@ class Stopwatch:
     def __init__(self, device: torch.device) -> None:
         self._cuda = device.type == "cuda"
 
-    def start(self) -> Callable[[], float]:
-        """Start timing; the answer, called after the work was submitted, waits for it and gives its seconds."""
+    def start(self) -> Callable[[], Callable[[], float]]:
+        """Start timing.
+
+        Returns:
+            A function to call when the work was submitted; what that answers with waits for the work, in any thread,
+            and gives its seconds.
+        """
         if not self._cuda:
             started = time.perf_counter()
-            return lambda: time.perf_counter() - started
+
+            def stop() -> Callable[[], float]:
+                seconds = time.perf_counter() - started
+                return lambda: seconds
+
+            return stop
         begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         begin.record()
 
-        def stop() -> float:
+        def stop_on_device() -> Callable[[], float]:
             end.record()
-            end.synchronize()
-            return float(begin.elapsed_time(end)) / 1e3
 
-        return stop
+            def wait() -> float:
+                end.synchronize()
+                return float(begin.elapsed_time(end)) / 1e3
+
+            return wait
+
+        return stop_on_device
 
 
 def paper_forward_time(segmenter: Segmenter, device: torch.device, trials: int) -> list[float]:
@@ -60,29 +78,52 @@ def paper_forward_time(segmenter: Segmenter, device: torch.device, trials: int) 
     Raises:
         ModelError: the model can't run at this size.
     """
-    random = np.random.Generator(np.random.PCG64(_SEED))
-    colours = random.integers(0, 256, (PAPER_SIDE, PAPER_SIDE, 3), np.uint8)
-    millimetres = random.integers(1000, 5000, (PAPER_SIDE, PAPER_SIDE), np.uint16)
-    pictures = [millimetres if name == "depth" else colours for name in modalities_of(segmenter)]
-    stopwatch = Stopwatch(device)
     seconds = []
-    try:
-        prepare: Callable[..., torch.Tensor] = segmenter.prepare
-        batch = prepare(*pictures)[None].to(device)
-        with torch.inference_mode(), progress(WARM_UPS + trials, f"{PAPER_SIDE}x{PAPER_SIDE}", "trial") as bar:
+    with running_at_paper_size("add --trials 0 to leave the papers' timing out"), torch.inference_mode():
+        batch = paper_batch(segmenter, device)
+        with progress(WARM_UPS + trials, f"{PAPER_SIDE}x{PAPER_SIDE}", "trial") as bar:
             for trial in range(WARM_UPS + trials):
-                stop = stopwatch.start()
-                segmenter.logits(batch)
-                took = stop()
+                took = forward_time(segmenter, batch, device)()
                 if trial >= WARM_UPS:
                     seconds.append(took)
                 bar.update()
+    return seconds
+
+
+def paper_pictures(segmenter: Segmenter) -> list[NDArray[Any]]:
+    """A random picture of 500x500 for every modality that a model takes."""
+    random = np.random.Generator(np.random.PCG64(_SEED))
+    colours = random.integers(0, 256, (PAPER_SIDE, PAPER_SIDE, 3), np.uint8)
+    millimetres = random.integers(1000, 5000, (PAPER_SIDE, PAPER_SIDE), np.uint16)
+    return [millimetres if name == "depth" else colours for name in modalities_of(segmenter)]
+
+
+def paper_batch(segmenter: Segmenter, device: torch.device, count: int = 1) -> Tensor:
+    """So many of these pictures, prepared and on the device: [N, planes, 500, 500]."""
+    prepared = prepared_on(segmenter, device, *paper_pictures(segmenter))
+    return torch.stack([prepared] * count)
+
+
+def forward_time(segmenter: Segmenter, batch: Tensor, device: torch.device) -> Callable[[], float]:
+    """Run one forward pass; the answer waits for it and gives its seconds."""
+    stop = Stopwatch(device).start()
+    segmenter.logits(batch)
+    return stop()
+
+
+@contextmanager
+def running_at_paper_size(hint: str) -> Iterator[None]:
+    """Name the size in whatever goes wrong with a model inside the block.
+
+    Args:
+        hint: the next step.
+    """
+    try:
+        yield
     except FcnbenchError:
         raise
     # The model is somebody else's code and may fail in any way at a size of its own.
     except (Exception, SystemExit) as error:
         raise ModelError(
-            f"the model failed on a {PAPER_SIDE}x{PAPER_SIDE} picture: {type(error).__name__}: {error}",
-            "add --trials 0 to leave the papers' timing out",
+            f"the model failed on a {PAPER_SIDE}x{PAPER_SIDE} picture: {type(error).__name__}: {error}", hint
         ) from error
-    return seconds

@@ -11,6 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+_hushed = False
+"""Whether this process says nothing: of several that share a run one speaks."""
+
 QUICK = 0.3
 """Seconds that a job may take without a bar."""
 
@@ -40,7 +43,7 @@ def progress(total: int, what: str, unit: str = "image", done: int = 0) -> Itera
         desc=what,
         unit=f" {unit}s",
         delay=QUICK,
-        disable=None,
+        disable=True if _hushed else None,
         leave=False,
         file=sys.stderr,
         unit_scale=unit == "byte",
@@ -50,7 +53,19 @@ def progress(total: int, what: str, unit: str = "image", done: int = 0) -> Itera
 
 def note(text: str) -> None:
     """Say something to a person: a line on standard error, so that standard output stays a result."""
-    print(text, file=sys.stderr, flush=True)
+    if not _hushed:
+        print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def hushed(silent: bool = True) -> Iterator[None]:
+    """Say nothing inside the block, where `silent`."""
+    global _hushed  # noqa: PLW0603 - there is one standard error
+    before, _hushed = _hushed, _hushed or silent
+    try:
+        yield
+    finally:
+        _hushed = before
 
 
 def listed(ids: Sequence[str], most: int = 5) -> str:

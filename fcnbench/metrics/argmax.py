@@ -1,7 +1,8 @@
 """Class of the largest logit per pixel, on the CPU, in one pass over cache-sized blocks of rows.
 
 numpy's own `argmax` over the first axis of [C, H, W] strides through memory C times per pixel. A running maximum over
-a block of rows reads every plane once, in order, while its best-so-far stays in the cache.
+a block of rows reads every plane once, in order, while its best-so-far stays in the cache. With the extra `fast` it is
+compiled (`compiled.py`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from fcnbench.errors import PredictionError
 from fcnbench.labelspace import MAX_CLASSES
+from fcnbench.metrics.compiled import argmax_kernel
 
 _BLOCK = 1 << 15
 """Pixels per block: best values (32 KiB), comparison and labels (8 KiB each) fit the L1/L2 cache."""
@@ -33,15 +35,23 @@ def argmax_map(logits: NDArray[np.float32]) -> NDArray[np.uint8]:
     channels, height, width = logits.shape
     if not 1 <= channels <= MAX_CLASSES:
         raise PredictionError(f"1 to {MAX_CLASSES} classes are possible, not {channels}")
-    planes = np.ascontiguousarray(logits).reshape(channels, height * width)
+    planes = np.ascontiguousarray(logits, np.float32).reshape(channels, height * width)
     labels = np.zeros(height * width, np.uint8)
+    kernel = argmax_kernel()
+    if (_by_numpy if kernel is None else kernel)(planes, labels):
+        raise nan_logits()
+    return labels.reshape(height, width)
+
+
+def _by_numpy(planes: NDArray[np.float32], labels: NDArray[np.uint8]) -> bool:
+    """Write the labels [N] of planes [C, N] over zeros; whether some value is NaN."""
     wins = np.empty(_BLOCK, np.uint8)
     for start in range(0, labels.size, _BLOCK):
         block = planes[:, start : start + _BLOCK]
         best = block[0].copy()
         chosen = labels[start : start + _BLOCK]
         win = wins[: best.size]
-        for channel in range(1, channels):
+        for channel in range(1, len(planes)):
             plane = block[channel]
             # A plane that wins overwrites the label with its channel, which is larger than any label before it:
             # a product and a maximum of bytes do that without a branch.
@@ -51,8 +61,8 @@ def argmax_map(logits: NDArray[np.float32]) -> NDArray[np.uint8]:
             # np.maximum carries a NaN along to the end, where one look finds it.
             np.maximum(best, plane, out=best)
         if np.isnan(best).any():
-            raise nan_logits()
-    return labels.reshape(height, width)
+            return True
+    return False
 
 
 def nan_logits() -> PredictionError:

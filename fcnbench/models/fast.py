@@ -30,6 +30,11 @@ def accelerated(segmenter: Segmenter) -> Segmenter:
     return segmenter
 
 
+def plain(segmenter: Segmenter) -> Segmenter:
+    """The same segmenter without the fast path."""
+    return segmenter.inner if isinstance(segmenter, Fast) else segmenter
+
+
 class Fast(Around):
     """A segmenter whose network is a VGG FCN, run on the fast path.
 
@@ -85,7 +90,7 @@ class FastForward:
         """
         if self.net.training:
             raise ValueError("the fast path is for evaluation: call eval() first")
-        self._look()
+        self._look(batch.device)
         pools: list[dict[int, Tensor]] = []
         tops: list[Tensor] = []
         streams = self.net.streams
@@ -100,21 +105,23 @@ class FastForward:
             tops.append(flow)
         return self.net.answers(pools, tops, batch.shape, interpolated)
 
-    def _look(self) -> None:
-        """Forget what was kept of other weights, and bring these into the layout that convolutions like."""
-        if self._state() == self._known:
+    def _look(self, device: torch.device) -> None:
+        """Forget what was kept of other weights or arithmetic; bring these into the layout that convolutions like."""
+        if self._state(device) == self._known:
             return
         self.net.to(memory_format=torch.channels_last)
         self._empty.clear()
         self._convolve.clear()
-        self._known = self._state()
+        self._known = self._state(device)
 
-    def _state(self) -> tuple[Any, ...]:
-        """What changes when somebody changes or moves the weights."""
-        return tuple(
+    def _state(self, device: torch.device) -> tuple[Any, ...]:
+        """What changes when somebody changes or moves the weights, or the arithmetic."""
+        cast = torch.is_autocast_enabled(device.type) and torch.get_autocast_dtype(device.type)
+        weights = (
             (value.data_ptr(), value.dtype, 0 if value.is_inference() else value._version)
             for value in self.net.parameters()
         )
+        return (cast, torch.backends.cudnn.allow_tf32, *weights)
 
     def _banded(self, flow: Tensor, stream: Stream) -> dict[int, Tensor]:
         """The pools of the banded stages that are needed later, whole, by number."""

@@ -7,6 +7,8 @@ public function, so it is tried on a small layer first, and where it is missing 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import torch
@@ -25,12 +27,15 @@ def convolved(layer: nn.Conv2d, flow: Tensor, padding: int) -> Tensor:
 class Packed:
     """Convolutions and their ReLUs, with weights packed on first use."""
 
+    wanted = True
+
     def __init__(self) -> None:
         self._weights: dict[nn.Conv2d, Tensor] = {}
 
     def __call__(self, layer: nn.Conv2d, flow: Tensor, padding: int) -> Tensor:
         """ReLU of a convolution with another padding than the layer's own: [N, C, h, w] in channels-last order."""
-        if flow.device.type != "cpu" or flow.dtype != torch.float32 or not packing_works():
+        other = flow.device.type != "cpu" or flow.dtype != torch.float32 or torch.is_autocast_enabled("cpu")
+        if other or not self.wanted or not packing_works():
             return convolved(layer, flow, padding)
         if layer not in self._weights:
             self._weights[layer] = _pack(layer, flow, padding)
@@ -39,6 +44,16 @@ class Packed:
     def clear(self) -> None:
         """Forget the packed weights: the layers' own were changed."""
         self._weights.clear()
+
+
+@contextmanager
+def unpacked() -> Iterator[None]:
+    """Convolve without packing inside the block, by the public operator."""
+    before, Packed.wanted = Packed.wanted, False
+    try:
+        yield
+    finally:
+        Packed.wanted = before
 
 
 @cache

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -32,31 +34,50 @@ IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
 """Standard deviation of ImageNet's colours on a scale of 0..1, torchvision's convention."""
 
 
-def caffe_bgr(image: NDArray[np.uint8]) -> Tensor:
-    """The reference's input for PASCAL VOC and PASCAL-Context: BGR on a scale of 0..255, mean colour subtracted.
+class Centred:
+    """A preparation that does no more than subtract a mean from every channel.
 
     Args:
-        image: uint8 [H, W, 3] RGB.
-
-    Returns:
-        float32 [3, H, W].
+        name: what records call it.
+        mean: of every channel, in the network's order.
+        reverse: whether the network's channels are in the other order than the picture's.
     """
-    return _centred(image[:, :, ::-1], VOC_MEAN_BGR)
+
+    def __init__(self, name: str, mean: tuple[float, float, float], reverse: bool) -> None:
+        self.__name__ = name
+        self._mean = torch.tensor(mean).view(3, 1, 1)
+        self._reverse = reverse
+
+    def __call__(self, image: NDArray[np.uint8]) -> Tensor:
+        """From uint8 [H, W, 3] to float32 [3, H, W]."""
+        return torch.from_numpy(self._planes(image, np.float32)).sub_(self._mean)
+
+    def on(self, device: torch.device, image: NDArray[np.uint8]) -> Tensor:
+        """The same on a device: its bytes go there, a quarter of the floats, and the mean is subtracted there."""
+        if device.type == "cpu":
+            return self(image)
+        planes = torch.from_numpy(self._planes(image, np.uint8))
+        if device.type == "cuda":
+            planes = planes.pin_memory()
+        return planes.to(device, non_blocking=True).float().sub_(self._mean.to(device))
+
+    def _planes(self, image: NDArray[np.uint8], dtype: type[np.float32] | type[np.uint8]) -> NDArray[Any]:
+        """The channels as planes [3, H, W], a copy."""
+        ordered = image[:, :, ::-1] if self._reverse else image
+        return np.ascontiguousarray(ordered.transpose(2, 0, 1), dtype=dtype)
 
 
-def siftflow_bgr(image: NDArray[np.uint8]) -> Tensor:
-    """The same with SIFT Flow's mean: uint8 [H, W, 3] RGB to float32 [3, H, W]."""
-    return _centred(image[:, :, ::-1], SIFTFLOW_MEAN_BGR)
+caffe_bgr = Centred("caffe_bgr", VOC_MEAN_BGR, reverse=True)
+"""The reference's input for PASCAL VOC and PASCAL-Context: BGR on a scale of 0..255, mean colour subtracted."""
 
+siftflow_bgr = Centred("siftflow_bgr", SIFTFLOW_MEAN_BGR, reverse=True)
+"""The same with SIFT Flow's mean."""
 
-def nyud_bgr(image: NDArray[np.uint8]) -> Tensor:
-    """The same with NYUDv2's mean: uint8 [H, W, 3] RGB to float32 [3, H, W]."""
-    return _centred(image[:, :, ::-1], NYUD_MEAN_BGR)
+nyud_bgr = Centred("nyud_bgr", NYUD_MEAN_BGR, reverse=True)
+"""The same with NYUDv2's mean."""
 
-
-def nyud_hha(hha: NDArray[np.uint8]) -> Tensor:
-    """HHA in its own channel order, mean subtracted: uint8 [H, W, 3] to float32 [3, H, W]."""
-    return _centred(hha, NYUD_MEAN_HHA)
+nyud_hha = Centred("nyud_hha", NYUD_MEAN_HHA, reverse=False)
+"""HHA pictures in their own channel order, mean subtracted."""
 
 
 def nyud_bgr_depth(image: NDArray[np.uint8], depth: NDArray[np.uint16]) -> Tensor:
@@ -93,13 +114,5 @@ def imagenet_rgb(image: NDArray[np.uint8]) -> Tensor:
         float32 [3, H, W].
     """
     mean, std = torch.tensor(IMAGENET_MEAN_RGB).view(3, 1, 1), torch.tensor(IMAGENET_STD_RGB).view(3, 1, 1)
-    return _planes(image).div_(255).sub_(mean).div_(std)
-
-
-def _centred(image: NDArray[np.uint8], mean: tuple[float, float, float]) -> Tensor:
-    return _planes(image).sub_(torch.tensor(mean).view(3, 1, 1))
-
-
-def _planes(image: NDArray[np.uint8]) -> Tensor:
-    """The channels as float32 planes [3, H, W], a copy."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32))
+    planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32))
+    return planes.div_(255).sub_(mean).div_(std)

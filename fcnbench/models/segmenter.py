@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fcnbench.errors import ModelError, PredictionError
 from fcnbench.ground.digests import digest_bytes
-from fcnbench.models.preprocess import imagenet_rgb
+from fcnbench.models.preprocess import Centred, imagenet_rgb
 
 Prepare = Callable[..., Tensor]
 """From uint8 [H, W, 3] RGB, or the pictures of several modalities, to float32 [3, H, W] or more planes."""
@@ -71,7 +71,7 @@ class ModuleSegmenter:
     ) -> None:
         self.module = module.eval()
         own: Prepare | None = getattr(module, "prepare", None)
-        self._prepare = prepare or own or imagenet_rgb
+        self.preparation = prepare or own or imagenet_rgb
         self.num_classes = num_classes if num_classes is not None else getattr(module, "num_classes", None)
         self.train_splits = tuple(train_splits) or tuple(getattr(module, "train_splits", ()))
         self.train_ids = tuple(train_ids) or tuple(getattr(module, "train_ids", ()))
@@ -79,12 +79,12 @@ class ModuleSegmenter:
         self.preprocessing = (
             preprocessing
             or getattr(module, "preprocessing", None)
-            or getattr(self._prepare, "__name__", type(self._prepare).__name__)
+            or getattr(self.preparation, "__name__", type(self.preparation).__name__)
         )
 
     def prepare(self, *pictures: NDArray[Any]) -> Tensor:
         """From the picture of each modality, such as uint8 [H, W, 3] RGB, to the network's input, float32 [3, H, W]."""
-        return self._prepare(*pictures)
+        return self.preparation(*pictures)
 
     def logits(self, batch: Tensor) -> Tensor:
         """The module's answer to prepared pictures [N, 3, H, W]: logits [N, C, H, W].
@@ -133,6 +133,25 @@ class Around:
         """The inner segmenter's preparation."""
         prepared: Tensor = self.inner.prepare(*pictures)
         return prepared
+
+
+def prepared_on(segmenter: Segmenter, device: torch.device, *pictures: NDArray[Any]) -> Tensor:
+    """What a segmenter prepares of the pictures of a sample, on a device; what its `prepare` gives, bit for bit.
+
+    Where that is a built-in preparation that only subtracts a mean, the picture's bytes go to the device and the rest
+    happens there.
+    """
+    inner: Any = segmenter
+    while isinstance(inner, Around) and type(inner).prepare is Around.prepare:
+        inner = inner.inner
+    own = "prepare" in vars(inner) or type(inner).prepare is not ModuleSegmenter.prepare
+    if isinstance(inner, ModuleSegmenter) and not own:
+        preparation = inner.preparation
+        if isinstance(preparation, Centred):
+            return preparation.on(device, *pictures)
+    prepare: Prepare = segmenter.prepare  # takes as many pictures as the model has modalities
+    answer = prepare(*pictures)
+    return answer.to(device) if isinstance(answer, Tensor) else answer
 
 
 MODALITIES = ("rgb", "depth", "hha")

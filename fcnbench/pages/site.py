@@ -11,6 +11,7 @@ from fcnbench.ground import files
 from fcnbench.ground.console import note
 from fcnbench.pages.charts import Axis
 from fcnbench.pages.render import render
+from fcnbench.protocol import precision_among
 from fcnbench.results.board import board_path, floor_of, read_board
 from fcnbench.results.record import folder_name
 from fcnbench.results.recordfile import read_content
@@ -115,7 +116,7 @@ def _row(values: dict[Any, Any]) -> dict[str, Any]:
     """A board row for a template: missing numbers are None, and what the filters need is worked out."""
     row: dict[str, Any] = {name: None if _missing(value) else value for name, value in values.items()}
     parts = str(row["signature"] or "").split("|")
-    row["precision"] = next((part for part in parts if part in ("fp32", "tf32", "bf16", "fp16")), "")
+    row["precision"] = precision_among(parts)
     row["family"] = _family(row["model"])
     row["first"] = int(str(row["rank"]).partition("-")[0]) if row["rank"] else None
     row["page"] = model_page(row["model"]) if row["tier"] != "claimed" else ""

@@ -50,12 +50,20 @@ BOARD: Columns = {
 
 SPEED: Columns = {
     "model": ("string", "registered name of the model, or `file.py:factory`"),
-    "median_ms": ("float64", "median forward time of one 500x500 picture, batch 1, in ms"),
+    "scenario": ("string", "`single-stream`: each pass waited for; `throughput`: the device never waits"),
+    "batch": ("Int64", "500x500 pictures in a pass; 1 is the papers' protocol"),
+    "median_ms": ("float64", "median time of a forward pass in ms"),
     "p90_ms": ("float64", "time that nine passes of ten stay below"),
     "p99_ms": ("float64", "time that 99 of 100 stay below"),
     "mean_ms": ("float64", "mean, which the papers print"),
     "trials": ("Int64", "timed passes, after the warm-up"),
+    "images_per_s": ("float64", "pictures in a second, at the median"),
     "precision": ("string", "arithmetic of the forward pass"),
+    "forward": ("string", "`plain`, or the name of the faster path of the same function"),
+    "gflops": ("float64", "10^9 floating-point operations of a pass, of the path that ran"),
+    "of_ceiling": ("float64", "least time that a measured matrix product and copy allow, over the median"),
+    "joules": ("float64", "energy of a picture, where the device counts it"),
+    "slowed": ("Int64", "passes that heat or power may have slowed down"),
     "parameters": ("Int64", "learned numbers; empty where the model shows no module"),
     "device": ("string", "processor or accelerator"),
     "threads": ("Int64", "CPU threads of PyTorch"),
@@ -78,7 +86,8 @@ def schema_page() -> str:
         "what the records give. UTF-8, comma-separated, one header line; rows by mean IU, highest first. An empty\n"
         "cell is a value that is not known.\n\n" + _table(BOARD) + "\n# Columns of a speed board\n\n"
         f"`{VERSION}/speed/<machine>.csv` is written from the timings of `fcnbench bench` below `submissions/`:\n"
-        "one file a machine, since times of different machines are not comparable; fastest first.\n\n" + _table(SPEED)
+        "one file a machine, since times of different machines are not comparable; by scenario, fastest first.\n\n"
+        + _table(SPEED)
     )
 
 

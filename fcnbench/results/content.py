@@ -13,7 +13,16 @@ import numpy as np
 
 from fcnbench.datasets.guard import Leakage
 from fcnbench.evaluation.environment import Environment
-from fcnbench.evaluation.result import MARGINS, NO_TIMING, PAPER_SIDE, Certificate, Evaluation, Summary, Timing
+from fcnbench.evaluation.result import (
+    MARGINS,
+    NO_TIMING,
+    PAPER_SIDE,
+    Certificate,
+    Evaluation,
+    Execution,
+    Summary,
+    Timing,
+)
 from fcnbench.metrics.bootstrap import DRAWS, LEVEL, SEED
 from fcnbench.metrics.trimap import WIDTHS, trimap_curves
 from fcnbench.protocol import Protocol
@@ -56,6 +65,8 @@ def content_of(record: Record) -> dict[str, Any]:
     }
     if evaluation.margins is not None:
         content["margins"] = {"below": list(MARGINS), "pixels": evaluation.margins.sum(axis=0).tolist()}
+    if evaluation.execution is not None:
+        content["execution"] = asdict(evaluation.execution)
     if evaluation.certificate is not None:
         content["certificate"] = asdict(evaluation.certificate)
     if evaluation.trimap is not None:
@@ -94,6 +105,7 @@ def record_of(content: dict[str, Any], arrays: dict[str, Any]) -> Record:
             certificate=Certificate(**content["certificate"]) if "certificate" in content else None,
             timing=Timing(phases, timing["seconds"], paper) if phases else NO_TIMING,
             resumed=timing["resumed"],
+            execution=Execution(**content["execution"]) if "execution" in content else None,
         ),
         environment=Environment(**content["environment"]),
     )

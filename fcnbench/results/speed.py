@@ -14,7 +14,7 @@ from fcnbench.evaluation.result import PAPER_SIDE, Summary
 from fcnbench.ground import files
 from fcnbench.results.record import ModelFacts, folder_name
 
-FORMAT = "fcnbench.speed/1"
+FORMAT = "fcnbench.speed/2"
 NAME = "speed.json"
 FOLDER = "speed"
 """Where a model's timings lie, beside its data sets."""
@@ -22,7 +22,7 @@ FOLDER = "speed"
 
 @dataclass(frozen=True)
 class SpeedRecord:
-    """Forward times of one 500x500 picture, batch 1: the papers' protocol.
+    """Forward times at 500x500; with batch 1 in single stream they are the papers' protocol.
 
     Attributes:
         run: name of the run, unique: time and random digits.
@@ -31,8 +31,18 @@ class SpeedRecord:
         model: the model.
         parameters: its learned numbers; None where it shows no module.
         precision: arithmetic of the forward pass.
+        scenario: `single-stream`, each pass waited for, or `throughput`, the device never waiting.
+        batch: pictures in a pass.
+        forward: `plain`, or the name of the faster path of the same function.
         warm_ups: untimed passes before.
         samples: milliseconds of every pass.
+        slowed: which of them heat or power may have slowed down.
+        parts: milliseconds of the parts of a picture's way by name, a few samples each.
+        joules: energy per picture; None where the device does not count it.
+        flops: floating-point operations of a pass, of the path that ran; 0 where the model shows none.
+        bytes: parameters, input and logits of a pass, each moved once.
+        ceiling_flops: operations per second that the device reached in a matrix product.
+        ceiling_bytes: bytes per second that it reached in a copy.
         environment: what it ran on.
     """
 
@@ -42,14 +52,37 @@ class SpeedRecord:
     model: ModelFacts
     parameters: int | None
     precision: str
+    scenario: str
+    batch: int
+    forward: str
     warm_ups: int
     samples: tuple[float, ...]
+    slowed: tuple[int, ...]
+    parts: dict[str, tuple[float, ...]]
+    joules: float | None
+    flops: int
+    bytes: int
+    ceiling_flops: float
+    ceiling_bytes: float
     environment: Environment
 
     @property
     def summary(self) -> Summary:
         """Statistics over the samples."""
         return Summary.of(self.samples)
+
+    @property
+    def images_per_second(self) -> float:
+        """Pictures in a second, at the median."""
+        return 1e3 * self.batch / self.summary.median
+
+    @property
+    def of_ceiling(self) -> float | None:
+        """Least time that the device's ceilings allow, over the median; None where the model shows no operations."""
+        if not self.flops:
+            return None
+        floor = max(self.flops / self.ceiling_flops, self.bytes / self.ceiling_bytes)
+        return round(1e3 * floor / self.summary.median, 4)
 
     @property
     def machine(self) -> str:
@@ -65,9 +98,9 @@ class SpeedRecord:
             OutputError: it could not be written.
         """
         path = root / "submissions" / folder_name(self.model.name) / FOLDER / self.run / NAME
-        facts = asdict(self) | {"samples": list(self.samples)}
-        shape = {"height": PAPER_SIDE, "width": PAPER_SIDE, "batch": 1, "unit": "ms"}
-        files.write_json(path, {"format": FORMAT, **shape, "forward": asdict(self.summary), **facts})
+        shape = {"height": PAPER_SIDE, "width": PAPER_SIDE, "unit": "ms"}
+        follows = {"passes": asdict(self.summary), "of_ceiling": self.of_ceiling}
+        files.write_json(path, {"format": FORMAT, **shape, **follows, **asdict(self)})
         return path
 
 
@@ -81,22 +114,56 @@ def read_speed(path: Path) -> SpeedRecord:
         content: dict[str, Any] = json.loads(path.read_bytes())
         if content.pop("format") != FORMAT:
             raise ValueError("it is no timing of fcnbench, or of another version")
-        shape = [content.pop(name) for name in ("height", "width", "batch", "unit")]
-        if shape != [PAPER_SIDE, PAPER_SIDE, 1, "ms"]:
-            raise ValueError("it is not of one 500x500 picture in ms")
-        stated = content.pop("forward")
-        samples = tuple(float(value) for value in content.pop("samples"))
-        if not samples or not all(math.isfinite(value) and value > 0 for value in samples):
-            raise ValueError("its samples are no times")
+        shape = [content.pop(name) for name in ("height", "width", "unit")]
+        if shape != [PAPER_SIDE, PAPER_SIDE, "ms"]:
+            raise ValueError("it is not of 500x500 pictures in ms")
+        stated = content.pop("passes"), content.pop("of_ceiling")
+        samples = _times(content.pop("samples"))
+        parts = {str(name): _times(taken) for name, taken in content.pop("parts").items()}
+        slowed = tuple(int(place) for place in content.pop("slowed"))
         model, environment = ModelFacts(**content.pop("model")), Environment(**content.pop("environment"))
-        record = SpeedRecord(**content, model=model, environment=environment, samples=samples)
-        if stated != asdict(record.summary):
+        record = SpeedRecord(
+            **content, model=model, environment=environment, samples=samples, parts=parts, slowed=slowed
+        )
+        _check_types(record)
+        if stated != (asdict(record.summary), record.of_ceiling):
             raise ValueError("its statistics do not follow from its samples")
-        texts = (record.run, record.created, record.fcnbench, record.precision, model.name, environment.device_name)
-        if not all(isinstance(text, str) for text in texts) or not isinstance(environment.threads, int):
-            raise ValueError("its fields have other types")
+        if any(not 0 <= place < len(samples) for place in slowed):
+            raise ValueError("it marks passes that it has not")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ResultsError(
             f"the timing {path} is unusable: {type(error).__name__}: {error}", "restore it, or remove its folder"
         ) from error
     return record
+
+
+def _times(values: list[Any]) -> tuple[float, ...]:
+    """Samples in milliseconds.
+
+    Raises:
+        ValueError: there is none, or some are no times.
+    """
+    samples = tuple(float(value) for value in values)
+    if not samples or not all(math.isfinite(value) and value >= 0 for value in samples) or not any(samples):
+        raise ValueError("its samples are no times")
+    return samples
+
+
+def _check_types(record: SpeedRecord) -> None:
+    """Refuse fields of other types than those that are written.
+
+    Raises:
+        ValueError: there is one.
+    """
+    texts = (
+        record.run, record.created, record.fcnbench, record.precision, record.scenario, record.forward,
+        record.model.name, record.environment.device_name,
+    )  # fmt: skip
+    counts = (record.batch, record.flops, record.bytes, record.environment.threads, record.ceiling_flops)
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(count, int | float) for count in counts):
+        raise ValueError("its fields have other types")
+    rates = (record.batch, record.ceiling_flops, record.ceiling_bytes)
+    if min(rates) <= 0 or not all(math.isfinite(rate) for rate in rates) or min(record.flops, record.bytes) < 0:
+        raise ValueError("its numbers can't be")
+    if record.joules is not None and not (math.isfinite(record.joules) and record.joules > 0):
+        raise ValueError("its energy can't be")

@@ -60,12 +60,20 @@ def _row(record: SpeedRecord, path: str) -> dict[str, Any]:
     summary, environment = record.summary, record.environment
     return {
         "model": record.model.name,
+        "scenario": record.scenario,
+        "batch": record.batch,
         "median_ms": summary.median,
         "p90_ms": summary.p90,
         "p99_ms": summary.p99,
         "mean_ms": summary.mean,
         "trials": len(record.samples),
+        "images_per_s": record.images_per_second,
         "precision": record.precision,
+        "forward": record.forward,
+        "gflops": record.flops / 1e9 or None,
+        "of_ceiling": record.of_ceiling,
+        "joules": record.joules,
+        "slowed": len(record.slowed),
         "parameters": record.parameters,
         "device": environment.device_name,
         "threads": environment.threads,
@@ -82,5 +90,6 @@ def _csv(rows: list[dict[str, Any]]) -> str:
     import pandas as pd
 
     frame = pd.DataFrame(rows, columns=list(SPEED)).astype({name: dtype for name, (dtype, _) in SPEED.items()})
-    frame = frame.sort_values(["median_ms", "model", "created", "record"], kind="stable")
+    order = ["scenario", "images_per_s", "model", "created", "record"]
+    frame = frame.sort_values(order, ascending=[True, False, True, True, True], kind="stable")
     return frame.to_csv(index=False, float_format="%.4f", lineterminator="\n")

@@ -9,6 +9,7 @@ from torch import Tensor
 import fcnbench
 from fcnbench.datasets.load import load_dataset
 from fcnbench.evaluation.certificate import PROBE, certify
+from fcnbench.evaluation.look import Look
 from fcnbench.models.load import load_model
 from fcnbench.results.recordfile import load
 
@@ -35,7 +36,7 @@ class Restless:
 
 def test_flips_are_counted_and_the_impossible_is_said() -> None:
     data = load_dataset("pocket")
-    found = certify(Restless(), data, [3, 4], CPU)
+    found = certify(Look(Restless(), data, CPU), [3, 4])
     assert found.images == 2
     assert found.pixels == data[3].label.size + data[4].label.size
     assert found.flips == {"second run": 2, "batch of 2": None, "one thread": 4}
@@ -44,7 +45,7 @@ def test_flips_are_counted_and_the_impossible_is_said() -> None:
 
 def test_a_sound_net_on_one_machine_hardly_flips() -> None:
     data = load_dataset("pocket")
-    found = certify(load_model("fcn8s-pocket"), data, list(range(20)), CPU)
+    found = certify(Look(load_model("fcn8s-pocket"), data, CPU), list(range(20)))
     assert found.images == PROBE
     assert found.flips["second run"] == 0
     assert all(flips < found.pixels / 1000 for flips in found.flips.values())
@@ -64,5 +65,5 @@ def test_it_is_recorded_read_back_and_asked_for(tmp_path: Path) -> None:
 
 def test_the_number_of_threads_is_as_before() -> None:
     before = torch.get_num_threads()
-    certify(load_model("fcn8s-pocket"), load_dataset("pocket"), [0], CPU)
+    certify(Look(load_model("fcn8s-pocket"), load_dataset("pocket"), CPU), [0])
     assert torch.get_num_threads() == before

@@ -1,6 +1,11 @@
 """The loop: the same integers whatever the place they are counted, and every wrong answer of a model named."""
 
+import signal
+import subprocess
+import sys
 import threading
+import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +13,19 @@ import pytest
 import torch
 from torch import Tensor
 
+import fcnbench
 from fcnbench.datasets.load import load_dataset
+from fcnbench.datasets.manifest import Row
 from fcnbench.errors import DataMissing, Interrupted, ModelError, PredictionError
 from fcnbench.evaluation.journal import Journal
-from fcnbench.evaluation.loop import Evaluation, evaluate, label_map, scorable
-from fcnbench.evaluation.prefetch import prefetched
+from fcnbench.evaluation.labels import label_map
+from fcnbench.evaluation.look import Look
+from fcnbench.evaluation.loop import batches, evaluate, scorable
+from fcnbench.evaluation.result import Evaluation
 from fcnbench.metrics.confusion import confusion_matrix
 from fcnbench.models.load import load_model
 from fcnbench.models.segmenter import Segmenter
+from fcnbench.results.recordfile import load
 
 CPU = torch.device("cpu")
 
@@ -39,7 +49,7 @@ class Stub:
 def score(segmenter: Segmenter, count: int = 3, key: str = "test", trials: int = 0) -> Evaluation:
     data = load_dataset("pocket")
     with Journal({"key": key}, 8) as journal:
-        return evaluate(segmenter, data, scorable(data, count), CPU, journal, trials)
+        return evaluate(Look(segmenter, data, CPU), scorable(data, count), journal, trials)
 
 
 def test_matrices_equal_a_plain_sequential_evaluation() -> None:
@@ -203,17 +213,168 @@ def test_label_maps_do_not_depend_on_the_way_they_are_found(dtype: torch.dtype) 
 def test_an_error_while_reading_reaches_the_loop_and_the_thread_ends() -> None:
     data = load_dataset("pocket")
 
-    def read_all() -> None:
-        with prefetched(data, [0, 1, 99]) as samples:
-            for _ in samples:
-                pass
-
-    with pytest.raises(IndexError):
-        read_all()
-    assert not [thread for thread in threading.enumerate() if thread.name == "fcnbench-prefetch"]
+    with pytest.raises(IndexError), Journal({"key": "test"}, 8) as journal:
+        evaluate(Look(Stub(), data, CPU), [0, 1, 99], journal, 0)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("fcnbench")]
 
 
 def test_leaving_the_loop_early_ends_the_thread() -> None:
-    with prefetched(load_dataset("pocket"), range(64)) as samples:
-        next(samples)
-    assert not [thread for thread in threading.enumerate() if thread.name == "fcnbench-prefetch"]
+    with pytest.raises(ModelError):
+        score(Fails(), 60)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("fcnbench")]
+
+
+class Pairs(Stub):
+    """Refuses more pictures at a time than fit into its memory, and remembers how many it was given."""
+
+    def __init__(self, fit: int, error: type[RuntimeError] = torch.cuda.OutOfMemoryError) -> None:
+        super().__init__()
+        self.fit, self.error = fit, error
+        self.given: list[int] = []
+
+    def logits(self, batch: Tensor) -> Tensor:
+        if len(batch) > self.fit:
+            raise self.error("DefaultCPUAllocator: can't allocate memory: you tried to allocate too much")
+        self.given.append(len(batch))
+        return torch.cat([super(Pairs, self).logits(each[None]) for each in batch])
+
+
+def of_one_size(count: int) -> list[int]:
+    """Places of so many pictures of one size in pocket, which has few."""
+    rows = load_dataset("pocket").manifest.rows
+    sizes = Counter((row.height, row.width) for row in rows)
+    size, _ = sizes.most_common(1)[0]
+    return [place for place, row in enumerate(rows) if (row.height, row.width) == size][:count]
+
+
+def test_batches_are_of_one_size_and_hold_every_place_once() -> None:
+    sizes = [(3, 4), (3, 4), (4, 3), (3, 4), (4, 3), (5, 5), (3, 4)] * 20
+    rows = [Row(str(place), *size, None, "") for place, size in enumerate(sizes)]
+    places = list(range(3, len(rows)))
+    found = batches(rows, places, 4)
+    assert sorted(place for group in found for place in group) == places
+    assert all(len({sizes[place] for place in group}) == 1 and len(group) <= 4 for group in found)
+    assert len(found) < len(places) / 2
+    assert batches(rows, places, 1) == [[place] for place in places]
+
+
+@pytest.mark.parametrize("batch", [2, 3, 16])
+def test_batches_change_no_integer_and_keep_the_order(batch: int) -> None:
+    alone, model = score(Stub(), 20, key="alone"), Pairs(fit=99)
+    data = load_dataset("pocket")
+    with Journal({"key": "batches"}, 8) as journal:
+        found = evaluate(Look(model, data, CPU), scorable(data, 20), journal, 0, batch=batch)
+    assert found.ids == alone.ids
+    np.testing.assert_array_equal(found.matrices, alone.matrices)
+    assert found.predictions == alone.predictions
+    assert sum(model.given) == 20
+    assert len(found.timing.phases["forward"]) == 20
+    assert found.execution is not None
+    assert found.execution.batch == batch
+
+
+@pytest.mark.parametrize("error", [torch.cuda.OutOfMemoryError, RuntimeError])
+def test_out_of_memory_halves_the_batch_and_goes_on(
+    error: type[RuntimeError], capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, model = load_dataset("pocket"), Pairs(fit=2, error=error)
+    read = Look(model, data, CPU).read(of_one_size(1) * 7)
+    answers = Look(model, data, CPU).forward(read)
+    assert [answer.read for answer in answers] == read
+    assert model.given == [2, 2, 2, 1]
+    assert "out of memory with a batch of 7: going on with 4" in capsys.readouterr().err
+
+
+def test_one_picture_too_many_is_said() -> None:
+    with pytest.raises(ModelError, match="val-0000") as caught:
+        score(Pairs(fit=0), 2)
+    assert "one picture at a time is too much" in caught.value.hint
+
+
+def test_an_error_that_is_none_of_memory_halves_nothing() -> None:
+    class Broken(Stub):
+        def logits(self, batch: Tensor) -> Tensor:
+            raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    data = load_dataset("pocket")
+    look = Look(Broken(), data, CPU)
+    with pytest.raises(ModelError, match="cannot be multiplied"):
+        look.forward(look.read(of_one_size(1) * 4))
+
+
+class Reuses(Stub):
+    """Writes every answer into the same memory."""
+
+    memory = torch.zeros(1 << 20)
+
+    def logits(self, batch: Tensor) -> Tensor:
+        answer = super().logits(batch)
+        into = self.memory[: answer.numel()].view(answer.shape)
+        into.copy_(answer)
+        return into
+
+
+def test_a_model_that_writes_over_its_own_answers_is_found_out() -> None:
+    data = load_dataset("pocket")
+    look = Look(Reuses(), data, CPU)
+    first, second = (look.forward(look.read([place])) for place in (0, 1))
+    assert look.score(second[0]).id == data[1].id
+    with pytest.raises(PredictionError, match="on image val-0000: the logits changed after the model had answered"):
+        look.score(first[0])
+
+
+def test_scoring_and_reading_run_in_threads_of_their_own_and_the_forward_pass_in_the_callers() -> None:
+    seen: dict[str, set[str]] = {"prepare": set(), "logits": set()}
+
+    class Tells(Stub):
+        def prepare(self, image: np.ndarray) -> Tensor:
+            seen["prepare"].add(threading.current_thread().name)
+            return super().prepare(image)
+
+        def logits(self, batch: Tensor) -> Tensor:
+            seen["logits"].add(threading.current_thread().name)
+            return super().logits(batch)
+
+    score(Tells(), 6)
+    assert seen["logits"] == {threading.current_thread().name}
+    assert all(name.startswith("fcnbench-work") for name in seen["prepare"])
+
+
+def test_a_killed_run_goes_on_with_the_same_integers_and_no_image_twice(tmp_path: Path) -> None:
+    whole = fcnbench.run("fcn8s-pocket", board=tmp_path / "whole", trials=0)
+    model = tmp_path / "logged.py"
+    model.write_text(
+        "import os, pathlib\n"
+        "from fcnbench.models.load import load_model\n"
+        "def build():\n"
+        "    inner = load_model('fcn8s-pocket')\n"
+        "    log = pathlib.Path(__file__).with_suffix('.log')\n"
+        "    class Logged:\n"
+        "        num_classes = 8\n"
+        "        prepare = staticmethod(inner.prepare)\n"
+        "        def logits(self, batch):\n"
+        "            with log.open('a') as stream: stream.write('x')\n"
+        "            return inner.logits(batch)\n"
+        "    return Logged()\n"
+    )
+    command = [sys.executable, "-m", "fcnbench", "run", "--model", f"{model}:build", "--board", str(tmp_path)]
+    log = model.with_suffix(".log")
+    seen = 0
+    for kills in (1, 2, 3):
+        process = subprocess.Popen([*command, "--trials", "0"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        while process.poll() is None and (log.stat().st_size if log.exists() else 0) < seen + 9:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        (journal,) = (tmp_path / "home/journals").glob("*.jsonl")
+        sound = journal.read_bytes().count(b"\n")
+        # What the forward pass had seen and nobody had written down is at most what may wait, and one in each hand.
+        assert seen - 4 * kills < sound <= log.stat().st_size <= sound + 4 * kills
+        seen = log.stat().st_size
+    subprocess.run([*command, "--trials", "0"], check=True, capture_output=True)
+    (record,) = (tmp_path / "submissions").rglob("record.json")
+    found = load(record)
+    np.testing.assert_array_equal(found.evaluation.matrices, whole.record.evaluation.matrices)
+    assert found.predictions == whole.record.predictions
+    assert log.stat().st_size - seen == 64 - found.evaluation.resumed
+    assert not list((tmp_path / "home/journals").glob("*.jsonl"))

@@ -12,8 +12,8 @@ from torch import nn
 import fcnbench
 from fcnbench.errors import FcnbenchError, ModelError, PredictionError, UnknownName, WeightsError
 from fcnbench.models.load import load_model, open_model
-from fcnbench.models.preprocess import caffe_bgr, imagenet_rgb
-from fcnbench.models.segmenter import ModuleSegmenter, Segmenter, weights_digest
+from fcnbench.models.preprocess import caffe_bgr, imagenet_rgb, nyud_bgr, nyud_hha, siftflow_bgr
+from fcnbench.models.segmenter import Around, ModuleSegmenter, Segmenter, prepared_on, weights_digest
 
 HEAD = """
 import torch
@@ -190,3 +190,32 @@ def test_weights_digest_changes_with_any_parameter_and_not_with_the_run() -> Non
 def test_listing_models_imports_no_torch() -> None:
     code = "import sys, fcnbench; fcnbench.list_models(); fcnbench.list_datasets(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_built_in_preparations_are_the_same_on_a_device_from_bytes() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (11, 13, 3), np.uint8)
+    for prepare in (caffe_bgr, siftflow_bgr, nyud_bgr, nyud_hha):
+        planes = torch.from_numpy(prepare._planes(image, np.uint8))
+        assert planes.dtype == torch.uint8
+        assert torch.equal(planes.float().sub_(prepare._mean), prepare(image))
+        assert torch.equal(prepare.on(torch.device("cpu"), image), prepare(image))
+        elsewhere = prepare.on(torch.device("meta"), image)
+        assert (elsewhere.shape, elsewhere.dtype) == ((3, 11, 13), torch.float32)
+
+
+def test_what_a_model_prepares_itself_is_never_passed_over() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (11, 13, 3), np.uint8)
+    cpu = torch.device("cpu")
+
+    class Halved(ModuleSegmenter):
+        def prepare(self, *pictures: np.ndarray) -> torch.Tensor:
+            return super().prepare(*pictures) / 2
+
+    plain = load_model("fcn8s-pocket", fast=False)
+    around = Around(plain)
+    replaced = load_model("fcn8s-pocket", fast=False)
+    replaced.prepare = lambda picture: caffe_bgr(picture) / 2
+    assert torch.equal(prepared_on(plain, cpu, image), caffe_bgr(image))
+    assert torch.equal(prepared_on(around, cpu, image), caffe_bgr(image))
+    for own in (Halved(plain.module, caffe_bgr), Around(Halved(plain.module, caffe_bgr)), replaced):
+        assert torch.equal(prepared_on(own, cpu, image), caffe_bgr(image) / 2)

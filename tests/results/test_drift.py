@@ -218,7 +218,7 @@ def damage() -> Callable[[Path], None]:
 def test_near_ties_are_counted_right() -> None:
     import torch
 
-    from fcnbench.evaluation.loop import near_ties
+    from fcnbench.evaluation.labels import near_ties
 
     logits = torch.tensor([[[1.0, 1.0, 1.0, 5.0]], [[1.00005, 1.005, 0.0, 5.0]], [[0.0, 0.0, 0.0, 0.0]]])
     truth = np.array([[0, 1, 2, 255]], np.uint8)

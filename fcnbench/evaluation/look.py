@@ -1,0 +1,246 @@
+"""What happens to a picture on its way through the loop: read, forward, score. Each step runs in a thread of its own.
+
+A wrong answer of the model, whatever it is, is named with the image that it was found on.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fcnbench.datasets.store import Dataset, Sample, digest_label
+from fcnbench.errors import FcnbenchError, ModelError, PredictionError
+from fcnbench.evaluation.device import move
+from fcnbench.evaluation.journal import Scored
+from fcnbench.evaluation.labels import Map, begun, near_ties
+from fcnbench.evaluation.predictions import PredictionWriter
+from fcnbench.evaluation.result import PHASES
+from fcnbench.evaluation.timing import Stopwatch
+from fcnbench.ground.console import note
+from fcnbench.labelspace import LabelSpace
+from fcnbench.metrics.confusion import confusion_matrix
+from fcnbench.models.segmenter import Segmenter, answers_from_truth, modalities_of, prepared_on
+
+Phases = dict[str, list[float]]
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """A decoded sample, what the model prepared of it, and the seconds of both; an oracle prepares nothing."""
+
+    sample: Sample
+    prepared: Tensor | None
+    decode: float
+    prepare: float
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """A sample and the model's answer to it, which may still be on its way.
+
+    Attributes:
+        read: the sample.
+        prediction: waits for the predicted label map.
+        geo: waits for the second one; None where the model or the task has none.
+        logits: of the classes, where near ties are to be counted.
+        forward: waits for the forward pass, and gives its seconds.
+    """
+
+    read: Read
+    prediction: Callable[[], Map]
+    geo: Callable[[], Map] | None
+    logits: Tensor | None
+    forward: Callable[[], float]
+
+
+@dataclass(eq=False)
+class Look:
+    """What looks at every image.
+
+    Attributes:
+        segmenter: the model; its network is moved to the device.
+        dataset: the samples.
+        device: where the forward pass and the argmax run.
+        writer: keeps the predicted label maps; images whose map it lacks are scored again.
+        margins: whether to count near ties.
+        phases: seconds that the steps took, an image each, in the order in which images were scored.
+    """
+
+    segmenter: Segmenter
+    dataset: Dataset
+    device: torch.device
+    writer: PredictionWriter | None = None
+    margins: bool = False
+    phases: Phases = field(default_factory=lambda: {phase: [] for phase in PHASES})
+    _foreign: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        move(self.segmenter, self.device)
+
+    def read(self, places: Sequence[int]) -> list[Read]:
+        """Decode samples and prepare them for the model; for several threads at once.
+
+        Raises:
+            DataCorrupt: the store is damaged.
+            PredictionError: the model prepared no planes.
+            ModelError: its `prepare` failed.
+        """
+        return [self._read(place) for place in places]
+
+    def _read(self, place: int) -> Read:
+        started = time.perf_counter()
+        sample = self.dataset[place]
+        decode = time.perf_counter() - started
+        if answers_from_truth(self.segmenter):
+            return Read(sample, None, decode, 0.0)
+        pictures: list[Any] = [sample.modality(name) for name in modalities_of(self.segmenter)]
+        # Nobody promised that a model's own `prepare` may run twice at the same time.
+        with _named(sample), self._foreign:
+            started = time.perf_counter()
+            prepared = _checked_input(prepared_on(self.segmenter, self.device, *pictures))
+            return Read(sample, prepared, decode, time.perf_counter() - started)
+
+    def forward(self, group: list[Read]) -> list[Answered]:
+        """The model's answers to samples of one size. Where memory does not suffice, half of them are asked at a time.
+
+        Raises:
+            PredictionError: logits of a wrong shape or type.
+            ModelError: the model failed.
+        """
+        if answers_from_truth(self.segmenter):
+            return [self._answered(read) for read in group]
+        inputs = [read.prepared for read in group if read.prepared is not None]
+        if len({each.shape for each in inputs}) > 1:
+            return [answer for read in group for answer in self.forward([read])]
+        with _named(*(read.sample for read in group)):
+            try:
+                return self._asked(group, torch.stack(inputs) if len(inputs) > 1 else inputs[0][None])
+            except RuntimeError as error:
+                if not out_of_memory(error) or len(group) == 1:
+                    raise
+        half = (len(group) + 1) // 2
+        note(f"out of memory with a batch of {len(group)}: going on with {half}")
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return [answer for part in (group[:half], group[half:]) for answer in self.forward(part)]
+
+    def _asked(self, group: list[Read], batch: Tensor) -> list[Answered]:
+        space, geo_space = self.dataset.label_space, self.dataset.geo
+        stop = Stopwatch(self.device).start()
+        logits, geo_logits = self._logits(batch, geo_space is not None)
+        took = stop()
+        size = group[0].sample.label.shape
+        logits = _checked_logits(logits, space, (len(group), *size))
+        if geo_space and geo_logits is not None:
+            geo_logits = _checked_logits(geo_logits, geo_space, (len(group), *size))
+        return [
+            Answered(
+                read,
+                begun(logits[place]),
+                begun(geo_logits[place]) if geo_logits is not None and read.sample.geo is not None else None,
+                logits[place] if self.margins else None,
+                lambda: took() / len(group),
+            )
+            for place, read in enumerate(group)
+        ]
+
+    def _answered(self, read: Read) -> Answered:
+        """The answer of an oracle, which makes its prediction of the truth."""
+        sample, answer = read.sample, getattr(self.segmenter, "answer")  # noqa: B009 - no segmenter need have it
+        with _named(sample):
+            started = time.perf_counter()
+            prediction = np.ascontiguousarray(answer(sample.label))
+            geo = np.ascontiguousarray(answer(sample.geo)) if sample.geo is not None else None
+            seconds = time.perf_counter() - started
+        return Answered(read, lambda: prediction, None if geo is None else lambda: geo, None, lambda: seconds)
+
+    def _logits(self, batch: Tensor, two: bool) -> tuple[Tensor, Tensor | None]:
+        """The model's logits, and those for the second label map where one is scored and the model has them."""
+        both = getattr(self.segmenter, "all_logits", None)
+        if not two or both is None:
+            return self.segmenter.logits(batch), None
+        found = both(batch)
+        return found["out"], found.get("geo")
+
+    def score(self, answered: Answered) -> Scored:
+        """An answer against the truth; written down where that is wanted.
+
+        Raises:
+            PredictionError: the logits hold NaN, or predict something else than a class.
+            OutputError: the prediction could not be written.
+        """
+        sample, space, geo_space = answered.read.sample, self.dataset.label_space, self.dataset.geo
+        with _named(sample):
+            # Waiting for the device is no part of scoring.
+            forward = answered.forward()
+            started = time.perf_counter()
+            prediction, geo, geo_prediction, margins = answered.prediction(), None, None, None
+            if answered.logits is not None:
+                margins = near_ties(answered.logits, sample.label, space.ignore)
+            matrix = confusion_matrix(sample.label, prediction, space.num_classes, space.ignore)
+            if geo_space and sample.geo is not None and answered.geo is not None:
+                geo_prediction = answered.geo()
+                geo = confusion_matrix(sample.geo, geo_prediction, geo_space.num_classes, geo_space.ignore)
+            scored = Scored(sample.id, matrix, digest_label(prediction), geo, margins)
+            if self.writer is not None:
+                self.writer.put(sample.id, prediction, geo_prediction)
+        taken = (answered.read.decode, answered.read.prepare, forward, time.perf_counter() - started)
+        for phase, seconds in zip(PHASES, taken, strict=True):
+            self.phases[phase].append(seconds)
+        return scored
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error says that a device's memory does not suffice; CPU allocators say so in words only."""
+    return isinstance(error, torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+@contextmanager
+def _named(*samples: Sample) -> Iterator[None]:
+    """Name the images in whatever goes wrong inside the block."""
+    ids = ", ".join(sample.id for sample in samples)
+    try:
+        yield
+    except PredictionError as error:
+        raise PredictionError(f"on image {ids}: {error.message}", error.hint) from error
+    except FcnbenchError:
+        raise
+    # The model is somebody else's code and may fail in any way, and even exit; its author needs to know the image.
+    except (Exception, SystemExit) as error:
+        height, width = samples[0].label.shape
+        hint = "run it on that picture by itself"
+        if isinstance(error, RuntimeError) and out_of_memory(error):
+            hint = "one picture at a time is too much for this device: choose another with --device, or a --precision"
+        raise ModelError(
+            f"the model failed on image {ids} ({width}x{height}): {type(error).__name__}: {error}", hint
+        ) from error
+
+
+def _checked_input(prepared: Tensor) -> Tensor:
+    if not isinstance(prepared, Tensor) or prepared.dim() != 3:
+        found = tuple(prepared.shape) if isinstance(prepared, Tensor) else type(prepared).__name__
+        raise PredictionError(f"prepare gave {found}, expected a tensor [3, H, W]", "return one sample, unbatched")
+    return prepared
+
+
+def _checked_logits(logits: Tensor, space: LabelSpace, size: tuple[int, ...]) -> Tensor:
+    """The logits, where they are floating point [N, C, H, W] for a size of (N, H, W)."""
+    expected = (size[0], space.num_classes, *size[1:])
+    if not isinstance(logits, Tensor) or tuple(logits.shape) != expected:
+        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise PredictionError(
+            f"logits are {found}, expected {expected}: [N, C, H, W] with the {space.num_classes} classes of "
+            f"{space.name} at the picture's own size",
+            "up-sample the logits inside the model, to the size of its input",
+        )
+    if not logits.is_floating_point():
+        raise PredictionError(f"logits are {logits.dtype}, expected floating point", "return scores, not labels")
+    return logits
