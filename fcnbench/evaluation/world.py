@@ -91,6 +91,9 @@ class Ranks(World):
         RankLost: from every method, where another process has failed or is gone.
     """
 
+    opened = 0
+    """How many runs these processes have shared so far; the same number in each of them."""
+
     def __init__(self, rank: int, size: int) -> None:
         self.rank = rank
         self.size = size
@@ -98,6 +101,7 @@ class Ranks(World):
         self._done = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="fcnbench-heart", daemon=True)
         self._meetings = 0
+        self._own = False
         self._store: Any
         self._group: Any
 
@@ -109,9 +113,12 @@ class Ranks(World):
 
         try:
             store, _, _ = next(rendezvous("env://"))
-            # What an earlier attempt left in a store that outlives it would lead to processes that are gone.
-            self._store = c10d.PrefixStore(f"fcnbench/{os.environ.get(_ATTEMPT, '0')}", store)
-            if not distributed.is_initialized():
+            # What an earlier attempt left in a store that outlives it would lead to processes that are gone, and what
+            # an earlier run of these processes left, to meetings that are over.
+            Ranks.opened += 1
+            self._store = c10d.PrefixStore(f"fcnbench/{os.environ.get(_ATTEMPT, '0')}/{Ranks.opened}", store)
+            self._own = not distributed.is_initialized()
+            if self._own:
                 distributed.init_process_group("gloo", store=self._store, rank=self.rank, world_size=self.size)
             self._group = distributed.new_group(backend="gloo")
         except (RuntimeError, ValueError, OSError) as error:
@@ -136,9 +143,12 @@ class Ranks(World):
                 self._store.set(_FAILED, f"rank {self.rank} on {platform.node()}: {message}")
         self._done.set()
         self._heart.join()
-        if error is None:
-            self._meet()
-            distributed.destroy_process_group()
+        try:
+            if error is None:
+                self._meet()
+        finally:
+            if self._own:
+                distributed.destroy_process_group()
 
     def summed(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         """The sum over all processes, int64, exact; arrays are of one shape everywhere."""

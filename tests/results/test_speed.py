@@ -20,7 +20,7 @@ from tests.conftest import REPOSITORY
 def timed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("speed")
     for name in ("fcn8s-pocket", "fcn32s-pocket"):
-        fcnbench.bench(name, trials=3, board=root)
+        fcnbench.bench(name, trials=3, seconds=0, board=root)
     return root
 
 
@@ -29,7 +29,7 @@ def only(root: Path) -> Path:
 
 
 def test_a_timing_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    found = fcnbench.bench("fcn8s-pocket", trials=3, board=tmp_path)
+    found = fcnbench.bench("fcn8s-pocket", trials=3, seconds=0, board=tmp_path)
     assert read_speed(found.path) == found.record
     assert len(found.record.samples) == 3
     assert found.record.parameters == sum(p.numel() for p in fcnbench.load_model("fcn8s-pocket").module.parameters())
@@ -112,7 +112,7 @@ def test_what_can_not_be_timed_is_said(tmp_path: Path) -> None:
 
 
 def test_the_command_tells_the_papers_times_beside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["bench", "--model", "fcn32s-pocket", "--trials", "2", "--board", str(tmp_path)]
+    arguments = ["bench", "--model", "fcn32s-pocket", "--trials", "2", "--seconds", "0", "--board", str(tmp_path)]
     assert main(arguments) == 0
     assert "FCN-VGG16 210 ms" in capsys.readouterr().out
     assert main([*arguments, "--json"]) == 0
@@ -127,4 +127,4 @@ def test_the_project_has_a_row_of_every_built_in_network() -> None:
     networks = {name for name, entry in MODELS.entries().items() if entry.provider == "fcnbench"}
     networks = {name for name in networks if not name.startswith("oracle")}
     assert set(board["model"]) == networks
-    assert set(board["trials"]) == {20}
+    assert min(board["trials"]) >= 20

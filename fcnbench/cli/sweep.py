@@ -1,0 +1,46 @@
+"""What a person, and a program, reads after `run --sweep`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from fcnbench.cli.result import TITLES, percent
+
+if TYPE_CHECKING:
+    from fcnbench.api.sweep import Swept
+
+
+def sweep_table(done: Swept) -> str:
+    """A line a cell: its four metrics and its speed, or what went wrong; then where the records are."""
+    from tabulate import tabulate
+
+    rows = []
+    for outcome in done.outcomes:
+        cell, record = outcome.cell, done.record(outcome)
+        row = [cell.model, cell.dataset, cell.precision]
+        if record is None:
+            assert outcome.error is not None
+            first = str(outcome.error["message"]).splitlines()[0]
+            rows.append([*row, *("-" for _ in TITLES), "-", f"FAILED: {outcome.error['error']}: {first}"])
+            continue
+        scores = record.all_scores()
+        speed = f"{record.evaluation.timing.images_per_second:.1f}"
+        rows.append([*row, *(percent(scores[name]) for name in TITLES), speed, record.protocol.count])
+    headers = ["model", "data set", "precision", *TITLES.values(), "images/s", "images"]
+    align = ("left", "left", "left", *("right" for _ in TITLES), "right", "left")
+    table = tabulate(rows, headers, disable_numparse=True, colalign=align)
+    count = len(done.outcomes) - len(done.failed)
+    said = f"{count} of {len(done.outcomes)} cells have a record below {done.board / 'submissions'}"
+    more = "; the same command tries the others again" if done.failed else ""
+    return f"{table}\n\n{said}{more}"
+
+
+def summary_of(done: Swept) -> dict[str, Any]:
+    """The same for `--json`."""
+    cells = []
+    for outcome in done.outcomes:
+        record = done.record(outcome)
+        scores = None if record is None else record.all_scores()
+        cells.append({**asdict(outcome), "scores": scores})
+    return {"cells": cells, "failed": len(done.failed)}
