@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks import boards, predictions, resampling, scoring, startup, stores
+from benchmarks import boards, forward, loop, predictions, processes, resampling, scoring, startup, stores
 from benchmarks.sidebyside import ROUNDS, table
 from fcnbench.evaluation.environment import describe
 
@@ -31,12 +31,16 @@ def main() -> None:
         f"{platform.python_version()}, numpy {np.__version__}, PyTorch {torch.__version__}; {ROUNDS} rounds.",
         "startup": startup.table(),
         "scoring": table(scoring.measure(None)),
+        "forward": table(forward.measure()),
+        "loop": "\n".join(_loop(None)),
+        "processes": processes.table(),
         "resampling": table([resampling.against_scipy()]),
         "resampling-whole": resampling.whole(),
         "boards": boards.boards() + ("" if voc is None else f"\n{boards.report(voc)}"),
     }
     if voc is not None:
         sections["scoring-voc"] = table(scoring.measure(voc)[:2])
+        sections["loop-voc"] = "\n".join(_loop(voc))
         sections["predictions"] = table(predictions.measure(voc))
         sections["reading"] = table(stores.reading(voc))
         sections["canonicalising"] = stores.canonicalising(voc)
@@ -48,6 +52,11 @@ def main() -> None:
             raise SystemExit(f"{PAGE} has no place for the section {name}")
     PAGE.write_text(page)
     print(page)
+
+
+def _loop(voc: Path | None) -> list[str]:
+    rows, ratios = loop.measure(voc)
+    return [table(rows), "", loop.report(ratios)]
 
 
 if __name__ == "__main__":

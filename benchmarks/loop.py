@@ -67,11 +67,11 @@ class StandIn:
         return self.made[size]
 
 
-def drawn(folder: Path) -> Path:
+def drawn(folder: Path, count: int = PICTURES) -> Path:
     """A VOC folder of drawn pictures with the size and the weight of real ones."""
     for name in ("JPEGImages", "SegmentationClass"):
         (folder / name).mkdir(parents=True)
-    for index, sample_id in enumerate(find_dataset("voc2011val").split.ids[:PICTURES]):
+    for index, sample_id in enumerate(find_dataset("voc2011val").split.ids[:count]):
         random = np.random.default_rng(index)
         rough = random.integers(0, 256, (HEIGHT // 4, WIDTH // 4, 3), np.uint8)
         picture = Image.fromarray(rough).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)

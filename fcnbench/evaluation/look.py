@@ -26,6 +26,7 @@ from fcnbench.evaluation.result import PHASES
 from fcnbench.evaluation.timing import Stopwatch
 from fcnbench.ground.console import note
 from fcnbench.labelspace import LabelSpace
+from fcnbench.metrics.compiled import argmax_kernel
 from fcnbench.metrics.confusion import confusion_matrix
 from fcnbench.models.segmenter import Segmenter, answers_from_truth, modalities_of, prepared_on
 
@@ -84,6 +85,8 @@ class Look:
 
     def __post_init__(self) -> None:
         move(self.segmenter, self.device)
+        if self.device.type == "cpu":
+            argmax_kernel()  # loaded before the first picture waits for it
 
     def read(self, places: Sequence[int]) -> list[Read]:
         """Decode samples and prepare them for the model; for several threads at once.

@@ -58,7 +58,7 @@ class Ceiling:
 
 
 def work_of(segmenter: Segmenter, batch: Tensor) -> Work:
-    """The work of a forward pass, counted in one after another; a network that is no PyTorch module shows no operations.
+    """The work of a forward pass, counted in a second one; a network that is no PyTorch module shows no operations.
 
     Args:
         segmenter: the model, on the batch's device.

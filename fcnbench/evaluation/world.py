@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from fcnbench.errors import RankLost, UsageError
+from fcnbench.evaluation.rollcall import call_the_roll
 
 Item = TypeVar("Item")
 
@@ -33,8 +34,11 @@ _BEAT = 1.0
 
 _POLL = 0.05
 
-_ATTEMPT = "TORCHELASTIC_RESTART_COUNT"
-"""Names how often torchrun has started the processes anew."""
+_AGENT_KEEPS = "TORCHELASTIC_USE_AGENT_STORE"
+"""`True` where torchrun's agent keeps the rendezvous store; else the first process does."""
+
+_TOGETHER = 600.0
+"""Seconds that the processes have to come together: one machine may start long before another."""
 
 _FAILED, _ALIVE, _HERE = "failed", "alive/{}", "here/{}/{}"
 """Names in the rendezvous store: what went wrong; a process's last sign of life; who has come to which meeting."""
@@ -91,9 +95,6 @@ class Ranks(World):
         RankLost: from every method, where another process has failed or is gone.
     """
 
-    opened = 0
-    """How many runs these processes have shared so far; the same number in each of them."""
-
     def __init__(self, rank: int, size: int) -> None:
         self.rank = rank
         self.size = size
@@ -107,21 +108,19 @@ class Ranks(World):
 
     def __enter__(self) -> World:
         from torch import distributed
-        from torch.distributed.rendezvous import rendezvous
 
         c10d: Any = distributed  # what it is told to export is not all that it does
-
         try:
-            store, _, _ = next(rendezvous("env://"))
-            # What an earlier attempt left in a store that outlives it would lead to processes that are gone, and what
-            # an earlier run of these processes left, to meetings that are over.
-            Ranks.opened += 1
-            self._store = c10d.PrefixStore(f"fcnbench/{os.environ.get(_ATTEMPT, '0')}/{Ranks.opened}", store)
+            address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+            keeper = self.first and os.environ.get(_AGENT_KEEPS) != "True"
+            store = c10d.TCPStore(address, port, is_master=keeper, wait_for_workers=False, multi_tenant=True)
+            # Not torchrun's own names: they hold what processes left that are gone.
+            self._store = c10d.PrefixStore(call_the_roll(store, self.rank, self.size, _TOGETHER), store)
             self._own = not distributed.is_initialized()
             if self._own:
                 distributed.init_process_group("gloo", store=self._store, rank=self.rank, world_size=self.size)
             self._group = distributed.new_group(backend="gloo")
-        except (RuntimeError, ValueError, OSError) as error:
+        except (RuntimeError, ValueError, OSError, KeyError) as error:
             raise RankLost(
                 f"rank {self.rank} of {self.size} can't join the others: {str(error).splitlines()[0]}",
                 "check MASTER_ADDR and MASTER_PORT, and that all ranks were started",

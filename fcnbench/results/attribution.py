@@ -88,10 +88,12 @@ def _versions(record: Record) -> dict[str, str]:
 
 
 def _device(record: Record) -> dict[str, str]:
-    environment = record.environment
+    environment, execution = record.environment, record.evaluation.execution
     return {
         "on": environment.device_name,
         "precision": record.protocol.precision,
+        "forward": execution.forward if execution else "",
+        "batch": str(execution.batch) if execution else "",
         "threads": str(environment.threads),
         "CUDA": environment.cuda,
         "driver": environment.driver,

@@ -1,0 +1,180 @@
+"""FCN-8s and the whole loop on an accelerator, against `torchfcn`'s module; made for a CUDA device, runs on any.
+
+    python -m benchmarks.device [--device cuda] [--side 500] [--rounds 20] [--images 300]
+
+The contestants take turns on one random picture; times are CUDA events (wall time on a CPU), medians. In fp32 the
+logits must be alike first; in every other arithmetic the pixels that change their class are counted. Then the loop
+scores drawn JPEGs of 375x500, and its images/s stand beside those that the forward passes alone would allow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from unittest import mock
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.forward import assert_alike, same_networks
+from benchmarks.loop import drawn
+from fcnbench.datasets.load import load_dataset
+from fcnbench.evaluation.arithmetic import FP32, Arithmetic
+from fcnbench.evaluation.device import choose_device, peak_memory
+from fcnbench.evaluation.environment import describe
+from fcnbench.evaluation.gauge import Gauge
+from fcnbench.evaluation.journal import Journal
+from fcnbench.evaluation.look import Look
+from fcnbench.evaluation.loop import evaluate, scorable
+from fcnbench.evaluation.roofline import Ceiling, ceiling, work_of
+from fcnbench.evaluation.timing import Stopwatch
+from fcnbench.models.fast import Fast, FastForward
+from fcnbench.models.fcn import FCN
+from fcnbench.models.preprocess import caffe_bgr
+from fcnbench.models.segmenter import ModuleSegmenter
+
+WARM_UPS = 3
+NAME = "fcn8s"
+
+Forward = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A contestant in one arithmetic: its median time, its share of the ceiling, its flips against float32."""
+
+    precision: str
+    who: str
+    milliseconds: float
+    of_ceiling: float
+    flips: int
+    pixels: int
+
+
+def contestants(ours: FCN, theirs: nn.Module, compiled: bool) -> dict[str, Forward]:
+    """From a name to a forward pass, the peer first."""
+    fast = FastForward(ours)
+    found: dict[str, Forward] = {
+        "`torchfcn`": theirs,
+        "fcnbench, plain": ours,
+        "fcnbench, constant band": lambda batch: fast(batch)["out"],
+    }
+    if compiled:
+        found["`torchfcn`, compiled"] = torch.compile(theirs)
+        found["fcnbench, plain, compiled"] = torch.compile(ours)
+    return found
+
+
+def forwards(device: torch.device, side: int, rounds: int, compiled: bool) -> list[Result]:
+    """Every contestant in every arithmetic that the device has."""
+    ours, theirs = (net.to(device) for net in same_networks(NAME))
+    picture = 50 * torch.randn((1, 3, side, side), generator=torch.Generator().manual_seed(0)).to(device)
+    rivals = contestants(ours, theirs, compiled)
+    with FP32.held(device):
+        exact = theirs(picture)
+        for forward in rivals.values():
+            assert_alike(forward(picture), exact)
+        truth = exact.argmax(1)
+    flops = {
+        "plain": work_of(ModuleSegmenter(ours), picture).flops,
+        "band": work_of(Fast(ModuleSegmenter(ours)), picture).flops,
+    }
+    results = []
+    for precision in ("fp32", "tf32", "bf16") if device.type == "cuda" else ("fp32", "bf16"):
+        arithmetic = Arithmetic(precision)
+        best: Ceiling = ceiling(device, arithmetic)
+        with arithmetic.held(device):
+            times = _in_turn(rivals, picture, rounds)
+            for who, forward in rivals.items():
+                flips = int((forward(picture).argmax(1) != truth).sum())
+                work = flops["band" if "band" in who else "plain"] / best.flops_per_second
+                taken = statistics.median(times[who])
+                results.append(Result(precision, who, 1e3 * taken, work / taken, flips, truth.numel()))
+    return results
+
+
+def _in_turn(rivals: dict[str, Forward], picture: Tensor, rounds: int) -> dict[str, list[float]]:
+    """Seconds of every pass of every rival, which take turns."""
+    times: dict[str, list[float]] = {who: [] for who in rivals}
+    for turn in range(WARM_UPS + rounds):
+        for who, forward in rivals.items():
+            stop = Stopwatch(picture.device).start()
+            forward(picture)
+            took = stop()()
+            if turn >= WARM_UPS:
+                times[who].append(took)
+    return times
+
+
+def loop(device: torch.device, images: int) -> list[tuple[str, float, float]]:
+    """Images/s of the loop and of its forward passes alone, by arithmetic."""
+    found = []
+    with tempfile.TemporaryDirectory() as scratch, mock.patch.dict(os.environ, FCNBENCH_HOME=f"{scratch}/home"):
+        data = load_dataset("voc2011val", drawn(Path(scratch) / "VOC2012", images), allow_partial=True)
+        for precision in ("fp32", "tf32", "bf16") if device.type == "cuda" else ("fp32",):
+            ours, _ = same_networks(NAME)
+            look = Look(Fast(ModuleSegmenter(ours, caffe_bgr, 21)), data, device)
+            places = scorable(data)
+            for count in (min(8, images), images):  # the first time is for warming up
+                look.phases["forward"].clear()
+                with Journal({"benchmark": f"{precision} {count}"}, 21) as journal:
+                    timing = evaluate(look, places[:count], journal, 0, arithmetic=Arithmetic(precision)).timing
+                    journal.forget()
+            alone = 1e3 * images / sum(timing.phases["forward"][-images:])
+            found.append((precision, images / timing.seconds, alone))
+    return found
+
+
+def report(device: torch.device, side: int, rounds: int, images: int, compiled: bool) -> str:
+    """Everything as Markdown."""
+    environment = describe(device)
+    versions = f"PyTorch {torch.__version__}" + (f", CUDA {environment.cuda}" if environment.cuda else "")
+    clocks = ", ".join(f"{name} {value}" for name, value in Gauge(device).clocks().items())
+    results = forwards(device, side, rounds, compiled)
+    lines = [
+        f"{datetime.now(UTC):%Y-%m-%d}, {environment.device_name}, {versions}{f'; {clocks}' if clocks else ''}; {NAME} "
+        f"at {side}x{side}, medians of {rounds}.",
+        "",
+        "| arithmetic | forward | ms | `torchfcn` over it | of ceiling | flipped pixels |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for each in results:
+        peer = next(other for other in results if other.precision == each.precision)
+        lines.append(
+            f"| {each.precision} | {each.who} | {each.milliseconds:.2f} | "
+            f"{peer.milliseconds / each.milliseconds:.2f}x | {100 * each.of_ceiling:.0f}% | {each.flips:,} of "
+            f"{each.pixels:,} |"
+        )
+    lines += [
+        "",
+        f"The loop over {images} pictures of 375x500; peak memory {peak_memory(device) / 2**20:,.0f} MiB.",
+        "",
+        "| arithmetic | images/s | forward passes alone | share | goal |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for precision, whole, alone in loop(device, images):
+        lines.append(f"| {precision} | {whole:.1f} | {alone:.1f} | {100 * whole / alone:.1f}% | 95% |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="FCN-8s and the loop on an accelerator")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
+    parser.add_argument("--side", type=int, default=500, help="side of the picture (default: the papers' 500)")
+    parser.add_argument("--rounds", type=int, default=20, help="timed passes of each (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=300, help="pictures of the loop (default: %(default)s)")
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=None, help="compiled ones as well")
+    options = parser.parse_args()
+    device = choose_device(options.device)
+    compiled = device.type == "cuda" if options.compile is None else options.compile
+    print(report(device, options.side, options.rounds, options.images, compiled))
+
+
+if __name__ == "__main__":
+    main()
