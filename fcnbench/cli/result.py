@@ -109,7 +109,9 @@ def _times(record: Record) -> list[str]:
         rows = [[phase, *(f"{x:.2f}" for x in (each.median, each.p90, each.p99))] for phase, each in summaries.items()]
         headers = ["ms per image", "median", "p90", "p99"]
         parts.append(tabulate(rows, headers=headers, stralign="right", colalign=("left",), disable_numparse=True))
-        parts.append(f"{timing.images_per_second:.1f} images/s over {timing.images} images{_carried_out(record)}")
+        parts.append(f"{timing.images_per_second:.1f} images/s over {timing.images} images")
+        if record.evaluation.execution is not None:
+            parts.append(record.evaluation.execution.told())
     if record.evaluation.resumed:
         parts.append(f"{record.evaluation.resumed} images taken over from an interrupted run")
     if timing.paper:
@@ -119,18 +121,6 @@ def _times(record: Record) -> list[str]:
             f"over {len(timing.paper)} trials"
         )
     return parts
-
-
-def _carried_out(record: Record) -> str:
-    """How the forward passes were carried out, where that is worth a word."""
-    execution = record.evaluation.execution
-    if execution is None:
-        return ""
-    words = [f"forward by {execution.forward}"] if execution.forward != "plain" else []
-    words += [f"batches of {execution.batch}"] if execution.batch > 1 else []
-    words += [f"{execution.processes} processes"] if execution.processes > 1 else []
-    words += [f"peak memory {execution.peak_memory / 2**20:,.0f} MiB"] if execution.peak_memory else []
-    return "".join(f", {word}" for word in words)
 
 
 def _no_board(record: Record) -> str:

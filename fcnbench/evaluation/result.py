@@ -110,6 +110,14 @@ class Execution:
     processes: int
     peak_memory: int
 
+    def told(self) -> str:
+        """In words."""
+        words = [f"forward {'plain' if self.forward == 'plain' else f'by {self.forward}'}"]
+        words += [f"batches of {self.batch}"] if self.batch > 1 else []
+        words += [f"{self.processes} processes"] if self.processes > 1 else []
+        words += [f"peak memory {self.peak_memory / 2**20:,.0f} MiB"] if self.peak_memory else []
+        return ", ".join(words)
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:

@@ -130,7 +130,7 @@ def arrays_of(record: Record) -> dict[str, Any]:
 
 def summary(record: Record) -> dict[str, Any]:
     """What `--json` prints: the result without environment and raw samples."""
-    policy = record.protocol.absent
+    policy, execution, certificate = record.protocol.absent, record.evaluation.execution, record.evaluation.certificate
     return {
         "model": record.model.name,
         "dataset": record.protocol.dataset,
@@ -143,6 +143,8 @@ def summary(record: Record) -> dict[str, Any]:
         "intervals": {name: list(ends) for name, ends in record.intervals(policy).items()},
         "per_class": per_class(record),
         "timing": {key: value for key, value in _timing(record.evaluation).items() if key != "samples"},
+        "execution": asdict(execution) if execution else None,
+        "certificate": asdict(certificate) if certificate else None,
         "run": record.run,
     }
 
