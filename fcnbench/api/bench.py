@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,6 +96,8 @@ def bench(
         raise UsageError(f"--trials {trials}: at least one pass must be timed", "pass a positive number")
     if batch < 1:
         raise UsageError(f"--batch {batch}: at least one picture must go through", "pass a positive number")
+    if not 0 <= seconds < math.inf:
+        raise UsageError(f"--seconds {seconds} is no time", "pass 0 or more")
     from fcnbench.api.run import facts_of
     from fcnbench.evaluation.arithmetic import FP32, Arithmetic, uncompiled
     from fcnbench.evaluation.device import choose_device, move

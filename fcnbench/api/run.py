@@ -226,6 +226,8 @@ def _carry_out(job: _Job, load: Callable[[], Dataset], world: World) -> Run:
         job.model, job.weights, space.num_classes, classes=space.classes, dense=job.dense, fast=job.fast
     )
     oracle = answers_from_truth(loaded.segmenter)
+    if oracle and not job.arithmetic.plain:
+        raise UsageError(f"{job.model} has no forward pass to run in {job.arithmetic.name}", "drop --precision")
     if not oracle:
         job.arithmetic.prepare(loaded.segmenter)
     # The first process downloads and builds; the others find it done where they share its disk.

@@ -77,6 +77,8 @@ class Small(nn.Module):
         return self.layer(batch).relu()
 
 
+# Some versions of PyTorch use what they call deprecated themselves.
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_compiled_networks_answer_alike_at_all_sizes_and_can_be_run_as_written() -> None:
     from fcnbench.models.segmenter import ModuleSegmenter
 
@@ -123,6 +125,11 @@ def test_a_run_says_its_arithmetic_in_its_signature_and_what_it_flips(tmp_path: 
     assert again.record.predictions == half.record.predictions
     with pytest.raises(UsageError, match="'bf16' is not so here"):
         fcnbench.run(board=tmp_path, limit=8, precision="fp32", signature=half.record.protocol.signature())
+
+
+def test_an_oracle_has_no_arithmetic(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="has no forward pass to run in bf16"):
+        fcnbench.run("oracle-perfect", board=tmp_path, precision="bf16")
 
 
 def test_the_fast_path_is_recorded_and_can_be_left_out(tmp_path: Path) -> None:

@@ -108,7 +108,15 @@ def test_a_bench_of_many_pictures_is_written_read_and_put_on_the_board(tmp_path:
     assert set(board["forward"]) == {"constant band", "plain"}
     assert list(board["precision"])[-1] == "bf16"
     assert fcnbench.verify_boards(tmp_path) == []
-    for wrong in ({"batch": 0}, {"trials": 0}, {"scenario": "x"}, {"precision": "fp8"}, {"precision": "tf32"}):
+    for wrong in (
+        {"batch": 0},
+        {"trials": 0},
+        {"seconds": -1},
+        {"seconds": float("inf")},
+        {"scenario": "x"},
+        {"precision": "fp8"},
+        {"precision": "tf32"},
+    ):
         with pytest.raises(UsageError):
             fcnbench.bench("fcn32s-pocket", board=tmp_path, **wrong)
 
