@@ -1,6 +1,6 @@
 """Runs every benchmark and rewrites the tables in docs/performance.md.
 
-python -m benchmarks [--voc FOLDER/VOCdevkit/VOC2012]
+python -m benchmarks [--voc FOLDER/VOCdevkit/VOC2012] [--only SECTION ...]
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import platform
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,42 +22,61 @@ from fcnbench.evaluation.environment import describe
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 
 
+def sections(voc: Path | None) -> dict[str, Callable[[], str]]:
+    """What makes the text of every section of the page that can be made."""
+    found: dict[str, Callable[[], str]] = {
+        "machine": _machine,
+        "startup": startup.table,
+        "forward": lambda: table(forward.measure()),
+        "loop": lambda: _loop(None),
+        "processes": processes.table,
+        "scoring": lambda: table(scoring.measure(None)),
+        "resampling": lambda: table([resampling.against_scipy()]),
+        "resampling-whole": resampling.whole,
+        "boards": lambda: boards.boards() + ("" if voc is None else f"\n{boards.report(voc)}"),
+    }
+    if voc is not None:
+        found |= {
+            "loop-voc": lambda: _loop(voc),
+            "steps": lambda: loop.steps(voc),
+            "scoring-voc": lambda: table(scoring.measure(voc)[:2]),
+            "predictions": lambda: table(predictions.measure(voc)),
+            "reading": lambda: table(stores.reading(voc)),
+            "canonicalising": lambda: stores.canonicalising(voc),
+        }
+    return found
+
+
+def _machine() -> str:
+    machine = describe(torch.device("cpu"))
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, {machine.cpu}, {machine.cores} cores, Python {platform.python_version()}, "
+        f"numpy {np.__version__}, PyTorch {torch.__version__}; {ROUNDS} rounds, fewer where said."
+    )
+
+
+def _loop(voc: Path | None) -> str:
+    rows, ratios = loop.measure(voc)
+    return "\n".join([table(rows), "", loop.report(ratios)])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="all benchmarks, into docs/performance.md")
     parser.add_argument("--voc", type=Path, help="a VOC folder with SegmentationClass/, for real label maps as well")
-    voc = parser.parse_args().voc
-    machine = describe(torch.device("cpu"))
-    sections = {
-        "machine": f"{datetime.now(UTC):%Y-%m-%d}, {machine.cpu}, {machine.cores} cores, Python "
-        f"{platform.python_version()}, numpy {np.__version__}, PyTorch {torch.__version__}; {ROUNDS} rounds.",
-        "startup": startup.table(),
-        "scoring": table(scoring.measure(None)),
-        "forward": table(forward.measure()),
-        "loop": "\n".join(_loop(None)),
-        "processes": processes.table(),
-        "resampling": table([resampling.against_scipy()]),
-        "resampling-whole": resampling.whole(),
-        "boards": boards.boards() + ("" if voc is None else f"\n{boards.report(voc)}"),
-    }
-    if voc is not None:
-        sections["scoring-voc"] = table(scoring.measure(voc)[:2])
-        sections["loop-voc"] = "\n".join(_loop(voc))
-        sections["predictions"] = table(predictions.measure(voc))
-        sections["reading"] = table(stores.reading(voc))
-        sections["canonicalising"] = stores.canonicalising(voc)
-    page = PAGE.read_text()
-    for name, text in sections.items():
+    parser.add_argument("--only", nargs="+", metavar="SECTION", help="rewrite these sections of the page alone")
+    options = parser.parse_args()
+    makers = sections(options.voc)
+    for name in options.only or makers:
+        if name not in makers:
+            raise SystemExit(f"no section {name}: there are {', '.join(makers)}")
+        text = makers[name]()
         pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-        page, count = re.subn(pattern, lambda found, text=text: f"{found[1]}{text}\n{found[2]}", page, flags=re.DOTALL)
+        place = re.compile(pattern, re.DOTALL)
+        page, count = place.subn(lambda found, text=text: f"{found[1]}{text}\n{found[2]}", PAGE.read_text())
         if count != 1:
             raise SystemExit(f"{PAGE} has no place for the section {name}")
-    PAGE.write_text(page)
-    print(page)
-
-
-def _loop(voc: Path | None) -> list[str]:
-    rows, ratios = loop.measure(voc)
-    return [table(rows), "", loop.report(ratios)]
+        PAGE.write_text(page)
+        print(f"## {name}\n{text}\n", flush=True)
 
 
 if __name__ == "__main__":

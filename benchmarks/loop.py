@@ -16,6 +16,9 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -107,6 +110,41 @@ def looped(data: Dataset, model: StandIn) -> Evaluation:
         found = evaluate(Look(model, data, torch.device("cpu")), scorable(data), journal, 0)
         journal.forget()
     return found
+
+
+def steps(voc: Path) -> str:
+    """CPU time of the loop's steps, each by itself on one thread, as a Markdown table."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as scratch, mock.patch.dict(os.environ, FCNBENCH_HOME=f"{scratch}/home"):
+        data = load_dataset("voc2011val", subset(voc, Path(scratch) / "VOC2012", None), allow_partial=True)
+        look, places = Look(StandIn(0), data, torch.device("cpu")), scorable(data)
+        answers = [look.forward(look.read([place]))[0] for place in places]
+        # Without the argmax: its answer is there already.
+        known = [replace(each, prediction=partial(np.array, each.prediction())) for each in answers]
+        scored = [look.score(each) for each in answers]
+
+        def journal() -> None:
+            with Journal({"benchmark": "steps"}, CLASSES) as opened:
+                for each in scored:
+                    opened.add(each)
+                opened.forget()
+
+        works: dict[str, Callable[[], object]] = {
+            "read, check, decode, prepare": lambda: [len(look.read([place])) for place in places],
+            "argmax of 21 planes": lambda: [each.prediction().size for each in answers],
+            "count and digest": lambda: [look.score(each) for each in known],
+            "journal": journal,
+        }
+        lines = []
+        for what, work in works.items():
+            taken = []
+            for _ in range(1 + ROUNDS):
+                started = time.process_time()
+                work()
+                taken.append((time.process_time() - started) / len(places))
+            median = statistics.median(taken[1:])
+            lines.append(f"| {what} | {1e3 * median:.2f} | {1 / median:,.0f} |")
+    return "\n".join(["| step | ms a picture | pictures/s and core |", "| --- | --- | --- |", *lines])
 
 
 def overhead(data: Dataset) -> list[float]:
