@@ -56,7 +56,9 @@ def add_forward(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: %(default)s)")
     parser.add_argument(
-        "--precision", choices=PRECISIONS, help="arithmetic of the forward pass, part of the signature (default: fp32)"
+        "--precision",
+        choices=PRECISIONS,
+        help="arithmetic of the forward pass, part of the signature (default: fp32, or that of --signature)",
     )
     parser.add_argument(
         "--compile",
