@@ -43,6 +43,7 @@ def conformance(loaded: LoadedModel, num_classes: int, device: torch.device) -> 
     for height, width in SIZES:
         yield _tried(f"{height}x{width}", lambda: _shape(segmenter, (height, width), num_classes, device))  # noqa: B023
     yield _tried("determinism", lambda: _deterministic(segmenter, device))
+    yield _tried("ahead", lambda: _ahead(segmenter, device))
     yield _tried("batch", lambda: _batch_invariant(segmenter, device))
     yield _tried("memory", lambda: _memory(segmenter, device))
     yield _module(segmenter)
@@ -101,6 +102,19 @@ def _deterministic(segmenter: Segmenter, device: torch.device) -> tuple[bool, st
     if torch.equal(first, second):
         return True, "the same picture twice gives the same logits, bit by bit"
     return False, f"the same picture twice gives other logits; {flipped} of {first[0, 0].numel()} pixels change class"
+
+
+def _ahead(segmenter: Segmenter, device: torch.device) -> tuple[bool, str]:
+    """Whether other pictures may be prepared before this one's logits are asked for, as the evaluation loop does."""
+    alone = _logits(segmenter, SIZES[0], device)
+    prepared = _prepared(segmenter, SIZES[0])
+    _prepared(segmenter, SIZES[2], seed=1)
+    with torch.inference_mode():
+        found = segmenter.logits(prepared[None].to(device))
+    same = found.shape == alone.shape and torch.equal(found, alone)
+    if same:
+        return True, "pictures may be prepared ahead"
+    return False, "another picture prepared in between changes the logits: keep nothing between prepare and logits"
 
 
 def _batch_invariant(segmenter: Segmenter, device: torch.device) -> tuple[bool, str]:

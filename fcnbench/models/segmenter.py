@@ -22,6 +22,10 @@ Prepare = Callable[..., Tensor]
 class Segmenter(Protocol):
     """What `fcnbench` evaluates. Any object with these two methods will do.
 
+    `prepare` is called ahead, in another thread, for pictures whose turn comes later: what it keeps in the object is
+    not that of the picture whose `logits` are asked for. Answers are read while the next one is worked out: each needs
+    memory of its own.
+
     These attributes are read when they are there:
         num_classes: number of classes C of the logits; checked against the data set before the run.
         train_splits: names of the splits or data sets that the weights were trained on; a run on images among them

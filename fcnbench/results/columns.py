@@ -64,7 +64,7 @@ SPEED: Columns = {
     "of_ceiling": ("float64", "least time that a measured matrix product and copy allow, over the median"),
     "joules": ("float64", "energy of a picture, where the device counts it"),
     "slowed": ("Int64", "passes that heat or power may have slowed down"),
-    "parameters": ("Int64", "learned numbers; empty where the model shows no module"),
+    "parameters": ("Int64", "numbers in its layers, frozen ones included; empty where the model shows no module"),
     "device": ("string", "processor or accelerator"),
     "threads": ("Int64", "CPU threads of PyTorch"),
     "torch": ("string", "version of PyTorch"),

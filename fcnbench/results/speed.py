@@ -29,7 +29,7 @@ class SpeedRecord:
         created: time in UTC, ISO 8601.
         fcnbench: version that ran it.
         model: the model.
-        parameters: its learned numbers; None where it shows no module.
+        parameters: numbers in its layers, frozen up-sampling included; None where it shows no module.
         precision: arithmetic of the forward pass.
         scenario: `single-stream`, each pass waited for, or `throughput`, the device never waiting.
         batch: pictures in a pass.

@@ -45,6 +45,7 @@ def test_a_sound_model(tmp_path: Path) -> None:
         "33x200",
         "1x1",
         "determinism",
+        "ahead",
         "batch",
         "memory",
         "module",
@@ -69,6 +70,24 @@ def test_broken_promises_are_named(tmp_path: Path, broken: str, subject: str, sa
     sound, text = verdicts(tmp_path, broken)[subject]
     assert not sound
     assert said in text
+
+
+def test_a_model_that_keeps_something_for_its_logits_is_told(tmp_path: Path) -> None:
+    (tmp_path / "keeps.py").write_text(
+        "import numpy as np, torch\n"
+        "class Keeps:\n"
+        "    def prepare(self, image):\n"
+        "        self.size = image.shape[:2]\n"
+        "        return torch.from_numpy(image[::2, ::2].transpose(2, 0, 1).astype(np.float32))\n"
+        "    def logits(self, batch):\n"
+        "        return torch.nn.functional.interpolate(batch[:, [0, 1, 2, 0, 1, 2, 0, 1]], self.size)\n"
+        "build = Keeps\n"
+    )
+    found = fcnbench.examine_model(f"{tmp_path}/keeps.py:build", device="cpu")
+    (ahead,) = [finding for finding in found if finding.subject == "ahead"]
+    assert not ahead.sound
+    assert "keep nothing between prepare and logits" in ahead.text
+    assert all(finding.sound for finding in found if finding.subject in ("97x131", "determinism"))
 
 
 def test_a_model_that_lacks_classes_is_told(tmp_path: Path) -> None:
