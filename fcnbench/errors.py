@@ -13,7 +13,7 @@
     │   ├── ModelPluginError     4  a registered model could not be imported
     │   └── PredictionError      4  a prediction has a wrong shape, dtype or value (also a ValueError)
     ├── OutputError              5  a result could not be written
-    ├── ResultsError             5  a stored record or journal can't be read
+    ├── ResultsError             3  a stored record, board or journal is not there or can't be read
     ├── RankLost                 5  another process of a run on several failed or is gone
     └── Interrupted            130  stopped by the user; the same command goes on from there
 
@@ -99,7 +99,9 @@ class OutputError(FcnbenchError):
 
 
 class ResultsError(FcnbenchError):
-    """A stored record or matrix can't be read, or contradicts itself."""
+    """A stored record or matrix is not there, can't be read, or contradicts itself."""
+
+    exit_code = 3
 
 
 class RankLost(FcnbenchError):

@@ -7,12 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fcnbench.api.plan import check_device
 from fcnbench.errors import UsageError
-from fcnbench.ground import files
+from fcnbench.ground import files, paths
+from fcnbench.ground.console import note
 from fcnbench.ground.version import __version__
+from fcnbench.models.names import check_weights, find_model
+from fcnbench.models.registered import SHIPPED
+from fcnbench.protocol import PRECISIONS
 
 if TYPE_CHECKING:
     from fcnbench.results.speed import SpeedRecord
+
+
+UNTRAINED = "random:0"
+"""Weights of networks that ship with none: a forward pass takes the same time with any."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,7 @@ def bench(
     batch: int = 1,
     trials: int = 20,
     seconds: float = 1.0,
-    board: str | Path = ".",
+    board: str | Path | None = None,
 ) -> Bench:
     """Time forward passes at 500x500, and write them down with the machine's speed board.
 
@@ -75,7 +84,7 @@ def bench(
 
     Args:
         model: registered name, `path/to/file.py:factory`, or `scheme:argument`.
-        weights: handed to the model's factory.
+        weights: handed to the model's factory; the papers' networks are timed with `random:0` by default.
         classes: classes of the score layer; the model's own number by default.
         device: `auto`, `cpu`, `cuda`, ...
         fast: take the fast path of the papers' VGG nets.
@@ -85,7 +94,7 @@ def bench(
         batch: pictures in a pass.
         trials: least number of timed passes; the papers average 20.
         seconds: least time that they take together.
-        board: folder that holds `submissions/` and `leaderboards/`.
+        board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else `fcnbench-results`.
 
     Raises:
         UsageError: an argument is wrong, or the model is an oracle.
@@ -98,6 +107,16 @@ def bench(
         raise UsageError(f"--batch {batch}: at least one picture must go through", "pass a positive number")
     if not 0 <= seconds < math.inf:
         raise UsageError(f"--seconds {seconds} is no time", "pass 0 or more")
+    named = find_model(model)
+    if weights is not None:
+        check_weights(named, str(weights))
+    elif named.builtin and model not in SHIPPED:
+        weights = UNTRAINED
+        note(f"weights do not matter for the time: {model} is timed with {weights}")
+    check_device(device, model)
+    if precision is not None and precision not in PRECISIONS:
+        raise UsageError(f"--precision {precision} is unknown", f"choose one of {', '.join(PRECISIONS)}")
+    files.check_writable(paths.results(board) / "submissions")
     from fcnbench.api.run import facts_of
     from fcnbench.evaluation.arithmetic import FP32, Arithmetic, uncompiled
     from fcnbench.evaluation.device import choose_device, move
@@ -111,10 +130,9 @@ def bench(
     from fcnbench.results.speed import SpeedRecord
     from fcnbench.results.speedboard import build_speed_boards, speed_folder
 
-    root, on = Path(board).expanduser(), choose_device(device)
+    root, on = paths.results(board), choose_device(device)
     arithmetic = Arithmetic(precision or FP32.precision, bool(compiled))
     arithmetic.refuse(on)
-    files.check_writable(root / "submissions")
     loaded = open_model(model, weights, classes, fast=fast and not arithmetic.compiled)
     segmenter = loaded.segmenter
     if answers_from_truth(segmenter):
@@ -149,6 +167,7 @@ def bench(
         ceiling_bytes=round(best.bytes_per_second),
         environment=environment,
     )
+    paths.keep_out_of_git(root)
     path = record.save(root)
     build_speed_boards(root)
     return Bench(record, path, speed_folder(root) / f"{record.machine}.csv")

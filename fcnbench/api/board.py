@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from fcnbench.errors import UsageError
+from fcnbench.ground import paths
 
 
-def board(board: str | Path = ".", dataset: str | None = None, *, claims: bool = False) -> list[Path]:
+def board(board: str | Path | None = None, dataset: str | None = None, *, claims: bool = False) -> list[Path]:
     """Write the boards below a folder anew from its records, and the speed boards from its timings.
 
     Args:
-        board: folder that holds `submissions/` and `leaderboards/`.
+        board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else the working directory
+            where it holds one of them, else `fcnbench-results`.
         dataset: only this data set's board; all that have a record otherwise.
         claims: also the boards of data sets that have nothing but claims of the papers.
 
@@ -26,7 +28,7 @@ def board(board: str | Path = ".", dataset: str | None = None, *, claims: bool =
     from fcnbench.results.claims import claims as all_claims
     from fcnbench.results.speedboard import build_speed_boards
 
-    root = Path(board).expanduser()
+    root = paths.boards(board)
     known = {*recorded_datasets(root), *({claim.dataset for claim in all_claims()} if claims else ())}
     names = [dataset] if dataset is not None else sorted(known)
     timed = build_speed_boards(root) if dataset is None else []
@@ -38,23 +40,25 @@ def board(board: str | Path = ".", dataset: str | None = None, *, claims: bool =
     return [build_board(root, name) for name in names] + timed
 
 
-def verify_boards(board: str | Path = ".") -> list[str]:
+def verify_boards(board: str | Path | None = None) -> list[str]:
     """Whether the boards below a folder are what its records give: a sentence for each that is not.
 
     Args:
-        board: folder that holds `submissions/` and `leaderboards/`.
+        board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else the working directory
+            where it holds one of them, else `fcnbench-results`.
     """
     from fcnbench.results.board import differing_boards
 
-    return differing_boards(Path(board).expanduser())
+    return differing_boards(paths.boards(board))
 
 
-def board_pages(output: str | Path, board: str | Path = ".") -> Path:
+def board_pages(output: str | Path, board: str | Path | None = None) -> Path:
     """Write the boards below a folder as a static site of self-contained pages; returns its index.
 
     Args:
         output: the site's folder.
-        board: folder that holds `submissions/` and `leaderboards/`.
+        board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else the working directory
+            where it holds one of them, else `fcnbench-results`.
 
     Raises:
         ResultsError: there is no board, or one can't be read.
@@ -63,7 +67,7 @@ def board_pages(output: str | Path, board: str | Path = ".") -> Path:
     from fcnbench.pages.site import write_site
     from fcnbench.results.board import boards_of
 
-    root = Path(board).expanduser()
+    root = paths.boards(board)
     return write_site(
         root, [path.stem for path in boards_of(root) if path.parent.name != "speed"], Path(output).expanduser()
     )

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcnbench.api.compare import folders
+from fcnbench.api.plan import check_device
 from fcnbench.errors import UsageError
 from fcnbench.ground import files
 from fcnbench.ground.console import note
+from fcnbench.models.names import find_model
+from fcnbench.results.location import find
 
 if TYPE_CHECKING:
     from fcnbench.results.drift import Verdict
@@ -75,6 +78,12 @@ def check(
         ResultsError: the baseline or the record can't be read.
         DataError, ModelError, PredictionError, OutputError: the new run failed.
     """
+    for path in (baseline, record):
+        if path is not None and not str(path).endswith(".csv"):
+            find(path)
+    if model is not None and not str(baseline).endswith(".csv"):  # of a board, it chooses among the rows
+        find_model(model)
+    check_device(device, model or "")
     from fcnbench.results.drift import Allowance, judge
     from fcnbench.results.driftreport import write
     from fcnbench.results.recordfile import load

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fcnbench.results.location import find
+
 if TYPE_CHECKING:
     from fcnbench.results.compare import Comparison
     from fcnbench.results.lens import Reading
@@ -25,10 +27,11 @@ def compare(
         ResultsError: a record or its matrices can't be read, or are damaged.
         PredictionError: a folder does not hold the predictions of its record.
     """
+    places = find(first), find(second)
     from fcnbench.results import compare as comparing
     from fcnbench.results.recordfile import load
 
-    one, two = (load(Path(each).expanduser()) for each in (first, second))
+    one, two = (load(place) for place in places)
     return comparing.compare(one, two, folders(predictions))
 
 
@@ -41,10 +44,11 @@ def lens(record: str | Path) -> list[Reading]:
     Raises:
         ResultsError: the record or its matrices can't be read, or are damaged.
     """
+    place = find(record)
     from fcnbench.results.lens import look
     from fcnbench.results.recordfile import load
 
-    return look(load(Path(record).expanduser()))
+    return look(load(place))
 
 
 def folders(predictions: tuple[str | Path, str | Path] | None) -> tuple[Path, Path] | None:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcnbench.api.run import DEFAULT_DATASET
+from fcnbench.api.plan import DEFAULT_DATASET, check_device, dataset_of, plan_model
+from fcnbench.datasets.consent import require_consent
 from fcnbench.errors import DataCorrupt, FcnbenchError
 from fcnbench.ground import files, paths
 from fcnbench.ground.digests import short
@@ -42,7 +43,12 @@ def examine(task: str) -> Examination:
 
 
 def examine_model(
-    model: str, dataset: str = DEFAULT_DATASET, *, weights: str | Path | None = None, device: str = "auto"
+    model: str,
+    dataset: str = DEFAULT_DATASET,
+    *,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    accept_terms: bool = False,
 ) -> list[Finding]:
     """Try a model on random pictures; the same as `fcnbench doctor --model`.
 
@@ -51,18 +57,22 @@ def examine_model(
         dataset: task whose classes it should give; no sample of it is read.
         weights: handed to the model's factory.
         device: `auto`, `cpu`, `cuda`, ...
+        accept_terms: agree to the terms of published weights that have to be downloaded; remembered.
 
     Raises:
         UsageError: a name is unknown.
         ModelError: the model or its weights are unusable.
     """
-    from fcnbench.datasets.catalogue import find_dataset
+    space = dataset_of(dataset).label_space
+    chosen, downloads = plan_model(model, weights, space.num_classes, space.name)
+    check_device(device, model)
+    require_consent(downloads, accept_terms)
     from fcnbench.evaluation.device import choose_device, move
     from fcnbench.models.conform import conformance
     from fcnbench.models.load import open_model
 
-    space, on = find_dataset(dataset).label_space, choose_device(device)
-    loaded = open_model(model, weights, space.num_classes, classes=space.classes)
+    on = choose_device(device)
+    loaded = open_model(model, chosen, space.num_classes, classes=space.classes)
     move(loaded.segmenter, on)
     return list(conformance(loaded, space.num_classes, on))
 

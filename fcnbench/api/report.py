@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fcnbench.errors import UsageError
 from fcnbench.ground import files
+from fcnbench.results.location import find
 
 if TYPE_CHECKING:
     from fcnbench.results.record import Record
@@ -40,13 +41,14 @@ def report(
     """
     if examples < 0:
         raise UsageError(f"--examples {examples} is negative", "pass 0 to leave single images out")
+    place = find(run)
     from fcnbench.datasets.load import load_dataset
     from fcnbench.evaluation.predictions import open_predictions
     from fcnbench.pages.report import build
     from fcnbench.results.record import folder_name
     from fcnbench.results.recordfile import load
 
-    record = load(Path(run).expanduser())
+    record = load(place)
     name = f"report-{folder_name(record.model.name)}-{folder_name(record.protocol.dataset)}.html"
     target = Path(output).expanduser() if output is not None else Path(name)
     files.check_writable(target.parent)

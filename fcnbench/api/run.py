@@ -10,11 +10,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fcnbench.api.plan import DEFAULT_DATASET, check_device, plan
+from fcnbench.datasets.consent import require_consent
 from fcnbench.errors import UsageError
-from fcnbench.ground import files
+from fcnbench.ground import files, paths
 from fcnbench.ground.console import hushed, listed, note
 from fcnbench.ground.version import __version__
-from fcnbench.protocol import PROTOCOL_VERSION, AbsentPolicy, Choices, Protocol, choices_of
+from fcnbench.models.names import dense_factor
+from fcnbench.protocol import PRECISIONS, PROTOCOL_VERSION, AbsentPolicy, Choices, Protocol, choices_of
 
 if TYPE_CHECKING:
     import torch
@@ -29,9 +32,6 @@ if TYPE_CHECKING:
     from fcnbench.evaluation.world import World
     from fcnbench.models.load import LoadedModel
     from fcnbench.results.record import ModelFacts, Record
-
-DEFAULT_MODEL = "fcn8s-pocket"
-DEFAULT_DATASET = "pocket"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -77,7 +77,7 @@ class Run:
 
 
 def run(
-    model: str = DEFAULT_MODEL,
+    model: str | None = None,
     dataset: str | None = None,
     *,
     weights: str | Path | None = None,
@@ -96,19 +96,21 @@ def run(
     save_predictions: str | Path | None = None,
     margins: bool = False,
     certify: bool = False,
-    board: str | Path = ".",
+    board: str | Path | None = None,
 ) -> Run:
     """Evaluate a model on a data set in the papers' protocol, and write its record and its board row.
 
     In a process that torchrun started it does its share, and gives the result of all.
 
     Args:
-        model: registered name, or `path/to/file.py:factory`.
-        dataset: name of the task; `pocket` by default.
-        weights: handed to the model's factory: a path, `random:SEED`, or whatever the model understands.
+        model: registered name, `path/to/file.py:factory`, or `scheme:argument`; `fcn8s-pocket` by default, where the
+            dataset has its classes.
+        dataset: name of the dataset; `pocket` by default.
+        weights: handed to the model's factory: a path, `random:SEED`, or whatever the model understands; the papers'
+            networks take their published weights by default.
         from_: the user's own archive or extracted folder of the data set.
         allow_partial: score what is there of an incomplete data set; the result is marked `n/N`.
-        accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
+        accept_terms: agree to the terms of archives and weights that have to be downloaded; remembered.
         limit: score only the first so many images; the result is marked `n/N`.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, ...
         dense: `shift-and-stitch` to run a net of stride 32 densely, `shift-and-stitch:F` by a factor F only.
@@ -124,7 +126,7 @@ def run(
             in the layout of the devkit's results.
         margins: count the pixels whose two largest logits nearly tie, so that `check` can tell flips from drift.
         certify: predict a probe of images again, in a batch of two and on one thread, and record the flipped pixels.
-        board: folder that holds `submissions/` and `leaderboards/`.
+        board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else `fcnbench-results`.
 
     Raises:
         UsageError: an argument is wrong, a name unknown, or the signature's protocol not the one that would be run.
@@ -141,22 +143,28 @@ def run(
     if batch < 1:
         raise UsageError(f"--batch {batch}: at least one picture must go through", "pass a positive number")
     choices = _choices(dataset, signature)
+    planned = plan(model, choices.dataset, weights=weights, from_=from_, allow_partial=allow_partial, board=board)
+    root, target = planned.results, Path(save_predictions).expanduser() if save_predictions is not None else None
+    check_device(device, planned.model)
+    if precision is not None and precision not in PRECISIONS:
+        raise UsageError(f"--precision {precision} is unknown", f"choose one of {', '.join(PRECISIONS)}")
+    if dense is not None:
+        dense_factor(dense)
+    files.check_writable(root / "submissions")
+    if target is not None:
+        files.refuse_taken(target)
+    require_consent(planned.downloads, accept_terms)
     from fcnbench.evaluation.arithmetic import FP32, Arithmetic
     from fcnbench.evaluation.device import choose_device
     from fcnbench.evaluation.world import the_world
 
-    root = Path(board).expanduser()
-    target = Path(save_predictions).expanduser() if save_predictions is not None else None
-    files.check_writable(root / "submissions")
-    if target is not None:
-        files.refuse_taken(target)
     on = choose_device(device)
     wanted = Arithmetic.named(choices.precision or FP32.name)
     arithmetic = Arithmetic(precision or wanted.precision, wanted.compiled if compiled is None else compiled)
     arithmetic.refuse(on)
     job = _Job(
-        model=model,
-        weights=weights,
+        model=planned.model,
+        weights=planned.weights,
         dense=dense,
         fast=fast and not arithmetic.compiled,
         choices=choices,
@@ -180,7 +188,7 @@ class _Job:
     """What `run` was asked for, but for the data: see there."""
 
     model: str
-    weights: str | Path | None
+    weights: str | None
     dense: str | None
     fast: bool
     choices: Choices
@@ -309,6 +317,7 @@ def finish(
         evaluation=evaluation,
         environment=environment,
     )
+    paths.keep_out_of_git(root)
     path = save(record, root)
     return Run(record, path, build_board(root, protocol.dataset) if record.ranked else None)
 

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
-from fcnbench.api.run import DEFAULT_DATASET, Run, finish, protocol_of
-from fcnbench.errors import UsageError
-from fcnbench.ground import files
+from fcnbench.api.plan import DEFAULT_DATASET, dataset_of
+from fcnbench.api.run import Run, finish, protocol_of
+from fcnbench.errors import DataMissing, UsageError
+from fcnbench.ground import files, paths
 from fcnbench.protocol import GIVEN
+from fcnbench.results.location import find
 
 if TYPE_CHECKING:
     from fcnbench.results.recompute import Rescored
@@ -26,7 +28,7 @@ def score(
     allow_partial: bool = ...,
     accept_terms: bool = ...,
     trimap: bool = ...,
-    board: str | Path = ...,
+    board: str | Path | None = ...,
 ) -> Run: ...
 @overload
 def score(*, record: str | Path) -> Rescored: ...
@@ -40,7 +42,7 @@ def score(
     allow_partial: bool = False,
     accept_terms: bool = False,
     trimap: bool = False,
-    board: str | Path = ".",
+    board: str | Path | None = None,
     record: str | Path | None = None,
 ) -> Run | Rescored:
     """Score a folder of predicted label maps, or work out a record anew from its matrices.
@@ -54,7 +56,7 @@ def score(
         allow_partial: score the ids that have both label and prediction, and mark the result `n/N`.
         accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
         trimap: also score the bands of 1 to 40 pixels around the truth's boundaries.
-        board: folder that holds `submissions/` and `leaderboards/`.
+        board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else `fcnbench-results`.
         record: a `record.json`, or its folder, to work out anew in place of all this.
 
     Returns:
@@ -70,19 +72,20 @@ def score(
     if (predictions is None) == (record is None):
         raise UsageError("score takes either predictions or a record", "pass --predictions DIR or --record PATH")
     if record is not None:
+        place = find(record)
         from fcnbench.results.recompute import rescore
 
-        return rescore(Path(record).expanduser())
-    from fcnbench.datasets.catalogue import find_dataset
+        return rescore(place)
+    folder, root = Path(str(predictions)).expanduser(), paths.results(board)
+    if not folder.is_dir():
+        raise DataMissing(f"there is no folder {folder}", "name a folder of predictions, one <id>.png an image")
+    spec = dataset_of(dataset, from_)
     from fcnbench.datasets.guard import find_leakage
     from fcnbench.datasets.load import load_dataset
-    from fcnbench.errors import DataMissing
     from fcnbench.evaluation.environment import describe
     from fcnbench.evaluation.scoring import score_predictions
     from fcnbench.results.record import ModelFacts
 
-    folder, root = Path(str(predictions)).expanduser(), Path(board).expanduser()
-    spec = find_dataset(dataset)
     files.check_writable(root / "submissions")
     # A store without pictures will do: only its label maps are read.
     data = load_dataset(dataset, from_, allow_partial=True, accept_terms=accept_terms)

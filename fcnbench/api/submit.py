@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcnbench.errors import DataMissing
+from fcnbench.errors import DataMissing, UsageError
+from fcnbench.ground import paths
+from fcnbench.results.location import find
 
 if TYPE_CHECKING:
     from fcnbench.results.verification import Verification
 
 
 def submit(
-    run: str | Path, *, contact: str, licence: str, url: str = "", note: str = "", board: str | Path = "."
+    run: str | Path, *, contact: str, licence: str, url: str = "", note: str = "", board: str | Path | None = None
 ) -> Verification:
     """Put a run into its place below `submissions/`, with who sends it, verify it, and write its board anew.
 
@@ -22,7 +24,8 @@ def submit(
         licence: licence of the weights, an SPDX identifier, or `none` where they are not given away.
         url: where model or weights are.
         note: a sentence for readers.
-        board: folder that holds `submissions/` and `leaderboards/`.
+        board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else the working directory
+            where it holds one of them, else `fcnbench-results`.
 
     Raises:
         UsageError: contact or licence is empty.
@@ -30,12 +33,17 @@ def submit(
         CheckFailed: the run enters no board.
         OutputError: something could not be written.
     """
+    source, root = find(run), paths.boards(board)
+    if board is None and root.name == paths.RESULTS:
+        raise UsageError(
+            "this folder is not a repository of boards: it holds neither submissions/ nor leaderboards/",
+            "change into a clone of one, or name it with --board DIR; --board . starts one here",
+        )
     from fcnbench.results import verification
     from fcnbench.results.board import build_board
     from fcnbench.results.submission import Submission, prepare
 
-    root = Path(board).expanduser()
-    place = prepare(Path(run).expanduser(), root, Submission(contact, licence, url, note))
+    place = prepare(source, root, Submission(contact, licence, url, note))
     found = verification.examine(place)
     verification.write(found)
     if found.record is not None:
@@ -81,7 +89,7 @@ def verify(
 
     from fcnbench.ground.finding import Finding
     from fcnbench.results import verification
-    from fcnbench.results.recordfile import RECORD_NAME
+    from fcnbench.results.location import RECORD_NAME
 
     place = Path(path).expanduser()
     found_below = sorted({*place.glob(RECORD_NAME), *place.rglob(f"[!.]*/{RECORD_NAME}")})

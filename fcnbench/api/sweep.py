@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fcnbench.errors import FcnbenchError, Interrupted, UsageError
-from fcnbench.ground import files
+from fcnbench.ground import files, paths
 from fcnbench.ground.console import hushed, note
 from fcnbench.ground.digests import digest_lines, short
 from fcnbench.protocol import PRECISIONS
@@ -175,21 +175,22 @@ def read_sweep(path: str | Path) -> Sweep:
     )
 
 
-def sweep(path: str | Path, *, board: str | Path = ".") -> Swept:
+def sweep(path: str | Path, *, board: str | Path | None = None) -> Swept:
     """Run every cell of a sweep that has no record yet; what fails is written down, and the next one is run.
 
     Args:
         path: the sweep's TOML file, see `read_sweep`.
-        board: folder that holds `submissions/` and `leaderboards/`; outcomes lie in `sweeps/` there.
+        board: folder of `submissions/` and `leaderboards/`, by default `$FCNBENCH_BOARD`, else `fcnbench-results`;
+            outcomes lie in `sweeps/` there.
 
     Raises:
         UsageError: the file can't be read, or asks for something unknown.
         Interrupted: stopped by the user; the same call goes on from there.
         OutputError: an outcome could not be written.
     """
+    plan, root = read_sweep(path), paths.results(board)
     from fcnbench.evaluation.world import the_world
 
-    plan, root = read_sweep(path), Path(board).expanduser()
     outcomes = []
     with hushed(not the_world().first):
         for number, cell in enumerate(plan.cells, start=1):
@@ -198,13 +199,13 @@ def sweep(path: str | Path, *, board: str | Path = ".") -> Swept:
     return Swept(tuple(outcomes), root)
 
 
-def run_cell(plan: Sweep, cell: Cell, *, board: str | Path = ".") -> Outcome:
+def run_cell(plan: Sweep, cell: Cell, *, board: str | Path | None = None) -> Outcome:
     """Run one cell of a sweep, unless it has a record; in any process, on any machine that shares the board's folder.
 
     Args:
         plan: the sweep.
         cell: one of its cells.
-        board: folder that holds `submissions/` and `leaderboards/`.
+        board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else `fcnbench-results`.
 
     Raises:
         Interrupted: stopped by the user.
@@ -213,7 +214,7 @@ def run_cell(plan: Sweep, cell: Cell, *, board: str | Path = ".") -> Outcome:
     from fcnbench.api.run import run
     from fcnbench.evaluation.world import the_world
 
-    root = Path(board).expanduser()
+    root = paths.results(board)
     path = root / FOLDER / plan.name / cell.file
     with the_world() as world:
         known = world.made_by_first(lambda: _known(root, path, cell))
@@ -233,6 +234,7 @@ def run_cell(plan: Sweep, cell: Cell, *, board: str | Path = ".") -> Outcome:
     if outcome.error is not None:
         note(f"failed: {outcome.error['error']}: {outcome.error['message']}")
     if the_world().first:
+        paths.keep_out_of_git(root)
         files.write_json(path, asdict(outcome))
     return outcome
 

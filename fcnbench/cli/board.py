@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fcnbench.cli.command import Command, add_board, add_json, print_json
 from fcnbench.errors import CheckFailed
+from fcnbench.ground import paths as locations
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", help="only this data set's board (default: all that have a record)")
     parser.add_argument("--claims", action="store_true", help="also build boards that have nothing but claims")
     parser.add_argument("--output", default="site", metavar="DIR", help="folder of the site (default: %(default)s)")
-    add_board(parser)
+    add_board(parser, reads=True)
     add_json(parser)
 
 
@@ -43,7 +44,7 @@ def execute(options: argparse.Namespace) -> int:
     if options.action == "build":
         paths = board(options.board, options.dataset, claims=options.claims)
     else:
-        root = Path(options.board).expanduser()
+        root = locations.boards(options.board)
         paths = [board_path(root, options.dataset)] if options.dataset else boards_of(root)
     if options.json:
         print_json({"boards": [_as_json(path) for path in paths]})

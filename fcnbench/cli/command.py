@@ -1,4 +1,7 @@
-"""What every command is: a name, its options, and a function from parsed options to an exit code."""
+"""What every command is: a name, its options, and a function from parsed options to an exit code.
+
+The parser knows no abbreviations, and names what a mistyped option or command was probably meant to be.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +36,14 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_board(parser: argparse.ArgumentParser) -> None:
-    """`--board DIR`, wherever results are written or read."""
+def add_board(parser: argparse.ArgumentParser, reads: bool = False) -> None:
+    """Declare `--board DIR`, wherever results are written, or boards are read."""
     parser.add_argument(
-        "--board", default=".", metavar="DIR", help="folder of submissions/ and leaderboards/ (default: here)"
+        "--board",
+        metavar="DIR",
+        help="folder of submissions/ and leaderboards/ (default: $FCNBENCH_BOARD, else "
+        + ("this folder if it holds them, else " if reads else "")
+        + "fcnbench-results)",
     )
 
 

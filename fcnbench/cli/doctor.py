@@ -21,6 +21,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="a model to try instead, on random pictures; TASK names its classes then")
     parser.add_argument("--weights", metavar="W", help="the model's weights")
     parser.add_argument("--device", default="auto", help="where the model runs (default: %(default)s)")
+    parser.add_argument(
+        "--accept-terms", action="store_true", help="agree to the terms of the model's published weights (remembered)"
+    )
     add_json(parser)
 
 
@@ -37,9 +40,15 @@ def execute(options: argparse.Namespace) -> int:
 
 def _model(options: argparse.Namespace) -> list[Finding]:
     from fcnbench.api.doctor import examine_model
-    from fcnbench.api.run import DEFAULT_DATASET
+    from fcnbench.api.plan import DEFAULT_DATASET
 
-    return examine_model(options.model, options.task or DEFAULT_DATASET, weights=options.weights, device=options.device)
+    return examine_model(
+        options.model,
+        options.task or DEFAULT_DATASET,
+        weights=options.weights,
+        device=options.device,
+        accept_terms=options.accept_terms,
+    )
 
 
 def _report(options: argparse.Namespace, findings: Sequence[Finding]) -> int:

@@ -8,10 +8,26 @@ import sys
 from collections.abc import Sequence
 
 # A command is a module of its name.
-from fcnbench.cli import bench, board, check, compare, doctor, export, fetch, report, run, score, submit, verify
+from fcnbench.cli import (
+    bench,
+    board,
+    check,
+    compare,
+    doctor,
+    downloads,
+    export,
+    fetch,
+    report,
+    run,
+    score,
+    submit,
+    verify,
+)
 from fcnbench.cli import list as listing
 from fcnbench.cli.command import print_json
-from fcnbench.errors import FcnbenchError, Interrupted
+from fcnbench.cli.parser import COMMAND, Parser
+from fcnbench.datasets.consent import asking
+from fcnbench.errors import FcnbenchError, Interrupted, UsageError
 from fcnbench.ground.console import note
 from fcnbench.ground.version import __version__
 
@@ -38,29 +54,54 @@ _COMMANDS = (
 )
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
-    parser = argparse.ArgumentParser(
+def build_parser() -> Parser:
+    """Return the parser of the whole command line."""
+    parser = Parser(
         prog="fcnbench",
         description="Semantic segmentation scores in the protocol of the FCN papers: explained, kept as integers, "
         "recomputable.",
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"fcnbench {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    parser.add_argument("-V", "--version", action="version", version=f"fcnbench {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar=COMMAND, required=True)
     for command in _COMMANDS:
         sub = commands.add_parser(command.name, help=command.about, description=command.about.capitalize() + ".")
         command.add_options(sub)
-        sub.set_defaults(command=command)
+        sub.set_defaults(command=command, parser=sub)
+    asked = commands.add_parser("help", help="show this help, or that of a command", description="Show help.")
+    asked.add_argument("topic", nargs="?", metavar=COMMAND, choices=[command.name for command in _COMMANDS])
+    asked.set_defaults(command=None, parser=asked)
     return parser
 
 
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse a command line.
+
+    Raises:
+        UsageError: it is wrong.
+    """
+    parser = build_parser()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given:
+        raise UsageError(
+            "fcnbench needs a command", "`fcnbench run` evaluates a small model; `fcnbench help` lists the commands"
+        )
+    options, extras = parser.parse_known_args(given)
+    if extras:
+        options.parser.refuse(extras)
+    if options.command is None:
+        parser.parse_args([options.topic, "--help"] if options.topic else ["--help"])
+    return options
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carry out one command line; returns its exit code."""
-    options = build_parser().parse_args(arguments)
+    """Carry out one command line; return its exit code."""
+    as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     try:
-        code = int(options.command.execute(options))
+        options = parse(arguments)
+        with asking(downloads.question()):
+            code = int(options.command.execute(options))
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -72,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         failure = Interrupted("stopped before the first image was scored", "run the same command again")
     note(f"fcnbench: {failure}")
-    if options.json:
+    if as_json:
         print_json(
             {
                 "error": type(failure).__name__,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fcnbench.ground.console import listed
+from fcnbench.results.location import MATRICES_NAME, schema_path
 
 if TYPE_CHECKING:
     from fcnbench.api.run import Run
@@ -32,9 +33,15 @@ def report(finished: Run, classes: bool) -> str:
         parts += ["", f"certificate: {record.evaluation.certificate.told()}"]
     if times := _times(record):
         parts += ["", *times]
-    parts.append(f"\nrecord  {finished.path}")
-    parts.append(f"board   {finished.board or _no_board(record)}")
-    return "\n".join(parts)
+    return "\n".join([*parts, "", *_files(finished)])
+
+
+def _files(finished: Run) -> list[str]:
+    """Every file that a run wrote, or why it wrote no board."""
+    lines = [f"record    {finished.path}", f"matrices  {finished.path.with_name(MATRICES_NAME)}"]
+    if finished.board is None:
+        return [*lines, f"board     {_no_board(finished.record)}"]
+    return [*lines, f"board     {finished.board}", f"columns   {schema_path(finished.board)}"]
 
 
 def headline(record: Record) -> str:

@@ -7,6 +7,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from fcnbench.cli import downloads
 from fcnbench.cli.command import Command, add_board, add_data, add_forward, add_json, print_json
 from fcnbench.cli.result import report
 from fcnbench.cli.sweep import summary_of, sweep_table
@@ -20,7 +21,7 @@ _ONE_RUN: dict[str, Any] = {
         ("model", "dataset", "weights", "from_", "limit", "dense", "trials", "signature", "save_predictions")
     ),
     **dict.fromkeys(("precision", "compile")),
-    **dict.fromkeys(("allow_partial", "accept_terms", "margins", "certify", "classes"), False),
+    **dict.fromkeys(("allow_partial", "accept_terms", "margins", "certify", "classes", "dry_run"), False),
     "device": "auto",
     "fast": True,
     "batch": 1,
@@ -30,15 +31,19 @@ _ONE_RUN: dict[str, Any] = {
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fcnbench run`."""
-    from fcnbench.api.run import DEFAULT_DATASET, DEFAULT_MODEL
+    from fcnbench.api.plan import DEFAULT_DATASET, DEFAULT_MODEL
 
     parser.add_argument(
         "--model",
         help="registered name, path/to/file.py:factory, or scheme:argument such as onnx:PATH "
-        f"(default: {DEFAULT_MODEL})",
+        f"(default: {DEFAULT_MODEL}, where the dataset has its classes)",
     )
-    parser.add_argument("--dataset", help=f"name of the task (default: {DEFAULT_DATASET})")
-    parser.add_argument("--weights", metavar="W", help="a file, random:SEED, or what the model understands")
+    parser.add_argument("--dataset", help=f"name of the dataset (default: {DEFAULT_DATASET})")
+    parser.add_argument(
+        "--weights",
+        metavar="W",
+        help="a file, published weights, random:SEED, or what the model understands (default: the model's own)",
+    )
     add_data(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="score only the first N images, marked n/N")
     parser.add_argument(
@@ -75,6 +80,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="run models x data sets x precisions of this TOML file, in place of one; goes on where it was stopped",
     )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only print what would be downloaded: sizes, addresses, digests, terms"
+    )
     parser.add_argument("--classes", action="store_true", help="print accuracy and IU of every class")
     add_board(parser)
     add_json(parser)
@@ -82,13 +90,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Run, and print the result; of several processes that share a run the first prints."""
-    from fcnbench.evaluation.world import the_world
-
     if options.sweep is not None:
         return _sweep(options)
+    if options.dry_run:
+        return _dry_run(options)
     # What a user's model prints must not end up in the JSON.
     with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
         finished = _run(options)
+    from fcnbench.evaluation.world import the_world
+
     if not the_world().first:
         return 0
     if options.json:
@@ -101,7 +111,6 @@ def execute(options: argparse.Namespace) -> int:
 def _sweep(options: argparse.Namespace) -> int:
     """Run a sweep, and print its table; the exit code is that of the first cell that failed."""
     from fcnbench.api.sweep import sweep
-    from fcnbench.evaluation.world import the_world
 
     given = [name for name, usual in _ONE_RUN.items() if getattr(options, name) != usual]
     if given:
@@ -111,6 +120,8 @@ def _sweep(options: argparse.Namespace) -> int:
         )
     with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
         done = sweep(options.sweep, board=options.board)
+    from fcnbench.evaluation.world import the_world
+
     if not the_world().first:
         return 0
     if options.json:
@@ -120,11 +131,30 @@ def _sweep(options: argparse.Namespace) -> int:
     return int(done.failed[0].error["exit_code"]) if done.failed and done.failed[0].error else 0
 
 
+def _dry_run(options: argparse.Namespace) -> int:
+    """Print what would be downloaded, and where results would go."""
+    from fcnbench.api.plan import plan
+
+    found = plan(
+        options.model,
+        options.dataset,
+        weights=options.weights,
+        from_=options.from_,
+        allow_partial=options.allow_partial,
+        board=options.board,
+    )
+    if options.json:
+        print_json(downloads.plan_as_json(found))
+    else:
+        print(downloads.describe_plan(found))
+    return 0
+
+
 def _run(options: argparse.Namespace) -> Run:
-    from fcnbench.api.run import DEFAULT_MODEL, run
+    from fcnbench.api.run import run
 
     return run(
-        options.model or DEFAULT_MODEL,
+        options.model,
         options.dataset,
         weights=options.weights,
         from_=options.from_,

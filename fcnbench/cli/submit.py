@@ -16,7 +16,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--licence", required=True, help="of the weights: an SPDX identifier, or none")
     parser.add_argument("--url", default="", help="where model or weights are")
     parser.add_argument("--note", default="", help="a sentence for readers")
-    add_board(parser)
+    add_board(parser, reads=True)
     add_json(parser)
 
 

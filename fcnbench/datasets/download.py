@@ -270,11 +270,11 @@ def _origin(target: Path) -> Path:
 
 def _check_space(archive: Archive, target: Path) -> None:
     folder, part = target.parent, _part(target)
-    missing = (archive.size or 0) - (part.stat().st_size if part.is_file() else 0)
+    missing = (archive.likely_size or 0) - (part.stat().st_size if part.is_file() else 0)
     free = shutil.disk_usage(folder).free
     if free < missing:
         raise OutputError(
-            f"{folder} has {free / 1e9:.1f} GB free, and {archive.file} needs {missing / 1e9:.1f} GB more",
+            f"{folder} has {free / 1e9:.1f} GB free, and {archive.file} needs about {missing / 1e9:.1f} GB more",
             "make room, or move the folder with FCNBENCH_HOME",
         )
 

@@ -1,36 +1,53 @@
-"""From a task to its archive: which one, under which terms, and the user's consent, which is remembered."""
+"""From a dataset's name to its archives on disk: which of them, with whose consent, from which mirror."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 
+from fcnbench.datasets.consent import Download, require_consent
 from fcnbench.datasets.download import OFFLINE_VARIABLE, Mirror, check_mirror, download, offline
-from fcnbench.datasets.sources import Archive, archives
+from fcnbench.datasets.sources import archives
 from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.errors import DataMissing
-from fcnbench.ground import files, paths
-from fcnbench.ground.digests import digest_bytes
+from fcnbench.ground import paths
+
+
+def missing_archives(spec: DatasetSpec, names: Sequence[str]) -> list[Download]:
+    """Return those of a dataset's archives that are not on disk yet.
+
+    Args:
+        spec: the dataset.
+        names: one of its alternatives: names of archives that it needs together.
+    """
+    wanted = (archives()[name] for name in names)
+    return [
+        Download(archive, paths.archives(), f"dataset {spec.name}", f"pass --from PATH with {spec.accepts}")
+        for archive in wanted
+        if not (paths.archives() / archive.file).is_file()
+    ]
 
 
 def fetch_archives(spec: DatasetSpec, accept_terms: bool) -> tuple[Path, ...]:
-    """Have the archives of a task on disk; none for a task that has none to fetch.
+    """Download the archives of a dataset that are not on disk yet; none for a dataset that has none.
 
     Args:
-        spec: the task; its alternatives are tried in order, each with all the archives that it needs.
+        spec: the dataset; its alternatives are tried in order, each with all the archives that it needs.
         accept_terms: the user agrees to the archives' terms; remembered for the next time.
 
     Raises:
         DataMissing: the network is forbidden, the terms are not accepted yet, or no mirror of any archive gave it.
     """
     failures: list[str] = []
-    for names in spec.archives:
-        wanted = [archives()[name] for name in names]
-        for archive in wanted:
-            if not (paths.archives() / archive.file).is_file():
-                _require_leave(spec, archive, accept_terms)
+    for names in ordered_alternatives(spec):
         try:
-            return tuple(download(archive, paths.archives()) for archive in wanted)
+            require_consent(missing_archives(spec, names), accept_terms)
+        except DataMissing:
+            if not failures:
+                raise
+            break  # the user agreed to the first archives alone
+        try:
+            return tuple(download(archives()[name], paths.archives()) for name in names)
         except DataMissing as failure:
             failures.append(failure.message)
     if failures:
@@ -39,6 +56,11 @@ def fetch_archives(spec: DatasetSpec, accept_terms: bool) -> tuple[Path, ...]:
             f"try again later (what arrived is kept and goes on), or pass --from PATH with {spec.accepts}",
         )
     return ()
+
+
+def ordered_alternatives(spec: DatasetSpec) -> list[tuple[str, ...]]:
+    """Return the alternatives of a dataset's archives, what is on disk already first, else in the given order."""
+    return sorted(spec.archives, key=lambda names: len(missing_archives(spec, names)) > 0)
 
 
 def check_urls(names: tuple[str, ...] = ()) -> dict[str, list[Mirror]]:
@@ -51,29 +73,3 @@ def check_urls(names: tuple[str, ...] = ()) -> dict[str, list[Mirror]]:
         raise DataMissing(f"{OFFLINE_VARIABLE} forbids to ask the mirrors", f"unset {OFFLINE_VARIABLE}")
     chosen = {name: archive for name, archive in archives().items() if not names or name in names}
     return {name: [check_mirror(url, archive) for url in archive.urls] for name, archive in chosen.items()}
-
-
-def _require_leave(spec: DatasetSpec, archive: Archive, accept_terms: bool) -> None:
-    """Check that the network may be used, and that the user agreed to the archive's terms, now or before."""
-    own_copy = f"pass --from PATH with {spec.accepts}"
-    if offline():
-        raise DataMissing(
-            f"{spec.name} is not in the local store, and {OFFLINE_VARIABLE} forbids to download it",
-            f"{own_copy}, or unset {OFFLINE_VARIABLE}",
-        )
-    record = paths.home() / "consent.json"
-    try:
-        known = json.loads(record.read_bytes())
-        agreed = {str(name): str(digest) for name, digest in known.items()}
-    except (OSError, ValueError, AttributeError, RecursionError):
-        agreed = {}
-    terms = digest_bytes(archive.terms.encode())
-    if agreed.get(archive.name) == terms:
-        return
-    if not accept_terms:
-        raise DataMissing(
-            f"{spec.name} is not in the local store, and {archive.file} comes under terms that you have not accepted "
-            f"yet: {archive.terms}",
-            f"add --accept-terms if you agree, to download it (it is remembered); or {own_copy}",
-        )
-    files.write_json(record, agreed | {archive.name: terms})

@@ -42,12 +42,12 @@ def load_dataset(
         raise UsageError("--from names no path", "pass an archive or a folder, or drop --from")
     folder = paths.stores() / spec.name
     origins: tuple[Path, ...] = (Path(from_).expanduser(),) if from_ is not None else ()
-    if not origins and (store := _stored(spec, folder, allow_partial)):
+    if not origins and (store := stored(spec, allow_partial)):
         return store
     # One process builds; the others wait and then find the store.
     with files.locked(folder / ".lock"):
         if not origins:
-            if store := _stored(spec, folder, allow_partial):
+            if store := stored(spec, allow_partial):
                 return store
             origins = fetch_archives(spec, accept_terms)
         return _from_source(spec, folder, origins, allow_partial)
@@ -67,9 +67,13 @@ def stores_of(spec: DatasetSpec, folder: Path) -> list[Dataset]:
     return [store for _, store in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 
-def _stored(spec: DatasetSpec, folder: Path, allow_partial: bool) -> Dataset | None:
-    """The newest complete store; without one the newest partial store, if partial is allowed."""
-    stores = stores_of(spec, folder)
+def stored(spec: DatasetSpec, allow_partial: bool) -> Dataset | None:
+    """Return the newest complete store of a dataset; without one the newest partial store, if partial is allowed.
+
+    Raises:
+        DataMissing: there is a partial store alone, and partial is not allowed.
+    """
+    stores = stores_of(spec, paths.stores() / spec.name)
     for store in stores:
         if store.manifest.complete:
             return store
@@ -101,6 +105,7 @@ def _from_source(spec: DatasetSpec, folder: Path, origins: Sequence[Path], allow
             if store.manifest.identity == identity and (allow_partial or store.manifest.complete):
                 return store
         place = canonicalise(spec, source, folder, allow_partial)
+        note(f"store   {place}")
     finally:
         source.close()
     return Dataset(place, Manifest.load(place), spec.label_space, spec.geo)

@@ -28,6 +28,7 @@ class Archive:
         urls: addresses in the order they are tried.
         digests: algorithm to hexadecimal digest; empty where nobody published any.
         also: digests of other forms in which the same content circulates.
+        approximate_size: about how many bytes, where nobody published the size.
         size: bytes, where somebody published it.
         terms: under which terms it may be used; shown before the first download.
         citation: whom to cite.
@@ -41,6 +42,12 @@ class Archive:
     terms: str
     citation: str
     also: tuple[Mapping[str, str], ...] = ()
+    approximate_size: int | None = None
+
+    @property
+    def likely_size(self) -> int | None:
+        """Bytes, at least about; None where nothing is known."""
+        return self.approximate_size if self.size is None else self.size
 
     @property
     def exact_size(self) -> int | None:

@@ -72,3 +72,16 @@ def listed(ids: Sequence[str], most: int = 5) -> str:
     """Names for a message: the first few, and how many more."""
     shown = ", ".join(ids[:most])
     return f"{shown} and {len(ids) - most} more" if len(ids) > most else shown
+
+
+def size_text(size: float) -> str:
+    """Return a number of bytes as a person reads it, in decimal units.
+
+    >>> size_text(1_999_639_040), size_text(538_000_000), size_text(700)
+    ('2.00 GB', '538 MB', '700 bytes')
+    """
+    if size >= 1e9:
+        return f"{size / 1e9:.2f} GB"
+    if size >= 1e6:
+        return f"{size / 1e6:.0f} MB"
+    return f"{size / 1e3:.0f} kB" if size >= 1e3 else f"{size:.0f} bytes"

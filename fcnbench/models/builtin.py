@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 
-from fcnbench.errors import WeightsError
-from fcnbench.ground.console import listed
 from fcnbench.models.fcn import AT_ONCE, FCN, Head
-from fcnbench.models.pocket import POCKET_CLASSES, POCKET_SPLITS, POCKET_TRUNK
+from fcnbench.models.names import own_weights
+from fcnbench.models.pocket import POCKET_SPLITS, POCKET_TRUNK
 from fcnbench.models.preprocess import caffe_bgr, nyud_bgr, nyud_bgr_depth, nyud_bgr_hha, nyud_hha, siftflow_bgr
-from fcnbench.models.published import known_names, published
+from fcnbench.models.published import published
+from fcnbench.models.registered import SHIPPED
 from fcnbench.models.segmenter import ModuleSegmenter, Prepare
 from fcnbench.models.trunks import ALEXNET, GOOGLENET, Stream
 from fcnbench.models.weights import fill, load_weights, read_state
@@ -28,14 +28,12 @@ class Definition:
         num_classes: its number of classes when nobody says otherwise.
         prepare: from pictures to the network's input.
         modalities: what `prepare` takes.
-        shipped: whether the package has its weights.
     """
 
     net: Callable[[int], FCN]
     num_classes: int
     prepare: Prepare = caffe_bgr
     modalities: tuple[str, ...] = ("rgb",)
-    shipped: bool = False
 
 
 _VOC, _NYUD, _SIFTFLOW, _GEO = 21, 40, 33, 3
@@ -52,7 +50,7 @@ def _siftflow(stride: int) -> Definition:
 
 
 def _pocket(stride: int) -> Definition:
-    return Definition(lambda classes: FCN(classes, stride, POCKET_TRUNK), POCKET_CLASSES, shipped=True)
+    return Definition(lambda classes: FCN(classes, stride, POCKET_TRUNK), SHIPPED[f"fcn{stride}s-pocket"])
 
 
 DEFINITIONS: dict[str, Definition] = {
@@ -92,25 +90,19 @@ def _factory(name: str) -> Factory:
     definition = DEFINITIONS[name]
 
     def build(weights: str | None = None, num_classes: int = definition.num_classes) -> ModuleSegmenter:
-        """Build the network; `weights` is a path, a name from the catalogue of published weights, or `random:SEED`."""
+        """Build the network; `weights` is a path, published weights (by default its own), or `random:SEED`."""
+        entry = own_weights(name, num_classes) if weights is None else None
         net = definition.net(num_classes)
         label = f"{name} with {num_classes} classes"
         splits: tuple[str, ...] = ()
-        if weights is None and definition.shipped:
+        if weights is None and entry is None:
             with as_file(files("fcnbench.models") / "pocket_weights" / f"{name}.safetensors") as path:
                 fill(net, read_state(path), label, f"the shipped {name}.safetensors")
             splits = POCKET_SPLITS
-        elif weights is None:
-            known = known_names(name)
-            raise WeightsError(
-                f"{name} needs weights, and none were given",
-                "pass --weights PATH (.pth, .safetensors or .caffemodel with the reference's layer names), "
-                + (f"a published name ({listed(known)}), " if known else "")
-                + f"or --weights random:0 to try {name} untrained",
-            )
         else:
-            load_weights(net, weights, label)
-            splits = published()[weights].train_splits if weights in published() else ()
+            chosen = entry.name if entry is not None else str(weights)
+            load_weights(net, chosen, label)
+            splits = published()[chosen].train_splits if chosen in published() else ()
         return ModuleSegmenter(net, definition.prepare, num_classes, splits, modalities=definition.modalities)
 
     return build

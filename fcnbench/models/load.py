@@ -12,28 +12,24 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from fcnbench.errors import FcnbenchError, ModelError, UnknownName, UsageError, WeightsError
+from fcnbench.datasets.consent import asking
+from fcnbench.errors import FcnbenchError, ModelError, UnknownName, WeightsError
 from fcnbench.ground.console import note
 from fcnbench.ground.digests import digest_file, short
-from fcnbench.ground.version import __version__
 from fcnbench.models.dense import COARSE, Dense
 from fcnbench.models.fast import accelerated
 from fcnbench.models.labelmap import LabelMap, Mapped, match_labels
+from fcnbench.models.names import ModelName, dense_factor, find_model
 from fcnbench.models.registered import MODELS
 from fcnbench.models.schemes import SCHEMES
 from fcnbench.models.segmenter import ModuleSegmenter, Segmenter, module_of
-
-_FILE_MARK = ".py:"
-"""What tells `path/to/file.py:factory` from a registered name."""
-
-SHIFT_AND_STITCH = "shift-and-stitch"
-"""The one way of running densely that `--dense` knows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +61,7 @@ def load_model(
     classes: Sequence[str] = (),
     dense: str | None = None,
     fast: bool = True,
+    accept_terms: bool = False,
 ) -> Segmenter:
     """Load a model by its registered name, as `path/to/file.py:factory`, or as `scheme:argument`.
 
@@ -75,6 +72,7 @@ def load_model(
         classes: class names of the data set; a model that names its own classes otherwise is mapped to them by name.
         dense: `shift-and-stitch`, or `shift-and-stitch:F`, to run a net of stride 32 densely.
         fast: take the fast path of the papers' VGG nets: the same function, summed in another order.
+        accept_terms: agree to the terms of published weights that have to be downloaded; remembered.
 
     Returns:
         The segmenter; `.logits(x)` takes prepared [N, 3, H, W] float32 and gives [N, C, H, W].
@@ -83,9 +81,11 @@ def load_model(
         UnknownName: no model is called so.
         ModelPluginError: another package registered it, and it can't be imported.
         WeightsError: the weights are missing or do not fit.
+        DataMissing: published weights could not be downloaded, or their terms are not accepted yet.
         ModelError: the factory failed, or answered with something else than a model.
     """
-    return open_model(name, weights, num_classes, classes=classes, dense=dense, fast=fast).segmenter
+    with asking(lambda downloads: True) if accept_terms else nullcontext():
+        return open_model(name, weights, num_classes, classes=classes, dense=dense, fast=fast).segmenter
 
 
 def open_model(
@@ -98,19 +98,8 @@ def open_model(
     fast: bool = True,
 ) -> LoadedModel:
     """Like `load_model`, with where the model came from."""
-    scheme, _, argument = name.partition(":")
-    if _FILE_MARK in name:
-        factory, path = _factory_in_file(name)
-        display, provider, version = f"{path.name}:{name.rpartition(':')[2]}", path.name, short(digest_file(path))
-    elif scheme in SCHEMES:
-        factory = _factory_of_scheme(scheme, argument)
-        # A path's folders say something about a machine, not about the model.
-        shown = Path(argument).name if SCHEMES[scheme].argument == "PATH" else argument
-        display, provider, version = f"{scheme}:{shown}" if shown else scheme, "fcnbench", __version__
-    else:
-        factory = MODELS.load(name)
-        entry = MODELS.find(name)
-        display, provider, version = name, entry.provider, entry.version
+    found = find_model(name)
+    factory, display = _factory_of(found), found.display
     text = None if weights is None else str(weights)
     segmenter = _as_segmenter(_built(factory, display, text, num_classes), display)
     labels = None
@@ -128,28 +117,22 @@ def open_model(
     if fast and dense is None:
         segmenter = accelerated(segmenter)
     if dense is not None:
-        segmenter, display = Dense(segmenter, _dense_factor(dense)), f"{display}+{dense}"
+        segmenter, display = Dense(segmenter, dense_factor(dense) or COARSE), f"{display}+{dense}"
     module = module_of(segmenter)
     if module is not None:
         module.eval()
-    return LoadedModel(display, provider, version, text, segmenter, labels)
+    return LoadedModel(display, found.provider, found.version, text, segmenter, labels)
 
 
-def _dense_factor(dense: str) -> int:
-    word, _, factor = dense.partition(":")
-    if word != SHIFT_AND_STITCH or (factor and not factor.isdecimal()):
-        raise UsageError(f"--dense {dense} is unknown", f"write {SHIFT_AND_STITCH}, or {SHIFT_AND_STITCH}:4")
-    return int(factor) if factor else COARSE
-
-
-def _factory_of_scheme(name: str, argument: str) -> Any:
-    """A scheme's function with its argument filled in."""
-    scheme = SCHEMES[name]
-    if not argument and not scheme.optional:
-        raise UnknownName(f"--model {name}: lacks its {scheme.argument}", f"write {name}:{scheme.argument}")
-    module, _, function = scheme.target.partition(":")
+def _factory_of(name: ModelName) -> Any:
+    """Import what builds a model; a scheme's function with its argument filled in."""
+    if name.path is not None:
+        return _factory_in_file(name.path, name.argument)
+    if not name.scheme:
+        return MODELS.load(name.argument)
+    module, _, function = SCHEMES[name.scheme].target.partition(":")
     factory = getattr(importlib.import_module(module), function)
-    return functools.partial(factory, argument) if argument else factory
+    return functools.partial(factory, name.argument) if name.argument else factory
 
 
 def _built(factory: Any, name: str, weights: str | None, num_classes: int | None) -> Any:
@@ -201,11 +184,7 @@ def _as_segmenter(built: Any, name: str) -> Segmenter:
     )
 
 
-def _factory_in_file(name: str) -> tuple[Any, Path]:
-    location, _, attribute = name.rpartition(":")
-    path = Path(location).expanduser()
-    if not path.is_file():
-        raise UnknownName(f"--model {name}: there is no file {path}", "write path/to/file.py:factory")
+def _factory_in_file(path: Path, attribute: str) -> Any:
     module_name = f"fcnbench_user_{short(digest_file(path))}"
     found = importlib.util.spec_from_file_location(module_name, path)
     if found is None or found.loader is None:
@@ -224,4 +203,4 @@ def _factory_in_file(name: str) -> tuple[Any, Path]:
         raise ModelError(f"{path} can't be imported: {type(error).__name__}: {error}", "repair the file") from error
     if not hasattr(module, attribute):
         raise UnknownName(f"{path} has nothing called {attribute!r}", "write path/to/file.py:factory")
-    return getattr(module, attribute), path
+    return getattr(module, attribute)

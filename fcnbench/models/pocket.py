@@ -7,8 +7,5 @@ from fcnbench.models.trunks import VggTrunk
 POCKET_TRUNK = VggTrunk(widths=(16, 32, 48, 64, 80), depths=(1, 2, 2, 2, 2), fc_kernel=5, fc_width=64, pad=68)
 """Five stages like VGG16, about 1/400 of its parameters; fc6 is 5x5, so the first padding shrinks from 100 to 68."""
 
-POCKET_CLASSES = 8
-"""Classes that the shipped weights know: the label space of the data set `pocket`."""
-
 POCKET_SPLITS = ("pocket-train",)
 """What the shipped weights were trained on."""

@@ -7,14 +7,15 @@ with the source's digest in its header; the publisher's file is not kept.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files as resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcnbench.datasets.download import OFFLINE_VARIABLE, download, offline
+from fcnbench.datasets.consent import Download, require_consent
+from fcnbench.datasets.download import download
 from fcnbench.datasets.sources import ALGORITHMS, Archive
 from fcnbench.errors import WeightsError
 from fcnbench.ground import files, paths
@@ -34,6 +35,7 @@ class Published:
         archive: file, addresses, digests.
         licence: SPDX identifier.
         num_classes: classes of their score layers.
+        label_space: name of the label space that they were trained for; empty for a classification net.
         train_splits: what they were trained on.
         scores: published pixel accuracy, mean accuracy, mean IU and frequency-weighted IU in percent; may be empty.
         scored_on: task of these scores.
@@ -45,6 +47,7 @@ class Published:
     archive: Archive
     licence: str
     num_classes: int
+    label_space: str
     train_splits: tuple[str, ...]
     scores: tuple[float, ...]
     scored_on: str
@@ -67,9 +70,11 @@ def published() -> dict[str, Published]:
                 size=entry.get("size"),
                 terms=entry["licence"],
                 citation="Long, Shelhamer, Darrell, Fully Convolutional Networks for Semantic Segmentation",
+                approximate_size=entry.get("approximate_size"),
             ),
             licence=entry["licence"],
             num_classes=entry["num_classes"],
+            label_space=entry.get("label_space", ""),
             train_splits=tuple(entry["train_splits"]),
             scores=tuple(entry.get("scores", ())),
             scored_on=entry.get("scored_on", ""),
@@ -79,11 +84,18 @@ def published() -> dict[str, Published]:
     }
 
 
-def weights_for(model: str, num_classes: int | None = None) -> list[Published]:
-    """The published weights for a model, and for a number of classes if one is given."""
-    return [
-        entry for entry in published().values() if entry.model == model and num_classes in (None, entry.num_classes)
-    ]
+def missing_weights(entry: Published) -> list[Download]:
+    """Return what must be downloaded to have published weights: their file, or nothing."""
+    if _kept(entry).is_file() or (paths.weights() / entry.archive.file).is_file():
+        return []
+    purpose = f"weights of {entry.model}" if entry.model else f"weights {entry.name}"
+    instead = f"pass --weights PATH of your own copy of {entry.archive.file}"
+    return [Download(entry.archive, paths.weights(), purpose, instead)]
+
+
+def _kept(entry: Published) -> Path:
+    """Where published weights are kept once they were read."""
+    return paths.weights() / f"{entry.name}.safetensors"
 
 
 def fetch_weights(entry: Published, read: Callable[[Path], dict[str, Tensor]]) -> Path:
@@ -94,19 +106,14 @@ def fetch_weights(entry: Published, read: Callable[[Path], dict[str, Tensor]]) -
         read: reads the publisher's file.
 
     Raises:
-        DataMissing: no mirror gave them, or the network is forbidden.
+        DataMissing: no mirror gave them, the network is forbidden, or the user has not agreed to their terms.
         WeightsError: the file holds no weights.
         OutputError: the folder is not writable or the disk too small.
     """
-    kept = paths.weights() / f"{entry.name}.safetensors"
+    kept, original = _kept(entry), paths.weights() / entry.archive.file
     if kept.is_file():
         return kept
-    original = paths.weights() / entry.archive.file
-    if offline() and not original.is_file():
-        raise WeightsError(
-            f"the weights {entry.name} are not in {paths.weights()}, and {OFFLINE_VARIABLE} forbids to download them",
-            f"pass --weights PATH of your own copy of {entry.archive.file}, or unset {OFFLINE_VARIABLE}",
-        )
+    require_consent(missing_weights(entry), accept_terms=False)
     download(entry.archive, paths.weights())
     with files.locked(paths.weights() / f"{entry.name}.lock"):
         if not kept.is_file():
@@ -157,8 +164,3 @@ def read_caffe_state(path: Path) -> dict[str, Tensor]:
             # Biases and the like have one axis; older files write them with four.
             state[f"{layer.name}.{part}"] = torch.from_numpy(blob.reshape(-1) if part == "bias" else blob)
     return state
-
-
-def known_names(model: str) -> Sequence[str]:
-    """Names of the published weights for a model."""
-    return [entry.name for entry in weights_for(model)]

@@ -27,6 +27,9 @@ ABOUT = {
 }
 """Built-in models and a line about each."""
 
+SHIPPED = dict.fromkeys(("fcn32s-pocket", "fcn16s-pocket", "fcn8s-pocket"), 8)
+"""Built-in models whose weights the package has, and the number of classes that these know."""
+
 MODELS = Registry(
     kind="model",
     group="fcnbench.models",

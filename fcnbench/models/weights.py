@@ -15,18 +15,11 @@ from torch import Tensor, nn
 
 from fcnbench.errors import WeightsError
 from fcnbench.ground.console import listed
-from fcnbench.models.published import fetch_weights, published, read_caffe_state
-
-RANDOM = "random:"
-"""Prefix of seeded random weights, `random:SEED`: they try the machinery and score like noise."""
-
-TRUNK = "trunk:"
-"""Prefix of a classification net's file whose layers become the trunk, `trunk:PATH`; score layers stay zero."""
+from fcnbench.models.names import TRUNK, find_weights, seed_of
+from fcnbench.models.published import fetch_weights, read_caffe_state
 
 _NESTED = ("model_state_dict", "state_dict")
 """Keys under which training checkpoints keep the network: torchfcn's, and everybody else's."""
-
-_MAX_SEED = 2**63 - 1
 
 
 def load_weights(net: nn.Module, weights: str, label: str) -> None:
@@ -41,20 +34,16 @@ def load_weights(net: nn.Module, weights: str, label: str) -> None:
     Raises:
         WeightsError: no such file, not readable, or made for another network.
     """
-    if weights.startswith(RANDOM):
-        randomise(net, _seed(weights))
-    elif weights.startswith(TRUNK):
-        origin = weights.removeprefix(TRUNK)
-        transplant(net, read_state(_located(origin)), label, origin)
+    found = find_weights(weights)
+    if found.seed is not None:
+        randomise(net, found.seed)
+        return
+    path = found.path if found.published is None else fetch_weights(found.published, read_state)
+    assert path is not None
+    if found.trunk:
+        transplant(net, read_state(path), label, weights.removeprefix(TRUNK))
     else:
-        fill(net, read_state(_located(weights)), label, weights)
-
-
-def _located(weights: str) -> Path:
-    """The file of a published name, or of a path."""
-    if weights in published():
-        return fetch_weights(published()[weights], read_state)
-    return Path(weights).expanduser()
+        fill(net, read_state(path), label, weights)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -223,19 +212,12 @@ def randomise_seeded(net: nn.Module, weights: str) -> None:
     """Draw the weights of any network anew, each layer in its own way, from the seed of `random:SEED`.
 
     Raises:
-        WeightsError: it is no seed.
+        WeightsError: it is not a seed.
     """
-    seed = _seed(weights)
+    seed = seed_of(weights)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for module in net.modules():
             reset = getattr(module, "reset_parameters", None)
             if callable(reset):
                 reset()
-
-
-def _seed(weights: str) -> int:
-    text = weights.removeprefix(RANDOM)
-    if not text.isdecimal() or int(text) > _MAX_SEED:
-        raise WeightsError(f"{weights!r} is no seed", "write random:SEED with a whole number, for example random:0")
-    return int(text)

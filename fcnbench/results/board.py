@@ -17,9 +17,10 @@ from fcnbench.ground import files
 from fcnbench.ground.console import note
 from fcnbench.results.claims import Claim, claims, claims_of
 from fcnbench.results.columns import BOARD, VERSION, Columns, schema_page
+from fcnbench.results.location import RECORD_NAME
 from fcnbench.results.ranks import rank_ranges, resolution_floor
 from fcnbench.results.record import folder_name
-from fcnbench.results.recordfile import RECORD_NAME, read_content
+from fcnbench.results.recordfile import read_content
 from fcnbench.results.speedboard import speed_folder, speed_texts
 from fcnbench.results.verification import read_tier
 

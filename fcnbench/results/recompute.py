@@ -12,8 +12,9 @@ import numpy as np
 
 from fcnbench.ground.digests import digest_bytes
 from fcnbench.results.content import content_of
+from fcnbench.results.location import MATRICES_NAME, find
 from fcnbench.results.record import Record
-from fcnbench.results.recordfile import MATRICES_NAME, find, read_content, read_packed, rebuilt, unpack_arrays
+from fcnbench.results.recordfile import read_content, read_packed, rebuilt, unpack_arrays
 
 _TOLERANCE = 1e-12
 """Two processors may add floats in another order; anything above is a difference."""

@@ -26,13 +26,11 @@ from fcnbench.ground import files
 from fcnbench.ground.digests import digest_bytes
 from fcnbench.protocol import Protocol
 from fcnbench.results.content import VERSION, arrays_of, content_of, record_of
+from fcnbench.results.location import MATRICES_NAME, RECORD_NAME, find
 from fcnbench.results.record import Record
 
 if TYPE_CHECKING:
     from jsonschema_rs import Validator
-
-RECORD_NAME = "record.json"
-MATRICES_NAME = "confusion.npz"
 
 _FAMILY = "fcnbench.record/"
 
@@ -69,18 +67,6 @@ def save(record: Record, root: Path) -> Path:
         files.write_json(scratch / RECORD_NAME, content)
         files.publish_folder(scratch, target)
     return target / RECORD_NAME
-
-
-def find(path: Path) -> Path:
-    """The record that a user means: a record's file, or its folder.
-
-    Raises:
-        ResultsError: there is none.
-    """
-    place = path / RECORD_NAME if path.is_dir() else path
-    if not place.is_file():
-        raise ResultsError(f"there is no record at {place}", f"name a {RECORD_NAME}, or the folder that holds one")
-    return place
 
 
 def read_content(path: Path) -> dict[str, Any]:

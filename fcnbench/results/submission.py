@@ -8,8 +8,9 @@ from pathlib import Path
 
 from fcnbench.errors import CheckFailed, OutputError, UsageError
 from fcnbench.ground import files
+from fcnbench.results.location import MATRICES_NAME, RECORD_NAME, find
 from fcnbench.results.record import Record
-from fcnbench.results.recordfile import MATRICES_NAME, RECORD_NAME, find, load
+from fcnbench.results.recordfile import load
 
 FORMAT = "fcnbench.submission/1"
 NAME = "submission.json"

@@ -23,9 +23,9 @@ from fcnbench.ground.console import listed, note
 from fcnbench.ground.digests import digest_file
 from fcnbench.ground.finding import Finding
 from fcnbench.ground.version import __version__
+from fcnbench.results.location import MATRICES_NAME, RECORD_NAME, find
 from fcnbench.results.recompute import rescore
 from fcnbench.results.record import Record, folder_name
-from fcnbench.results.recordfile import MATRICES_NAME, RECORD_NAME, find
 
 FORMAT = "fcnbench.verification/1"
 NAME = "verification.json"

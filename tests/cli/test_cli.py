@@ -71,9 +71,13 @@ def test_the_default_run_in_a_terminal_says_everything(tmp_path: Path) -> None:
         "forward at 500x500, batch 1: median", "over 20 trials", "record  ", "board   ",
     ):  # fmt: skip
         assert text in result.stdout
-    (record,) = (tmp_path / "submissions").rglob("record.json")
-    assert str(record.relative_to(tmp_path)) in result.stdout
-    assert "fcn8s-pocket" in (tmp_path / "leaderboards/v1/pocket.csv").read_text()
+    results = tmp_path / "fcnbench-results"
+    assert {path.name for path in tmp_path.iterdir()} == {results.name, "home"}
+    assert "fcn8s-pocket" in (results / "leaderboards/v1/pocket.csv").read_text()
+    # Every file that was written is named.
+    written = {path.relative_to(tmp_path).as_posix() for path in results.rglob("*") if path.is_file()}
+    assert {path for path in written if path in result.stdout} == written - {"fcnbench-results/.gitignore"}
+    assert str(tmp_path / "home/stores/pocket") in result.stderr
 
 
 def test_json_is_one_object_with_the_promised_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,7 +123,9 @@ def test_partial_results_say_so(make_voc: Make, voc_ids: list[str], tmp_path: Pa
         (["run", "--device", "cuda:99"], 2, "--device cuda:99 can't be used here"),
         (["run", "--dataset", "pocket", "--from", "."], 2, "drop --from"),
         (["run", "--model", "fcn8s", "--weights", "random:0", "--dataset", "voc2011val"], 3, "--from PATH"),
-        (["run", "--model", "fcn8s"], 4, "fcn8s needs weights"),
+        (["run", "--model", "fcn8s"], 4, "fcn8s needs weights, and those published for it are for"),
+        (["run", "--dataset", "voc2011val"], 2, "voc2011val needs a model"),
+        (["run", "--device", "gpu"], 2, "--device gpu"),
         (["run", "--model", "fcn8s-pocket", "--weights", "nowhere.pth"], 4, "there is no weights file"),
         (["run", "--board", "/dev/null/x"], 5, "cannot write"),
         (["board"], 2, "holds no record"),
@@ -138,14 +144,12 @@ def test_errors_are_a_sentence_a_next_step_and_a_documented_code(
     content = json.loads(captured.out)
     assert content["exit_code"] == code
     assert content["message"] in captured.err
-    assert not (tmp_path / "submissions").exists()
+    assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == []
 
 
 def test_wrong_options_are_wrong_usage() -> None:
     for arguments in (["run", "--nonsense"], ["nonsense"], [], ["run", "--limit", "many"]):
-        with pytest.raises(SystemExit) as caught:
-            main(arguments)
-        assert caught.value.code == 2
+        assert main(arguments) == 2
 
 
 def test_list_names_models_and_data_sets(capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,14 +31,15 @@ def test_every_entry_is_for_a_built_in_model_and_its_classes() -> None:
         assert entry.archive.urls
         assert entry.licence == ("BSD-2-Clause" if entry.model else "the publisher's")
         assert len(entry.scores) in (0, 4)
+        assert entry.archive.size is None
+        # Four bytes for each number of the network, so that a person can decide.
+        if entry.model:
+            numbers = sum(value.numel() for value in DEFINITIONS[entry.model].net(entry.num_classes).parameters())
+            assert entry.archive.likely_size == 4 * numbers
         for algorithm, digest in entry.archive.digests.items():
             assert len(digest) == 2 * hashlib.new(algorithm).digest_size
         for split in entry.train_splits:
             assert split in DATASETS.entries() or split == "pascalcontext-train"
-    assert [entry.name for entry in published.weights_for("fcn8s", 21)] == [
-        "fcn8s-heavy-pascal",
-        "fcn8s-torchfcn",
-    ]
     # The four rows that another team measured anew with the authors' weights.
     assert entries["fcn8s-heavy-pascal"].scores == (91.2212, 77.6146, 65.5126, 84.5445)
 
@@ -63,7 +64,7 @@ def test_a_name_is_fetched_checked_converted_and_kept(
         digest = hashlib.sha1(content).hexdigest()
         local = replace(entry, archive=replace(entry.archive, urls=(url,), digests={"sha1": digest}))
         monkeypatch.setitem(published.published(), entry.name, local)
-        segmenter = fcnbench.load_model("fcn8s", "fcn8s-heavy-pascal", 21)
+        segmenter = fcnbench.load_model("fcn8s", accept_terms=True)
     for name, value in segmenter.module.state_dict().items():
         torch.testing.assert_close(value, net.state_dict()[name], rtol=0, atol=0, msg=name)
     assert segmenter.train_splits == ("sbdtrain",)
@@ -96,22 +97,25 @@ def test_other_publishers_files_are_kept_likewise(
         digests = {"md5": hashlib.md5(content).hexdigest()}
         local = replace(entry, archive=replace(entry.archive, urls=(url,), digests=digests))
         monkeypatch.setitem(published.published(), entry.name, local)
-        segmenter = fcnbench.load_model("fcn8s", name, 21)
+        segmenter = fcnbench.load_model("fcn8s", name, 21, accept_terms=True)
     torch.testing.assert_close(segmenter.module.fc6.weight, net.fc6.weight, rtol=0, atol=0)
     assert bool(segmenter.module.score_fr.weight.any()) == (entry.name == "fcn8s-torchfcn")
     assert segmenter.train_splits == (("sbdtrain",) if entry.name == "fcn8s-torchfcn" else ())
 
 
 def test_a_wrong_digest_and_no_network_are_named(net: FCN, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="FCNBENCH_OFFLINE forbids"):
+    with pytest.raises(DataMissing, match="FCNBENCH_OFFLINE forbids"):
         fcnbench.load_model("fcn8s", "fcn8s-heavy-pascal", 21)
     monkeypatch.delenv("FCNBENCH_OFFLINE")
     entry = published.published()["fcn8s-heavy-pascal"]
     with serving(Behaviour(b"something else")) as url:
         local = replace(entry, archive=replace(entry.archive, urls=(url,)))
         monkeypatch.setitem(published.published(), entry.name, local)
-        with pytest.raises(DataMissing, match="expected c449ea74"):
+        with pytest.raises(DataMissing, match=r"weights of fcn8s must be downloaded, .*BSD-2-Clause") as caught:
             fcnbench.load_model("fcn8s", "fcn8s-heavy-pascal", 21)
+        assert "--accept-terms" in caught.value.hint
+        with pytest.raises(DataMissing, match="expected c449ea74"):
+            fcnbench.load_model("fcn8s", "fcn8s-heavy-pascal", 21, accept_terms=True)
     assert not [path for path in (tmp_path / "home/weights").iterdir() if path.suffix != ".lock"]
 
 

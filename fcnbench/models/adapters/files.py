@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fcnbench.errors import FcnbenchError, ModelError, WeightsError
+from fcnbench.errors import FcnbenchError, ModelError
 from fcnbench.ground.digests import digest_file
-from fcnbench.models.adapters.resized import Forward, Resized, missing_extra, no_weights
+from fcnbench.models.adapters.resized import Forward, Resized, no_weights
 
 _EXTRA = "fcnbench.json"
 """Extra file in TorchScript archives and `torch.export` programs."""
@@ -33,11 +33,9 @@ def onnx(argument: str, weights: str | None = None) -> Resized:
         ModelError: onnxruntime is not installed, or the file is no network with one input and one output.
         WeightsError: weights were given, or there is no such file.
     """
-    path = _existing("onnx", argument, weights)
-    try:
-        import onnxruntime
-    except ImportError:
-        raise missing_extra("onnx", "onnxruntime") from None
+    path = _path("onnx", argument, weights)
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     try:
@@ -64,7 +62,7 @@ def torchscript(argument: str, weights: str | None = None) -> Resized:
         ModelError: the file is no TorchScript.
         WeightsError: weights were given, or there is no such file.
     """
-    path = _existing("torchscript", argument, weights)
+    path = _path("torchscript", argument, weights)
     extra = {_EXTRA: ""}
     try:
         net = torch.jit.load(path, "cpu", _extra_files=extra)
@@ -81,7 +79,7 @@ def exported(argument: str, weights: str | None = None) -> Resized:
         ModelError: the file is no such program.
         WeightsError: weights were given, or there is no such file.
     """
-    path = _existing("export", argument, weights)
+    path = _path("export", argument, weights)
     extra = {_EXTRA: ""}
     try:
         net = _Program(torch.export.load(path, extra_files=extra).module())
@@ -109,13 +107,10 @@ class _Program(nn.Module):
         return self
 
 
-def _existing(scheme: str, argument: str, weights: str | None) -> Path:
-    path = Path(argument).expanduser()
+def _path(scheme: str, argument: str, weights: str | None) -> Path:
     if weights is not None:
         raise no_weights(scheme, argument)
-    if not path.is_file():
-        raise WeightsError(f"--model {scheme}:{argument}: there is no file {path}", f"write {scheme}:PATH")
-    return path
+    return Path(argument).expanduser()
 
 
 def _unreadable(scheme: str, path: Path, error: Exception) -> ModelError:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from fcnbench.errors import ModelError
-from fcnbench.models.adapters.resized import Resized, missing_extra, no_weights
+from fcnbench.models.adapters.resized import Resized, no_weights
 
 
 def build(argument: str, weights: str | None = None) -> Resized:
@@ -23,10 +23,8 @@ def build(argument: str, weights: str | None = None) -> Resized:
     """
     if weights is not None:
         raise no_weights("hf", argument)
-    try:
-        from transformers import AutoImageProcessor, AutoModelForSemanticSegmentation
-    except ImportError:
-        raise missing_extra("hf", "transformers") from None
+    from transformers import AutoImageProcessor, AutoModelForSemanticSegmentation
+
     try:
         net: Any = AutoModelForSemanticSegmentation.from_pretrained(argument)
         processor: Any = AutoImageProcessor.from_pretrained(argument)

@@ -98,14 +98,6 @@ class Resized:
         return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def missing_extra(scheme: str, package: str) -> ModelError:
-    """The error for an adapter whose package is not installed."""
-    return ModelError(
-        f"--model {scheme}:... needs the package {package}, which is not installed",
-        f"pip install 'fcnbench[{scheme}]', or pip install {package}",
-    )
-
-
 def no_weights(scheme: str, what: str) -> WeightsError:
     """The error for `--weights` where the argument names them already."""
     return WeightsError(f"{scheme}: {what} brings its own weights, and --weights was given", "drop --weights")

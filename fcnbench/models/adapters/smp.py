@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from fcnbench.errors import ModelError, WeightsError
-from fcnbench.models.adapters.resized import Resized, missing_extra
-from fcnbench.models.weights import RANDOM, fill, randomise_seeded, read_state
+from fcnbench.models.adapters.resized import Resized
+from fcnbench.models.names import RANDOM
+from fcnbench.models.weights import fill, randomise_seeded, read_state
 
 _MULTIPLE = 32
 """Sides must be multiples of this: the stride of the deepest encoders."""
@@ -24,10 +25,8 @@ def build(argument: str, weights: str | None = None, num_classes: int | None = N
         ModelError: the package is not installed, or knows no such architecture or encoder.
         WeightsError: no weights, or weights that do not fit.
     """
-    try:
-        import segmentation_models_pytorch as smp
-    except ImportError:
-        raise missing_extra("smp", "segmentation-models-pytorch") from None
+    import segmentation_models_pytorch as smp
+
     architecture, _, encoder = argument.partition(":")
     if weights is None:
         raise WeightsError(f"smp:{argument} needs weights", "pass --weights PATH, or random:0 to try it untrained")

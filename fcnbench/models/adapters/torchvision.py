@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from fcnbench.errors import UnknownName, WeightsError
 from fcnbench.ground.console import listed
-from fcnbench.models.adapters.resized import Resized, missing_extra
-from fcnbench.models.weights import RANDOM, fill, randomise_seeded, read_state
+from fcnbench.models.adapters.resized import Resized
+from fcnbench.models.names import RANDOM
+from fcnbench.models.weights import fill, randomise_seeded, read_state
 
 
 def build(argument: str, weights: str | None = None, num_classes: int | None = None) -> Resized:
@@ -26,10 +27,8 @@ def build(argument: str, weights: str | None = None, num_classes: int | None = N
         UnknownName: it has no such segmentation model.
         WeightsError: the weights are missing or do not fit.
     """
-    try:
-        from torchvision import models
-    except ImportError:
-        raise missing_extra("torchvision", "torchvision") from None
+    from torchvision import models
+
     known = models.list_models(module=models.segmentation)
     if argument not in known:
         raise UnknownName(f"torchvision has no segmentation model {argument!r}", f"choose one of {', '.join(known)}")

@@ -1,0 +1,196 @@
+"""What a run would use and download, and what is wrong with a call: found without torch, so that it is said at once."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fcnbench.datasets.consent import Download
+from fcnbench.errors import DataMissing, UsageError
+from fcnbench.ground import paths
+from fcnbench.ground.console import listed
+from fcnbench.models.names import check_weights, find_model, own_weights
+from fcnbench.models.published import missing_weights, published
+
+if TYPE_CHECKING:
+    from fcnbench.datasets.spec import DatasetSpec
+
+DEFAULT_MODEL = "fcn8s-pocket"
+DEFAULT_DATASET = "pocket"
+
+_DEVICES = ("auto", "cpu", "cuda", "mps", "xpu", "hpu", "mtia", "xla", "meta")
+"""Device types that PyTorch knows by itself; other packages add theirs by the entry-point group below."""
+
+_DEVICE_PLUGINS = "torch.backends"
+"""Entry-point group of packages that PyTorch imports by itself, for devices of their own."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `run` would use and download.
+
+    Attributes:
+        model: name of the model, as `--model` takes it.
+        weights: what the model's factory is given: the user's choice, else the name of its published weights; None
+            where it brings its own.
+        dataset: name of the dataset.
+        downloads: files that are not here yet.
+        fallbacks: file names of other archives that would do, should no mirror give the first ones.
+        results: folder that the result is filed in.
+    """
+
+    model: str
+    weights: str | None
+    dataset: str
+    downloads: tuple[Download, ...]
+    fallbacks: tuple[str, ...]
+    results: Path
+
+
+def plan(
+    model: str | None = None,
+    dataset: str | None = None,
+    *,
+    weights: str | Path | None = None,
+    from_: str | Path | None = None,
+    allow_partial: bool = False,
+    board: str | Path | None = None,
+) -> Plan:
+    """Say what `run` would use and download; nothing is imported of the model, and nothing is written.
+
+    Args:
+        model: registered name, `path/to/file.py:factory`, or `scheme:argument`; `fcn8s-pocket` by default, where the
+            dataset has its classes.
+        dataset: name of the dataset; `pocket` by default.
+        weights: as `run` takes it.
+        from_: the user's own archive or extracted folder of the dataset.
+        allow_partial: an incomplete dataset will do.
+        board: as `run` takes it.
+
+    Raises:
+        UnknownName: no model or dataset is called so.
+        UsageError: the dataset needs another model than the default, or `from_` is empty.
+        DataMissing: `from_` is not there.
+        WeightsError: there are no such weights, or none were published for these classes.
+
+    >>> plan("fcn8s", "voc2011val").weights
+    'fcn8s-heavy-pascal'
+    """
+    spec = dataset_of(dataset or DEFAULT_DATASET, from_)
+    name = model or _default_model(spec)
+    chosen, files = plan_model(name, weights, spec.label_space.num_classes, spec.label_space.name)
+    data, fallbacks = ([], ()) if from_ is not None else plan_data(spec, allow_partial)
+    return Plan(name, chosen, spec.name, (*files, *data), fallbacks, paths.results(board))
+
+
+def dataset_of(name: str, from_: str | Path | None = None) -> DatasetSpec:
+    """Return a dataset's specification, once its name and the user's own copy are found.
+
+    Raises:
+        UnknownName: no dataset is called so.
+        UsageError: `from_` is empty.
+        DataMissing: `from_` is not there.
+    """
+    from fcnbench.datasets.catalogue import DATASETS
+
+    DATASETS.find(name)
+    if from_ is not None:
+        own_copy(from_)
+    from fcnbench.datasets.catalogue import find_dataset
+
+    return find_dataset(name)
+
+
+def own_copy(from_: str | Path) -> Path:
+    """Return the path of the user's own copy of a dataset.
+
+    Raises:
+        UsageError: it is empty.
+        DataMissing: nothing is there.
+    """
+    if not str(from_):
+        raise UsageError("--from names no path", "pass an archive or a folder, or drop --from")
+    path = Path(from_).expanduser()
+    if not path.exists():
+        raise DataMissing(f"--from {from_}: nothing is there", "pass the path of an archive or of an extracted folder")
+    return path
+
+
+def plan_model(
+    name: str, weights: str | Path | None, num_classes: int, label_space: str
+) -> tuple[str | None, list[Download]]:
+    """Find a model and its weights by name.
+
+    Args:
+        name: as `--model` takes it.
+        weights: as `--weights` takes it; None for the model's own.
+        num_classes: number of classes of the dataset.
+        label_space: name of its label space.
+
+    Returns:
+        What the model's factory is given as weights, and what must be downloaded for it.
+
+    Raises:
+        UnknownName, ModelError: there is no such model.
+        WeightsError: there are no such weights, or none were published for these classes.
+    """
+    model = find_model(name)
+    if weights is None:
+        entry = own_weights(model.argument, num_classes, label_space) if model.builtin else None
+        return (entry.name, missing_weights(entry)) if entry is not None else (None, [])
+    found = check_weights(model, str(weights))
+    return str(weights), missing_weights(found.published) if found is not None and found.published is not None else []
+
+
+def plan_data(spec: DatasetSpec, allow_partial: bool) -> tuple[list[Download], tuple[str, ...]]:
+    """Find out what must be downloaded to have a dataset.
+
+    Returns:
+        The archives to download, and the file names of those that would do in their place.
+
+    Raises:
+        DataMissing: there is a part of it alone, and that will not do.
+    """
+    from fcnbench.datasets.fetch import missing_archives, ordered_alternatives
+    from fcnbench.datasets.load import stored
+    from fcnbench.datasets.sources import archives
+
+    if not spec.archives or stored(spec, allow_partial) is not None:
+        return [], ()
+    first, *others = ordered_alternatives(spec)
+    downloads = missing_archives(spec, first)
+    return downloads, tuple(archives()[name].file for names in others for name in names) if downloads else ()
+
+
+def check_device(name: str, model: str = "") -> None:
+    """Refuse a device that PyTorch can't know by this name, before PyTorch is imported.
+
+    Args:
+        name: as `--device` takes it.
+        model: the model's name; a Python file may bring a device of its own.
+
+    Raises:
+        UsageError: there is no such kind of device.
+    """
+    kind, _, index = name.partition(":")
+    if "torch" in sys.modules or ".py:" in model or entry_points(group=_DEVICE_PLUGINS):
+        return
+    if kind not in _DEVICES or (index and not index.isdecimal()):
+        raise UsageError(f"--device {name} is unknown", "use auto, cpu, cuda, cuda:1, mps or xpu")
+
+
+def _default_model(spec: DatasetSpec) -> str:
+    """The model that is run when none is named, where it has the dataset's classes."""
+    from fcnbench.datasets.catalogue import find_dataset
+
+    if spec.label_space == find_dataset(DEFAULT_DATASET).label_space:
+        return DEFAULT_MODEL
+    fitting = {entry.model for entry in published().values() if entry.label_space == spec.label_space.name}
+    some = f" ({listed(sorted(fitting))} have published weights for it)" if fitting else ""
+    raise UsageError(
+        f"{spec.name} needs a model: the default, {DEFAULT_MODEL}, knows the classes of {DEFAULT_DATASET} alone",
+        f"name one with --model{some}; `fcnbench list models` shows all",
+    )

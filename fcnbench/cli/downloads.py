@@ -1,0 +1,112 @@
+"""What a person is shown before anything is downloaded: files, sizes, addresses, digests, terms; and the question."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from fcnbench.ground import paths
+from fcnbench.ground.console import size_text
+
+if TYPE_CHECKING:
+    from fcnbench.api.plan import Plan
+    from fcnbench.datasets.consent import Download, Question
+    from fcnbench.datasets.sources import Archive
+
+
+def question() -> Question | None:
+    """Return how the person at the terminal is asked for consent; None where nobody is there to answer."""
+    # Of several processes that share a run, none could ask for all.
+    if os.environ.get("WORLD_SIZE", "1") != "1" or sys.stdin is None or not sys.stdin.isatty():
+        return None
+    return _ask if sys.stderr is not None and sys.stderr.isatty() else None
+
+
+def _ask(downloads: Sequence[Download]) -> bool:
+    """Show downloads on standard error, and read `y` or `n`; anything but a yes is a no."""
+    print(f"To download, {_total(downloads)}:", *map(_brief, downloads), sep="\n", file=sys.stderr)
+    print("Download, and accept these terms? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _brief(download: Download) -> str:
+    """The lines that say what is needed to agree."""
+    archive = download.archive
+    return (
+        f"  {archive.file}  {_size(archive)}, {download.purpose}\n"
+        f"    from   {archive.urls[0]}\n    terms  {archive.terms}"
+    )
+
+
+def describe_plan(plan: Plan) -> str:
+    """Format what a run would use, download and write."""
+    with_weights = f" with {plan.weights}" if plan.weights is not None else ""
+    lines = [f"{plan.model}{with_weights} on {plan.dataset}, results in {plan.results}"]
+    if not plan.downloads:
+        return "\n".join([*lines, "nothing to download"])
+    lines += ["", f"To download, {_total(plan.downloads)}:"]
+    for download in plan.downloads:
+        lines += ["", *_whole(download)]
+    if plan.fallbacks:
+        lines += ["", f"If no mirror gives the archive: {', '.join(plan.fallbacks)}"]
+    return "\n".join(lines)
+
+
+def _whole(download: Download) -> list[str]:
+    """The lines that say everything about a download."""
+    archive = download.archive
+    digests = [f"    {name:<6} {digest}" for name, digest in archive.digests.items()]
+    return [
+        f"  {archive.file}  {_size(archive)}, {download.purpose}",
+        f"    to     {download.folder / archive.file}",
+        *(f"    {'from' if url == archive.urls[0] else 'or':<6} {url}" for url in archive.urls),
+        *(digests or ["    digest none was published: what is made of it is marked unverified"]),
+        f"    terms  {archive.terms}",
+        f"    cite   {archive.citation}",
+    ]
+
+
+def plan_as_json(plan: Plan) -> dict[str, Any]:
+    """Return a plan as JSON values."""
+    return {
+        "model": plan.model,
+        "weights": plan.weights,
+        "dataset": plan.dataset,
+        "downloads": [
+            {
+                "file": download.archive.file,
+                "purpose": download.purpose,
+                "to": str(download.folder / download.archive.file),
+                "size": download.archive.size,
+                "approximate_size": download.archive.likely_size,
+                "urls": list(download.archive.urls),
+                "digests": dict(download.archive.digests),
+                "terms": download.archive.terms,
+                "citation": download.archive.citation,
+            }
+            for download in plan.downloads
+        ],
+        "fallbacks": list(plan.fallbacks),
+        "results": str(plan.results),
+        "home": str(paths.home()),
+    }
+
+
+def _size(archive: Archive) -> str:
+    """An archive's size, and how well it is known."""
+    if archive.size is not None:
+        return size_text(archive.size)
+    return "size not published" if archive.likely_size is None else f"about {size_text(archive.likely_size)}"
+
+
+def _total(downloads: Sequence[Download]) -> str:
+    """The sizes of all downloads together, and how well they are known."""
+    sizes = [download.archive.likely_size for download in downloads]
+    known = sum(size for size in sizes if size is not None)
+    files = f"{len(downloads)} file{'s' if len(downloads) > 1 else ''}"
+    if None in sizes:
+        return f"{files}, more than {size_text(known)}" if known else f"{files} of unpublished size"
+    about = "" if all(download.archive.size is not None for download in downloads) else "about "
+    return f"{files}, {about}{size_text(known)}"

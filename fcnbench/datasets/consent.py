@@ -1,0 +1,105 @@
+"""Downloads that wait for the user's consent: shown with size and terms, asked for on a terminal, remembered.
+
+Consent is kept in `consent.json` in the home folder: the name of each archive, and the digest of the terms agreed to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+
+from fcnbench.datasets.download import OFFLINE_VARIABLE, offline
+from fcnbench.datasets.sources import Archive
+from fcnbench.errors import DataMissing
+from fcnbench.ground import files, paths
+from fcnbench.ground.console import listed
+from fcnbench.ground.digests import digest_bytes
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that is not here yet.
+
+    Attributes:
+        archive: the file, its mirrors, digests, size and terms.
+        folder: where it will lie.
+        purpose: what it is for: `dataset voc2011val`, `weights of fcn8s`.
+        instead: what the user may pass in place of it, for messages.
+    """
+
+    archive: Archive
+    folder: Path
+    purpose: str
+    instead: str
+
+
+Question = Callable[[Sequence[Download]], bool]
+"""Shows downloads to a person; true if the person agrees to their terms."""
+
+_question: ContextVar[Question | None] = ContextVar("question", default=None)
+"""How a person is asked; None where nobody is there to answer."""
+
+
+@contextmanager
+def asking(question: Question | None) -> Iterator[None]:
+    """Ask in this way, inside the block, before anything is downloaded."""
+    token = _question.set(question)
+    try:
+        yield
+    finally:
+        _question.reset(token)
+
+
+def require_consent(downloads: Sequence[Download], accept_terms: bool) -> None:
+    """Make sure that files may be downloaded: the network is allowed, and the user agreed to their terms.
+
+    Args:
+        downloads: the files; none of them is an error of its own.
+        accept_terms: the user agrees to all of them, now; remembered.
+
+    Raises:
+        DataMissing: the network is forbidden, or the user has not agreed.
+        OutputError: the agreement could not be written down.
+    """
+    if not downloads:
+        return
+    wanted = " and ".join(dict.fromkeys(each.purpose for each in downloads))
+    names = listed([each.archive.file for each in downloads])
+    instead = ", and ".join(dict.fromkeys(each.instead for each in downloads))
+    if offline():
+        raise DataMissing(
+            f"{names} ({wanted}) is not here, and {OFFLINE_VARIABLE} forbids to download it",
+            f"{instead}, or unset {OFFLINE_VARIABLE}",
+        )
+    agreed = _agreed()
+    pending = [each for each in downloads if agreed.get(each.archive.name) != terms_digest(each.archive)]
+    if not pending:
+        return
+    question = _question.get()
+    if not accept_terms and not (question is not None and question(pending)):
+        terms = "; ".join(dict.fromkeys(f"{each.archive.file}: {each.archive.terms}" for each in pending))
+        raise DataMissing(
+            f"{wanted} must be downloaded, under terms that you have not accepted yet. {terms}",
+            f"add --accept-terms if you agree (it is remembered); --dry-run shows sizes and addresses; or {instead}",
+        )
+    files.write_json(
+        paths.home() / "consent.json", agreed | {each.archive.name: terms_digest(each.archive) for each in pending}
+    )
+
+
+def terms_digest(archive: Archive) -> str:
+    """Return the digest of an archive's terms: other terms need another consent."""
+    return digest_bytes(archive.terms.encode())
+
+
+def _agreed() -> dict[str, str]:
+    """The terms agreed to so far, by archive; a damaged file only asks again."""
+    try:
+        known = json.loads((paths.home() / "consent.json").read_bytes())
+        return {str(name): str(digest) for name, digest in known.items()}
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return {}

@@ -1,0 +1,31 @@
+"""Where a record lies: found without numpy, so that a wrong path is reported at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fcnbench.errors import ResultsError
+
+RECORD_NAME = "record.json"
+"""The record's file in its run's folder."""
+
+MATRICES_NAME = "confusion.npz"
+"""The matrices' file beside it."""
+
+
+def schema_path(board: Path) -> Path:
+    """Return the path of the page that explains a board's columns."""
+    return board.parents[1] / "SCHEMA.md"
+
+
+def find(path: str | Path) -> Path:
+    """Return the path of the record that a user means: a record's file, or its folder.
+
+    Raises:
+        ResultsError: nothing is there.
+    """
+    named = Path(path).expanduser()
+    place = named / RECORD_NAME if named.is_dir() else named
+    if not place.is_file():
+        raise ResultsError(f"there is no record at {place}", f"name a {RECORD_NAME}, or the folder that holds one")
+    return place
