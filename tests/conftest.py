@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import sys
 from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REPOSITORY = Path(__file__).parents[1]
+ENVIRONMENT = frozenset(sys.path)
+"""Where packages were installed before any test ran."""
+
 SHARED = REPOSITORY.parent / "shared"
 """Real data beside the checkout, where there is some."""
 
@@ -30,6 +35,20 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stores, journals and archives of a test live and die with it, and no test fetches unless it says so."""
     monkeypatch.setenv("FCNBENCH_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("FCNBENCH_OFFLINE", "1")
+
+
+@pytest.fixture(autouse=True)
+def _no_plugins_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide models and datasets of packages that somebody installed; folders that a test adds to `sys.path` are seen."""
+
+    def others(*, group: str) -> list[EntryPoint]:
+        return [
+            point
+            for point in entry_points(group=group)
+            if point.dist is None or str(point.dist.locate_file("")) not in ENVIRONMENT
+        ]
+
+    monkeypatch.setattr("fcnbench.registry.entry_points", others)
 
 
 @pytest.fixture

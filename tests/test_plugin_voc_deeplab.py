@@ -69,7 +69,7 @@ def test_it_is_listed_with_its_package(site: Path, tmp_path: Path) -> None:
 
 
 def test_missing_weights_say_what_to_pass(site: Path, tmp_path: Path) -> None:
-    result = fcnbench(site, tmp_path, "run", "--model", "voc-deeplab", "--dataset", "voc2011val")
+    result = fcnbench(site, tmp_path, "doctor", "voc2011val", "--model", "voc-deeplab")
     assert result.returncode == 4
     assert "pass --weights FILE.npz, or set VOC_DEEPLAB_WEIGHTS" in result.stderr
 

@@ -13,12 +13,12 @@ from fcnbench.errors import ResultsError
 from fcnbench.pages.charts import Axis, histogram, polyline
 from fcnbench.results.board import board_path
 from fcnbench.results.recordfile import RECORD_NAME
-from tests.conftest import REPOSITORY
+from tests.committed import committed
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fcnbench.board_pages(tmp_path_factory.mktemp("site"), REPOSITORY).parent
+    return fcnbench.board_pages(tmp_path_factory.mktemp("site"), committed()).parent
 
 
 def names(page: Any) -> list[str]:
@@ -122,7 +122,7 @@ def test_the_accessibility_tree_is_sane(site: Path, browse: Any) -> None:
 
 
 def test_a_thousand_rows_stay_quick(tmp_path: Path, browse: Any) -> None:
-    source = next((REPOSITORY / "submissions/fcn8s-pocket/pocket").glob("2*"))
+    source = next((committed() / "submissions/fcn8s-pocket/pocket").glob("2*"))
     content = json.loads((source / RECORD_NAME).read_text())
     for number in range(1000):
         content["run"] = f"run-{number:04d}"
@@ -141,7 +141,7 @@ def test_a_thousand_rows_stay_quick(tmp_path: Path, browse: Any) -> None:
 
 
 def test_odd_names_are_escaped(tmp_path: Path, browse: Any) -> None:
-    source = next((REPOSITORY / "submissions/fcn8s-pocket/pocket").glob("2*"))
+    source = next((committed() / "submissions/fcn8s-pocket/pocket").glob("2*"))
     content = json.loads((source / RECORD_NAME).read_text())
     content["model"]["name"] = "</script><script>document.title='taken'</script>\"'&"
     folder = tmp_path / "submissions/odd/pocket/run"
@@ -156,11 +156,11 @@ def test_odd_names_are_escaped(tmp_path: Path, browse: Any) -> None:
 def test_the_command_writes_the_site_and_says_when_there_is_no_board(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["board", "html", "--board", str(REPOSITORY), "--output", str(tmp_path / "s"), "--json"]) == 0
+    assert main(["board", "html", "--board", str(committed()), "--output", str(tmp_path / "s"), "--json"]) == 0
     assert Path(json.loads(capsys.readouterr().out)["index"]).is_file()
     with pytest.raises(ResultsError, match="there is no board"):
         fcnbench.board_pages(tmp_path / "s2", tmp_path)
-    assert board_path(REPOSITORY, "pocket").is_file()
+    assert board_path(committed(), "pocket").is_file()
 
 
 def test_axes_place_and_tick() -> None:

@@ -23,10 +23,11 @@ from fcnbench.errors import FcnbenchError, ResultsError
 from fcnbench.results import recordfile
 from fcnbench.results.content import content_of
 from fcnbench.results.recordfile import MATRICES_NAME, RECORD_NAME, load, read_content, schema, upgraded
-from tests.conftest import REPOSITORY, record_of
+from tests.committed import committed
+from tests.conftest import record_of
 
 Content = dict[str, Any]
-COMMITTED = sorted((REPOSITORY / "submissions").glob(f"*/*/*/{RECORD_NAME}"))
+COMMITTED = sorted((committed() / "submissions").glob(f"*/*/*/{RECORD_NAME}"))
 
 FUZZ = settings(
     deadline=None, max_examples=150, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -9,11 +9,11 @@ import pytest
 
 import fcnbench
 from fcnbench.cli.main import main
-from fcnbench.errors import ModelError, ResultsError, UsageError
+from fcnbench.errors import ResultsError, UsageError, WeightsError
 from fcnbench.models.registered import MODELS
 from fcnbench.results.speed import read_speed
 from fcnbench.results.speedboard import read_speed_board, speed_folder
-from tests.conftest import REPOSITORY
+from tests.committed import committed
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +106,8 @@ def test_what_can_not_be_timed_is_said(tmp_path: Path) -> None:
         fcnbench.bench("oracle-perfect", board=tmp_path)
     with pytest.raises(UsageError, match="at least one pass"):
         fcnbench.bench("fcn8s-pocket", trials=0, board=tmp_path)
-    with pytest.raises(ModelError, match="needs weights"):
-        fcnbench.bench("fcn8s", board=tmp_path)
+    with pytest.raises(WeightsError, match="no weights file"):
+        fcnbench.bench("fcn8s", weights="nowhere.pth", board=tmp_path)
     assert not (tmp_path / "submissions").exists()
 
 
@@ -122,7 +122,7 @@ def test_the_command_tells_the_papers_times_beside(tmp_path: Path, capsys: pytes
 
 
 def test_the_project_has_a_row_of_every_built_in_network() -> None:
-    (path,) = speed_folder(REPOSITORY).glob("*.csv")
+    (path,) = speed_folder(committed()).glob("*.csv")
     board = read_speed_board(path)
     networks = {name for name, entry in MODELS.entries().items() if entry.provider == "fcnbench"}
     networks = {name for name in networks if not name.startswith("oracle")}

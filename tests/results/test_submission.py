@@ -16,7 +16,8 @@ from fcnbench.ground.digests import digest_bytes
 from fcnbench.results.board import board_path, build_board, read_board
 from fcnbench.results.recordfile import MATRICES_NAME, RECORD_NAME
 from fcnbench.results.verification import NAME
-from tests.conftest import REPOSITORY, record_of
+from tests.committed import committed
+from tests.conftest import record_of
 
 WHO = {"contact": "a@b.example", "licence": "MIT"}
 
@@ -224,7 +225,7 @@ def test_what_only_looks_like_a_record_is_passed_over_or_named(runs: Path) -> No
 
 
 def test_the_projects_own_submissions_are_sound() -> None:
-    found = fcnbench.verify(REPOSITORY / "submissions", write=False)
+    found = fcnbench.verify(committed() / "submissions", write=False)
     assert len(found) >= 3
     for each in found:
         assert each.sound, each.findings
