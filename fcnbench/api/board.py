@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fcnbench.errors import UsageError
+from fcnbench.errors import DataMissing
 
 
 def board(board: str | Path = ".", dataset: str | None = None, *, claims: bool = False) -> list[Path]:
@@ -19,21 +19,23 @@ def board(board: str | Path = ".", dataset: str | None = None, *, claims: bool =
         Paths of the boards.
 
     Raises:
-        UsageError: there is no record or claim to make a board from.
+        DataMissing: there is no such folder, or no record or claim to make a board from.
         OutputError: a board could not be written.
     """
-    from fcnbench.results.board import build_board, recorded_datasets
+    from fcnbench.results.board import build_board, check_folder, recorded_datasets
     from fcnbench.results.claims import claims as all_claims
     from fcnbench.results.speedboard import build_speed_boards
 
     root = Path(board).expanduser()
+    if not claims:
+        check_folder(root)
     known = {*recorded_datasets(root), *({claim.dataset for claim in all_claims()} if claims else ())}
     names = [dataset] if dataset is not None else sorted(known)
     timed = build_speed_boards(root) if dataset is None else []
     if not timed and (not names or not set(names) <= known):
-        raise UsageError(
-            f"{root} holds no record{f' of {dataset}' if dataset else ''} below submissions/",
-            "run `fcnbench run` there first, or name the folder with --board DIR",
+        raise DataMissing(
+            f"{root} holds no usable record{f' of {dataset}' if dataset else ''} below submissions/",
+            "run `fcnbench run` there first, or name another folder with --board DIR",
         )
     return [build_board(root, name) for name in names] + timed
 
@@ -43,6 +45,9 @@ def verify_boards(board: str | Path = ".") -> list[str]:
 
     Args:
         board: folder that holds `submissions/` and `leaderboards/`.
+
+    Raises:
+        DataMissing: there is no such folder, or neither a board nor a usable record in it.
     """
     from fcnbench.results.board import differing_boards
 
@@ -57,7 +62,8 @@ def board_pages(output: str | Path, board: str | Path = ".") -> Path:
         board: folder that holds `submissions/` and `leaderboards/`.
 
     Raises:
-        ResultsError: there is no board, or one can't be read.
+        DataMissing: there is no such folder, or no board in it.
+        ResultsError: a board can't be read.
         OutputError: a page could not be written.
     """
     from fcnbench.pages.site import write_site

@@ -26,7 +26,8 @@ def submit(
 
     Raises:
         UsageError: contact or licence is empty.
-        ResultsError: there is no sound record.
+        DataMissing: there is no record.
+        ResultsError: the record is not sound.
         CheckFailed: the run enters no board.
         OutputError: something could not be written.
     """

@@ -19,6 +19,7 @@ from fcnbench.errors import FcnbenchError, Interrupted, UsageError
 from fcnbench.ground import files
 from fcnbench.ground.console import hushed, note
 from fcnbench.ground.digests import digest_lines, short
+from fcnbench.ground.text import read_text
 from fcnbench.protocol import PRECISIONS
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def read_sweep(path: str | Path) -> Sweep:
     """
     place = Path(path).expanduser()
     try:
-        content = tomllib.loads(place.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_text(place))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"the sweep {place} can't be read: {reason}", f"write TOML like\n{_EXAMPLE}") from error
@@ -240,7 +241,7 @@ def run_cell(plan: Sweep, cell: Cell, *, board: str | Path = ".") -> Outcome:
 def _known(root: Path, path: Path, cell: Cell) -> Outcome | None:
     """The outcome of an earlier call, where its record is still there; a failed cell is tried again."""
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_text(path))
         record = content["record"]
         if record is None or not (root / record).is_file():
             return None

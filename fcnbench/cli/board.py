@@ -34,7 +34,7 @@ def execute(options: argparse.Namespace) -> int:
     if options.action == "verify":
         return _verify(options)
     from fcnbench.api.board import board, board_pages
-    from fcnbench.results.board import board_path, boards_of
+    from fcnbench.results.board import board_path, boards_of, check_folder
 
     if options.action == "html":
         index = board_pages(options.output, options.board)
@@ -44,6 +44,7 @@ def execute(options: argparse.Namespace) -> int:
         paths = board(options.board, options.dataset, claims=options.claims)
     else:
         root = Path(options.board).expanduser()
+        check_folder(root)
         paths = [board_path(root, options.dataset)] if options.dataset else boards_of(root)
     if options.json:
         print_json({"boards": [_as_json(path) for path in paths]})

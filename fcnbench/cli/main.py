@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 # A command is a module of its name.
 from fcnbench.cli import bench, board, check, compare, doctor, export, fetch, report, run, score, submit, verify
@@ -58,6 +59,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command line; returns its exit code."""
+    # Letters that the terminal's encoding lacks are escaped; a result is not lost for a name.
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
     options = build_parser().parse_args(arguments)
     try:
         code = int(options.command.execute(options))

@@ -11,6 +11,7 @@ from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.errors import DataMissing
 from fcnbench.ground import files, paths
 from fcnbench.ground.digests import digest_bytes
+from fcnbench.ground.text import read_text
 
 
 def fetch_archives(spec: DatasetSpec, accept_terms: bool) -> tuple[Path, ...]:
@@ -63,7 +64,7 @@ def _require_leave(spec: DatasetSpec, archive: Archive, accept_terms: bool) -> N
         )
     record = paths.home() / "consent.json"
     try:
-        known = json.loads(record.read_bytes())
+        known = json.loads(read_text(record))
         agreed = {str(name): str(digest) for name, digest in known.items()}
     except (OSError, ValueError, AttributeError, RecursionError):
         agreed = {}

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from fcnbench.ground.text import normalise
+
 _CHUNK = 1 << 20
 """Bytes read at a time: large enough to hide the call, small enough to stay in cache."""
 
@@ -30,6 +32,11 @@ def digest_file(path: Path) -> str:
         while chunk := stream.read(_CHUNK):
             state.update(chunk)
     return f"sha256:{state.hexdigest()}"
+
+
+def digest_text(path: Path) -> str:
+    """Digest a text file by its content: the same with any line ends, and with or without a byte order mark."""
+    return digest_bytes(normalise(path.read_bytes()))
 
 
 def short(digest: str, length: int = 12) -> str:

@@ -20,7 +20,7 @@ from torch import nn
 
 from fcnbench.errors import FcnbenchError, ModelError, UnknownName, UsageError, WeightsError
 from fcnbench.ground.console import note
-from fcnbench.ground.digests import digest_file, short
+from fcnbench.ground.digests import digest_text, short
 from fcnbench.ground.version import __version__
 from fcnbench.models.dense import COARSE, Dense
 from fcnbench.models.fast import accelerated
@@ -101,7 +101,7 @@ def open_model(
     scheme, _, argument = name.partition(":")
     if _FILE_MARK in name:
         factory, path = _factory_in_file(name)
-        display, provider, version = f"{path.name}:{name.rpartition(':')[2]}", path.name, short(digest_file(path))
+        display, provider, version = f"{path.name}:{name.rpartition(':')[2]}", path.name, short(digest_text(path))
     elif scheme in SCHEMES:
         factory = _factory_of_scheme(scheme, argument)
         # A path's folders say something about a machine, not about the model.
@@ -206,7 +206,7 @@ def _factory_in_file(name: str) -> tuple[Any, Path]:
     path = Path(location).expanduser()
     if not path.is_file():
         raise UnknownName(f"--model {name}: there is no file {path}", "write path/to/file.py:factory")
-    module_name = f"fcnbench_user_{short(digest_file(path))}"
+    module_name = f"fcnbench_user_{short(digest_text(path))}"
     found = importlib.util.spec_from_file_location(module_name, path)
     if found is None or found.loader is None:
         raise ModelError(f"{path} can't be imported as Python", "write path/to/file.py:factory")

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnbench.errors import ResultsError
+from fcnbench.errors import DataMissing, ResultsError
 from fcnbench.ground import files
 from fcnbench.ground.digests import digest_bytes
+from fcnbench.ground.text import read_text
 from fcnbench.protocol import Protocol
 from fcnbench.results.content import VERSION, arrays_of, content_of, record_of
 from fcnbench.results.record import Record
@@ -75,11 +76,11 @@ def find(path: Path) -> Path:
     """The record that a user means: a record's file, or its folder.
 
     Raises:
-        ResultsError: there is none.
+        DataMissing: there is none.
     """
     place = path / RECORD_NAME if path.is_dir() else path
     if not place.is_file():
-        raise ResultsError(f"there is no record at {place}", f"name a {RECORD_NAME}, or the folder that holds one")
+        raise DataMissing(f"there is no record at {place}", f"name a {RECORD_NAME}, or the folder that holds one")
     return place
 
 
@@ -92,7 +93,7 @@ def read_content(path: Path) -> dict[str, Any]:
     from jsonschema_rs import ValidationError
 
     try:
-        content = upgraded(json.loads(path.read_bytes(), parse_constant=_no_constant))
+        content = upgraded(json.loads(read_text(path), parse_constant=_no_constant))
         _validator().validate(content)
         protocol = Protocol(**content["protocol"])
         if protocol.signature() != content["signature"]["short"]:
@@ -163,7 +164,8 @@ def load(path: Path) -> Record:
     """Read a record with its matrices; `path` is its file or its folder.
 
     Raises:
-        ResultsError: not there, damaged, or not the matrices that the record names.
+        DataMissing: it is not there.
+        ResultsError: damaged, or not the matrices that the record names.
     """
     place = find(path)
     content, packed = read_content(place), read_packed(place)
@@ -212,7 +214,7 @@ def upgraded(content: Any) -> dict[str, Any]:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of a record."""
-    text = (resources.files("fcnbench.results") / f"record-v{VERSION}.schema.json").read_text()
+    text = read_text(resources.files("fcnbench.results") / f"record-v{VERSION}.schema.json")
     content: dict[str, Any] = json.loads(text)
     return content
 

@@ -49,6 +49,7 @@ def read_speed_board(path: Path) -> pd.DataFrame:
     """Read a speed board as a pandas frame with the columns and dtypes of `columns.SPEED`.
 
     Raises:
+        DataMissing: there is no such file.
         ResultsError: the file is no speed board.
     """
     from fcnbench.results.board import read_table
