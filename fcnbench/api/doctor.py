@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from fcnbench.api.run import DEFAULT_DATASET
 from fcnbench.errors import DataCorrupt, FcnbenchError
 from fcnbench.ground import files, paths
+from fcnbench.ground.console import progress
 from fcnbench.ground.digests import short
 from fcnbench.ground.finding import Finding
 from fcnbench.ground.version import __version__
@@ -64,7 +65,12 @@ def examine_model(
     space, on = find_dataset(dataset).label_space, choose_device(device)
     loaded = open_model(model, weights, space.num_classes, classes=space.classes)
     move(loaded.segmenter, on)
-    return list(conformance(loaded, space.num_classes, on))
+    findings = []
+    with progress(None, f"examine {loaded.name}", "check") as bar:
+        for finding in conformance(loaded, space.num_classes, on):
+            findings.append(finding)
+            bar.update()
+    return findings
 
 
 def _tried(subject: str, look: Callable[[], str]) -> Finding:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcnbench.errors import DataMissing
+from fcnbench.ground.console import followed
 
 if TYPE_CHECKING:
     from fcnbench.results.verification import Verification
@@ -91,7 +92,7 @@ def verify(
         raise DataMissing(f"there is no record below {place}", f"name a {RECORD_NAME}, or a folder that holds some")
     doubled = tuple(verification.duplicates(records))
     found = []
-    for record in records:
+    for record in followed(records, "verify", "submission"):
         each = verification.examine(record)
         name = "/".join(record.resolve().parent.parts[-3:])
         own = tuple(finding for finding in doubled if name in finding.text)

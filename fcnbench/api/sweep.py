@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from fcnbench.errors import FcnbenchError, Interrupted, UsageError
 from fcnbench.ground import files
-from fcnbench.ground.console import hushed, note
+from fcnbench.ground.console import followed, hushed, note
 from fcnbench.ground.digests import digest_lines, short
 from fcnbench.ground.text import read_text
 from fcnbench.protocol import PRECISIONS
@@ -193,7 +193,7 @@ def sweep(path: str | Path, *, board: str | Path = ".") -> Swept:
     plan, root = read_sweep(path), Path(board).expanduser()
     outcomes = []
     with hushed(not the_world().first):
-        for number, cell in enumerate(plan.cells, start=1):
+        for number, cell in enumerate(followed(plan.cells, f"sweep {plan.name}", "cell"), start=1):
             note(f"[{number}/{len(plan.cells)}] {cell.name}")
             outcomes.append(run_cell(plan, cell, board=root))
     return Swept(tuple(outcomes), root)

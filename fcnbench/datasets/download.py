@@ -213,7 +213,7 @@ def _stream(
     import urllib3
 
     arrived, known = start, f" of {total} bytes" if total is not None else " bytes"
-    with part.open("r+b" if start else "wb") as stream, progress(total or 0, archive.file, "byte", start) as bar:
+    with part.open("r+b" if start else "wb") as stream, progress(total, archive.file, "byte", start) as bar:
         stream.seek(start)
         stream.truncate()
         try:

@@ -6,6 +6,7 @@ plain line from time to time.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ _bars = 0
 
 QUICK = 0.3
 """Seconds that a job may take without a bar."""
+
+WIDTH = 80
+"""Columns of a terminal that does not tell how many it has."""
 
 INTERVAL = 30.0
 """Seconds between two lines of progress where standard error is no terminal, and before the first."""
@@ -60,7 +64,7 @@ def progress(total: int | None, what: str, unit: str = "image", done: int = 0) -
         leave=False,
         file=sys.stderr,
         unit_scale=unit == "byte",
-        dynamic_ncols=True,
+        ncols=_columns(),
     ) as bar:
         _bars += 1
         try:
@@ -87,6 +91,14 @@ def note(text: str) -> None:
         tqdm.write(text, file=sys.stderr)
     else:
         print(text, file=sys.stderr, flush=True)
+
+
+def _columns() -> int | None:
+    """Width of a bar where the terminal tells none, as in some containers; None leaves it to the terminal."""
+    try:
+        return None if os.get_terminal_size(sys.stderr.fileno()).columns else WIDTH
+    except (OSError, ValueError):
+        return WIDTH
 
 
 def _on_terminal() -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fcnbench.datasets.guard import Leakage
 from fcnbench.errors import DataMissing, ResultsError
 from fcnbench.ground import files
-from fcnbench.ground.console import note
+from fcnbench.ground.console import followed, note
 from fcnbench.ground.text import read_text
 from fcnbench.results.claims import Claim, claims, claims_of
 from fcnbench.results.columns import BOARD, VERSION, Columns, schema_page
@@ -168,7 +168,7 @@ def boards_of(root: Path) -> list[Path]:
 def recorded_datasets(root: Path) -> list[str]:
     """Names of the data sets that have a usable record below `submissions/`."""
     names = set()
-    for path in record_paths(root):
+    for path in followed(record_paths(root), "read records", "record"):
         try:
             names.add(str(read_content(path)["protocol"]["dataset"]))
         except ResultsError as error:
@@ -185,7 +185,7 @@ def record_paths(root: Path, dataset: str = "*") -> list[Path]:
 def _whole_runs(records: list[Path], root: Path, dataset: str) -> list[dict[str, Any]]:
     """Board rows of the usable records of whole splits without leakage; unusable ones are named on standard error."""
     rows = []
-    for path in records:
+    for path in followed(records, f"board of {dataset}", "record"):
         try:
             content = read_content(path)
             protocol = content["protocol"]
