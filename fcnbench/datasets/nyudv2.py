@@ -94,7 +94,7 @@ class RawSource:
     def __init__(self, spec: DatasetSpec, path: Path) -> None:
         assert isinstance(spec.split, Split)
         self.split = spec.split
-        self.place = str(path)
+        self.place = path.as_posix()
         self.archives = (path,)
         self._path = path
         self._file = _open_hdf5(path)

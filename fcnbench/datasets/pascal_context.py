@@ -90,7 +90,7 @@ def _found(spec: DatasetSpec, trees: Sequence[Tree]) -> FileSource:
         spec=spec,
         split=split,
         variant="VOC2010",
-        place=str(fullest.tree.place / fullest.folder),
+        place=(fullest.tree.place / fullest.folder).as_posix(),
         kinds={"label": fullest, "image": release.files(_IMAGES)},
         decode=_decoder(spec.label_space),
         decode_geo=None,
