@@ -5,7 +5,7 @@
     ├── UsageError               2  wrong usage                                  (also a ValueError)
     │   └── UnknownName          2  no such model or data set, with suggestions
     ├── DataError                3  data missing or corrupt
-    │   ├── DataMissing          3  an archive, picture or label is not there
+    │   ├── DataMissing          3  an archive, image, label map, record or board is not there
     │   ├── DataCorrupt          3  a file is there and is not what it should be (also a ValueError)
     │   └── DatasetPluginError   3  a registered data set could not be imported
     ├── ModelError               4  model or weights unusable
@@ -65,7 +65,7 @@ class DataError(FcnbenchError):
 
 
 class DataMissing(DataError):
-    """An archive, a picture or a label is not where it was looked for."""
+    """An archive, an image, a label map, a record or a board is not where it was looked for."""
 
 
 class DataCorrupt(DataError, ValueError):

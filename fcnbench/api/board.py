@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fcnbench.errors import UsageError
+from fcnbench.errors import DataMissing
 from fcnbench.ground import paths
+from fcnbench.results.location import check_folder
 
 
 def board(board: str | Path | None = None, dataset: str | None = None, *, claims: bool = False) -> list[Path]:
@@ -21,21 +22,23 @@ def board(board: str | Path | None = None, dataset: str | None = None, *, claims
         Paths of the boards.
 
     Raises:
-        UsageError: there is no record or claim to make a board from.
+        DataMissing: there is no such folder, or no record or claim to make a board from.
         OutputError: a board could not be written.
     """
+    root = paths.boards(board)
+    if not claims:
+        check_folder(root)
     from fcnbench.results.board import build_board, recorded_datasets
     from fcnbench.results.claims import claims as all_claims
     from fcnbench.results.speedboard import build_speed_boards
 
-    root = paths.boards(board)
     known = {*recorded_datasets(root), *({claim.dataset for claim in all_claims()} if claims else ())}
     names = [dataset] if dataset is not None else sorted(known)
     timed = build_speed_boards(root) if dataset is None else []
     if not timed and (not names or not set(names) <= known):
-        raise UsageError(
-            f"{root} holds no record{f' of {dataset}' if dataset else ''} below submissions/",
-            "run `fcnbench run` there first, or name the folder with --board DIR",
+        raise DataMissing(
+            f"{root} holds no usable record{f' of {dataset}' if dataset else ''} below submissions/",
+            "run `fcnbench run` there first, or name another folder with --board DIR",
         )
     return [build_board(root, name) for name in names] + timed
 
@@ -46,10 +49,15 @@ def verify_boards(board: str | Path | None = None) -> list[str]:
     Args:
         board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else the working directory
             where it holds one of them, else `fcnbench-results`.
+
+    Raises:
+        DataMissing: there is no such folder, or neither a board nor a usable record in it.
     """
+    root = paths.boards(board)
+    check_folder(root)
     from fcnbench.results.board import differing_boards
 
-    return differing_boards(paths.boards(board))
+    return differing_boards(root)
 
 
 def board_pages(output: str | Path, board: str | Path | None = None) -> Path:
@@ -61,13 +69,15 @@ def board_pages(output: str | Path, board: str | Path | None = None) -> Path:
             where it holds one of them, else `fcnbench-results`.
 
     Raises:
-        ResultsError: there is no board, or one can't be read.
+        DataMissing: there is no such folder, or no board in it.
+        ResultsError: a board can't be read.
         OutputError: a page could not be written.
     """
+    root = paths.boards(board)
+    check_folder(root)
     from fcnbench.pages.site import write_site
     from fcnbench.results.board import boards_of
 
-    root = paths.boards(board)
     return write_site(
         root, [path.stem for path in boards_of(root) if path.parent.name != "speed"], Path(output).expanduser()
     )

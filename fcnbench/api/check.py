@@ -75,6 +75,7 @@ def check(
 
     Raises:
         UsageError: options that do not fit together.
+        DataMissing: the baseline or the record is not there.
         ResultsError: the baseline or the record can't be read.
         DataError, ModelError, PredictionError, OutputError: the new run failed.
     """

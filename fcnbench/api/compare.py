@@ -24,6 +24,7 @@ def compare(
 
     Raises:
         UsageError: they are of different tasks or policies, or scored no image in common.
+        DataMissing: a record is not there.
         ResultsError: a record or its matrices can't be read, or are damaged.
         PredictionError: a folder does not hold the predictions of its record.
     """
@@ -42,6 +43,7 @@ def lens(record: str | Path) -> list[Reading]:
         record: a `record.json`, or its folder.
 
     Raises:
+        DataMissing: the record is not there.
         ResultsError: the record or its matrices can't be read, or are damaged.
     """
     place = find(record)

@@ -12,6 +12,7 @@ from fcnbench.api.plan import DEFAULT_DATASET, check_device, dataset_of, plan_mo
 from fcnbench.datasets.consent import require_consent
 from fcnbench.errors import DataCorrupt, FcnbenchError
 from fcnbench.ground import files, paths
+from fcnbench.ground.console import progress
 from fcnbench.ground.digests import short
 from fcnbench.ground.finding import Finding
 from fcnbench.ground.version import __version__
@@ -74,7 +75,12 @@ def examine_model(
     on = choose_device(device)
     loaded = open_model(model, chosen, space.num_classes, classes=space.classes)
     move(loaded.segmenter, on)
-    return list(conformance(loaded, space.num_classes, on))
+    findings = []
+    with progress(None, f"examine {loaded.name}", "check") as bar:
+        for finding in conformance(loaded, space.num_classes, on):
+            findings.append(finding)
+            bar.update()
+    return findings
 
 
 def _tried(subject: str, look: Callable[[], str]) -> Finding:

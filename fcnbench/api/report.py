@@ -34,8 +34,8 @@ def report(
         output: the file; `report-<model>-<dataset>.html` here by default.
 
     Raises:
-        ResultsError: there is no sound record.
-        DataError: the data set is missing or corrupt.
+        ResultsError: the record is not sound.
+        DataError: the record or the data set is missing, or the data set corrupt.
         PredictionError: the predictions are not the run's.
         OutputError: the file could not be written.
     """

@@ -254,7 +254,16 @@ def _carry_out(job: _Job, load: Callable[[], Dataset], world: World) -> Run:
         writer = PredictionWriter(job.target, spec.devkit_set, name) if job.target is not None else None
         look = Look(loaded.segmenter, data, job.on, writer, job.margins)
         timed = 0 if oracle else job.timed
-        evaluation = evaluate(look, places, journal, timed, arithmetic=job.arithmetic, batch=job.batch, world=world)
+        evaluation = evaluate(
+            look,
+            places,
+            journal,
+            timed,
+            arithmetic=job.arithmetic,
+            batch=job.batch,
+            world=world,
+            what=f"{facts.name} on {spec.name}",
+        )
 
         def finished() -> Run:
             if writer is not None:

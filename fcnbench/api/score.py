@@ -64,7 +64,7 @@ def score(
 
     Raises:
         UsageError: both or neither of `predictions` and `record`, or an unknown data set.
-        DataError: the data set, or the folder, is missing, incomplete or corrupt.
+        DataError: the data set, the folder, or the record is missing, incomplete or corrupt.
         PredictionsError: files that are no predictions or wrong ones; all of them are named.
         ResultsError: the record or its matrices can't be read.
         OutputError: record or board could not be written.

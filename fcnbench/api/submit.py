@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fcnbench.errors import DataMissing, UsageError
 from fcnbench.ground import paths
+from fcnbench.ground.console import followed
 from fcnbench.results.location import find
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def submit(
 
     Raises:
         UsageError: contact or licence is empty.
-        ResultsError: there is no sound record.
+        DataMissing: there is no record.
+        ResultsError: the record is not sound.
         CheckFailed: the run enters no board.
         OutputError: something could not be written.
     """
@@ -98,7 +100,7 @@ def verify(
         raise DataMissing(f"there is no record below {place}", f"name a {RECORD_NAME}, or a folder that holds some")
     doubled = tuple(verification.duplicates(records))
     found = []
-    for record in records:
+    for record in followed(records, "verify", "submission"):
         each = verification.examine(record)
         name = "/".join(record.resolve().parent.parts[-3:])
         own = tuple(finding for finding in doubled if name in finding.text)

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from fcnbench.errors import FcnbenchError, Interrupted, UsageError
 from fcnbench.ground import files, paths
-from fcnbench.ground.console import hushed, note
+from fcnbench.ground.console import followed, hushed, note
 from fcnbench.ground.digests import digest_lines, short
+from fcnbench.ground.text import read_text
 from fcnbench.protocol import PRECISIONS
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def read_sweep(path: str | Path) -> Sweep:
     """
     place = Path(path).expanduser()
     try:
-        content = tomllib.loads(place.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_text(place))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"the sweep {place} can't be read: {reason}", f"write TOML like\n{_EXAMPLE}") from error
@@ -193,7 +194,7 @@ def sweep(path: str | Path, *, board: str | Path | None = None) -> Swept:
 
     outcomes = []
     with hushed(not the_world().first):
-        for number, cell in enumerate(plan.cells, start=1):
+        for number, cell in enumerate(followed(plan.cells, f"sweep {plan.name}", "cell"), start=1):
             note(f"[{number}/{len(plan.cells)}] {cell.name}")
             outcomes.append(run_cell(plan, cell, board=root))
     return Swept(tuple(outcomes), root)
@@ -242,7 +243,7 @@ def run_cell(plan: Sweep, cell: Cell, *, board: str | Path | None = None) -> Out
 def _known(root: Path, path: Path, cell: Cell) -> Outcome | None:
     """The outcome of an earlier call, where its record is still there; a failed cell is tried again."""
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_text(path))
         record = content["record"]
         if record is None or not (root / record).is_file():
             return None

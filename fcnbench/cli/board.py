@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fcnbench.cli.command import Command, add_board, add_json, print_json
 from fcnbench.errors import CheckFailed
 from fcnbench.ground import paths as locations
+from fcnbench.results.location import check_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +36,6 @@ def execute(options: argparse.Namespace) -> int:
     if options.action == "verify":
         return _verify(options)
     from fcnbench.api.board import board, board_pages
-    from fcnbench.results.board import board_path, boards_of
 
     if options.action == "html":
         index = board_pages(options.output, options.board)
@@ -45,6 +45,9 @@ def execute(options: argparse.Namespace) -> int:
         paths = board(options.board, options.dataset, claims=options.claims)
     else:
         root = locations.boards(options.board)
+        check_folder(root)
+        from fcnbench.results.board import board_path, boards_of
+
         paths = [board_path(root, options.dataset)] if options.dataset else boards_of(root)
     if options.json:
         print_json({"boards": [_as_json(path) for path in paths]})

@@ -73,7 +73,7 @@ def execute(options: argparse.Namespace) -> int:
 def _append(path: Path, content: str) -> None:
     """Add to GitHub's summary, which other steps write too."""
     try:
-        with path.open("a", encoding="utf-8") as stream:
+        with path.open("a", encoding="utf-8", newline="\n") as stream:
             stream.write(content)
     except OSError as error:
         raise OutputError(

@@ -95,5 +95,5 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def print_json(content: dict[str, Any]) -> None:
-    """One JSON object on standard output."""
-    print(json.dumps(content, ensure_ascii=False, allow_nan=False))
+    """Print one JSON object on standard output; in ASCII, which every encoding of standard output has."""
+    print(json.dumps(content, allow_nan=False))

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 # A command is a module of its name.
 from fcnbench.cli import (
@@ -98,6 +99,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command line; return its exit code."""
     as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
+    # Letters that the terminal's encoding lacks are escaped; a result is not lost for a name.
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         options = parse(arguments)
         with asking(downloads.question()):

@@ -34,7 +34,7 @@ from fcnbench.datasets.store import (
 )
 from fcnbench.errors import DataCorrupt, DataMissing
 from fcnbench.ground import files
-from fcnbench.ground.console import Bar, listed, progress
+from fcnbench.ground.console import Bar, followed, listed, progress
 from fcnbench.ground.digests import short
 from fcnbench.ground.parallel import ordered
 
@@ -105,7 +105,9 @@ def fingerprint(spec: DatasetSpec, source: Source) -> str:
     Raises:
         DataCorrupt: a picture or label map is not what it should be.
     """
-    return rows_digest([_read(spec, source, sample_id).row for sample_id in source.split.ids])
+    return rows_digest(
+        [_read(spec, source, each).row for each in followed(source.split.ids, f"read {spec.name}", "image")]
+    )
 
 
 def _manifest(spec: DatasetSpec, source: Source, total: int, tally: _Tally) -> Manifest:

@@ -18,6 +18,7 @@ from fcnbench.errors import DataMissing
 from fcnbench.ground import files, paths
 from fcnbench.ground.console import listed
 from fcnbench.ground.digests import digest_bytes
+from fcnbench.ground.text import read_text
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def terms_digest(archive: Archive) -> str:
 def _agreed() -> dict[str, str]:
     """The terms agreed to so far, by archive; a damaged file only asks again."""
     try:
-        known = json.loads((paths.home() / "consent.json").read_bytes())
+        known = json.loads(read_text(paths.home() / "consent.json"))
         return {str(name): str(digest) for name, digest in known.items()}
     except (OSError, ValueError, AttributeError, RecursionError):
         return {}

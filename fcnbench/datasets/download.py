@@ -20,6 +20,7 @@ from fcnbench.datasets.sources import Archive
 from fcnbench.errors import DataMissing, OutputError
 from fcnbench.ground import files
 from fcnbench.ground.console import note, progress
+from fcnbench.ground.text import read_text
 
 if TYPE_CHECKING:
     import hashlib
@@ -169,7 +170,7 @@ def _resumable(archive: Archive, url: str, part: Path, origin: Path) -> tuple[in
     """
     try:
         arrived = part.stat().st_size
-        known = json.loads(origin.read_bytes())
+        known = json.loads(read_text(origin))
         same = known["url"] == url and isinstance(known["validator"], str)
     except (OSError, ValueError, KeyError, TypeError):
         return 0, {}
@@ -212,7 +213,7 @@ def _stream(
     import urllib3
 
     arrived, known = start, f" of {total} bytes" if total is not None else " bytes"
-    with part.open("r+b" if start else "wb") as stream, progress(total or 0, archive.file, "byte", start) as bar:
+    with part.open("r+b" if start else "wb") as stream, progress(total, archive.file, "byte", start) as bar:
         stream.seek(start)
         stream.truncate()
         try:

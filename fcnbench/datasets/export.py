@@ -5,7 +5,6 @@ A target folder appears whole or not at all.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +20,9 @@ from fcnbench.labelspace import VOC_PALETTE
 
 _VOC_ROOT = "VOCdevkit/VOC2012"
 """Where readers of VOC look, whatever the data set."""
+
+_CHUNK = 1 << 22
+"""Bytes copied at a time."""
 
 
 def export(data: Dataset, kind: str, target: Path) -> None:
@@ -52,7 +54,7 @@ def export(data: Dataset, kind: str, target: Path) -> None:
 
 def _huggingface(data: Dataset, folder: Path) -> None:
     """The Parquet file with its card: `load_dataset(folder)` reads it."""
-    shutil.copyfile(data.folder / PARQUET_NAME, folder / PARQUET_NAME)
+    _copy(data.folder / PARQUET_NAME, folder / PARQUET_NAME, f"export {data.manifest.dataset}")
     data.manifest.save(folder)
     write_card(find_dataset(data.manifest.dataset), data.manifest, folder)
 
@@ -86,6 +88,15 @@ _VOC_FOLDERS = {"image": "JPEGImages", "depth": "Depth", "hha": "HHA"}
 
 KINDS: dict[str, Callable[[Dataset, Path], None]] = {"hf": _huggingface, "voc": _voc, "croissant": _croissant}
 """What a store can be exported to."""
+
+
+def _copy(source: Path, target: Path, what: str) -> None:
+    """Copy a file that may have gigabytes."""
+    size = source.stat().st_size
+    with source.open("rb") as given, target.open("wb") as taken, progress(size, what, "byte") as bar:
+        while chunk := given.read(_CHUNK):
+            taken.write(chunk)
+            bar.update(len(chunk))
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -11,6 +11,7 @@ from fcnbench.datasets.sources import archives
 from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.errors import DataMissing
 from fcnbench.ground import paths
+from fcnbench.ground.console import followed
 
 
 def missing_archives(spec: DatasetSpec, names: Sequence[str]) -> list[Download]:
@@ -72,4 +73,8 @@ def check_urls(names: tuple[str, ...] = ()) -> dict[str, list[Mirror]]:
     if offline():
         raise DataMissing(f"{OFFLINE_VARIABLE} forbids to ask the mirrors", f"unset {OFFLINE_VARIABLE}")
     chosen = {name: archive for name, archive in archives().items() if not names or name in names}
-    return {name: [check_mirror(url, archive) for url in archive.urls] for name, archive in chosen.items()}
+    answers: dict[str, list[Mirror]] = {name: [] for name in chosen}
+    asked = [(name, url) for name, archive in chosen.items() for url in archive.urls]
+    for name, url in followed(asked, "ask", "mirror"):
+        answers[name].append(check_mirror(url, chosen[name]))
+    return answers

@@ -298,7 +298,7 @@ class Family:
             spec=spec,
             split=split,
             variant=self._variant(root),
-            place=str(root.tree.place / root.path),
+            place=(root.tree.place / root.path).as_posix(),
             kinds={kind: root.files(pattern) for kind, pattern in kinds.items()},
             decode=self.decode,
             decode_geo=self.decode_geo,

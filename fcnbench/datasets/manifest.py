@@ -12,6 +12,7 @@ from fcnbench.datasets.sources import SourceFile
 from fcnbench.errors import DataCorrupt
 from fcnbench.ground import files
 from fcnbench.ground.digests import digest_lines, short
+from fcnbench.ground.text import read_text
 
 FORMAT = "fcnbench.store/3"
 """Format of store and manifest; a store of another format is built anew."""
@@ -137,7 +138,7 @@ class Manifest:
         """
         path = folder / _NAME
         try:
-            content: dict[str, Any] = json.loads(path.read_bytes())
+            content: dict[str, Any] = json.loads(read_text(path))
             found, fingerprint = content.pop("format"), content["fingerprint"]
             content = {name: value for name, value in content.items() if name not in _DERIVED}
             if found != FORMAT:

@@ -26,6 +26,7 @@ from fcnbench.datasets.spec import DatasetSpec, NativeSample, Source
 from fcnbench.datasets.splits import Split, published_split
 from fcnbench.errors import DataCorrupt, DataMissing, FcnbenchError
 from fcnbench.ground.digests import digest_lines
+from fcnbench.ground.text import read_text
 from fcnbench.labelspace import LabelSpace, voc_palette
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class RawSource:
     def __init__(self, spec: DatasetSpec, path: Path) -> None:
         assert isinstance(spec.split, Split)
         self.split = spec.split
-        self.place = str(path)
+        self.place = path.as_posix()
         self.archives = (path,)
         self._path = path
         self._file = _open_hdf5(path)
@@ -224,7 +225,7 @@ def _open_hdf5(path: Path) -> h5py.File:
 @cache
 def _map_of_894() -> NDArray[np.uint8]:
     """From the publishers' class, 0..894, to 0 for void or 1..40."""
-    lines = (files("fcnbench.datasets") / "nyudv2_894.txt").read_text().splitlines()
+    lines = read_text(files("fcnbench.datasets") / "nyudv2_894.txt").splitlines()
     return np.array([0, *(int(line) for line in lines if not line.startswith("#"))], np.uint8)
 
 

@@ -32,6 +32,7 @@ from fcnbench.datasets.splits import ListedSplit, Split
 from fcnbench.datasets.trees import Tree
 from fcnbench.datasets.voc import VOC21
 from fcnbench.errors import DataCorrupt, DataMissing, FcnbenchError
+from fcnbench.ground.text import normalise, read_text
 from fcnbench.labelspace import IGNORE, LabelSpace, voc_palette
 
 _OTHERS = (
@@ -89,7 +90,7 @@ def _found(spec: DatasetSpec, trees: Sequence[Tree]) -> FileSource:
         spec=spec,
         split=split,
         variant="VOC2010",
-        place=str(fullest.tree.place / fullest.folder),
+        place=(fullest.tree.place / fullest.folder).as_posix(),
         kinds={"label": fullest, "image": release.files(_IMAGES)},
         decode=_decoder(spec.label_space),
         decode_geo=None,
@@ -122,7 +123,7 @@ def _check_names(tree: Tree, folder: str) -> None:
     parent = folder.rpartition("/")[0]
     if "labels.txt" not in tree.files(parent):
         return
-    text = tree.read(f"{parent}/labels.txt".lstrip("/")).decode("utf-8", "replace")
+    text = normalise(tree.read(f"{parent}/labels.txt".lstrip("/"))).decode("utf-8", "replace")
     found = [line.partition(":")[2].strip() for line in text.splitlines() if line.strip()]
     if found != list(_names_of_459()):
         raise DataCorrupt(
@@ -154,7 +155,7 @@ def native_table(space: LabelSpace) -> NDArray[np.uint8]:
 
 @cache
 def _names_of_459() -> tuple[str, ...]:
-    return tuple((files("fcnbench.datasets") / "pascal_context_459.txt").read_text().splitlines())
+    return tuple(read_text(files("fcnbench.datasets") / "pascal_context_459.txt").splitlines())
 
 
 def _task(name: str, title: str, space: LabelSpace) -> DatasetSpec:

@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from fcnbench.ground.console import progress
+from fcnbench.ground.text import read_text
 
 ALGORITHMS = ("sha256", "sha1", "md5")
 """Digests that publishers and mirrors quote, the strongest first."""
@@ -91,7 +92,7 @@ class SourceFile:
 @cache
 def archives() -> dict[str, Archive]:
     """All known archives by name."""
-    content = tomllib.loads((files("fcnbench.datasets") / "SOURCES.toml").read_text())
+    content = tomllib.loads(read_text(files("fcnbench.datasets") / "SOURCES.toml"))
     return {
         name: Archive(
             name=name,

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from fcnbench.errors import DataCorrupt, DataMissing, OutputError
+from fcnbench.ground.console import followed, progress
 from fcnbench.ground.digests import digest_lines
 
 _DEPTH = 6
@@ -177,25 +178,37 @@ class TarTree(_Archive):
         self._members: dict[str, tarfile.TarInfo] = {}
         self._aside: dict[str, tuple[int, int]] = {}
         self._spool: IO[bytes] | None = None
+        self._stream = place.open("rb")
         try:
-            with place.open("rb") as stream:
-                self._plain = _is_plain_tar(stream.read(512))
-            self._archive = tarfile.open(place, "r:" if self._plain else "r:*")  # noqa: SIM115 - closed by close()
+            self._plain = _is_plain_tar(self._stream.read(512))
+            self._stream.seek(0)
+            self._archive = tarfile.open(  # noqa: SIM115 - closed by close()
+                fileobj=self._stream, mode="r:" if self._plain else "r:*"
+            )
         except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+            self._stream.close()
             raise self._damaged(error) from error
         try:
+            self._list_members()
+            self._check_length()
+        except DataCorrupt:
+            self.close()
+            raise
+        except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+            self.close()
+            raise self._damaged(error) from error
+
+    def _list_members(self) -> None:
+        """Go through the archive once; a compressed one has to be unpacked for that, which takes a while."""
+        with progress(self.place.stat().st_size, f"list {self.place.name}", "byte") as bar:
+            read = 0
             for member in self._archive:
                 if not self._plain:
                     self._check_ratio(member.offset_data + member.size)
                 if member.isreg() and (name := self._register(member.name)):
                     self._members[name] = member
-            self._check_length()
-        except DataCorrupt:
-            self._archive.close()
-            raise
-        except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
-            self._archive.close()
-            raise self._damaged(error) from error
+                bar.update(self._stream.tell() - read)
+                read = self._stream.tell()
 
     def expect(self, paths: Iterable[str]) -> None:
         """Set the files aside, if the archive is compressed."""
@@ -204,7 +217,7 @@ class TarTree(_Archive):
         wanted = sorted((self._members[path].offset, path) for path in paths)
         try:
             self._spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-            for _, path in wanted:
+            for _, path in followed(wanted, f"unpack {self.place.name}", "file"):
                 self._aside[path] = (self._spool.tell(), self._members[path].size)
                 self._spool.write(self._extract(path))
         except OSError as error:
@@ -225,6 +238,7 @@ class TarTree(_Archive):
     def close(self) -> None:
         """Close the archive and drop what was set aside."""
         self._archive.close()
+        self._stream.close()
         if self._spool is not None:
             self._spool.close()
 

@@ -100,7 +100,7 @@ def _version(package: str) -> str:
 def _text(path: Path) -> str:
     """A small file of the system, or nothing where it is not there or not ours to read."""
     try:
-        return path.read_text(errors="replace").strip()
+        return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
 
@@ -155,6 +155,7 @@ def _revision() -> str:
 def _git(root: Path, *arguments: str) -> str:
     try:
         command = ["git", "-C", str(root), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        done = subprocess.run(command, capture_output=True, check=True, timeout=10)
+        return done.stdout.decode("utf-8", "replace").strip()
     except (OSError, subprocess.SubprocessError):
         return ""

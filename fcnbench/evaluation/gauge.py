@@ -109,6 +109,6 @@ def _mask(library: Any) -> int:
 
 def _number(path: Path) -> float | None:
     try:
-        return float(path.read_text())
+        return float(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None

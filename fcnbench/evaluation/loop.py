@@ -24,7 +24,7 @@ from fcnbench.evaluation.result import Evaluation, Execution, Timing
 from fcnbench.evaluation.timing import paper_forward_time
 from fcnbench.evaluation.together import together
 from fcnbench.evaluation.world import ALONE, World
-from fcnbench.ground.console import note, progress
+from fcnbench.ground.console import followed, note, progress
 from fcnbench.ground.parallel import Behind, cores, ordered
 
 READERS = 4
@@ -66,6 +66,7 @@ def evaluate(
     arithmetic: Arithmetic = FP32,
     batch: int = 1,
     world: World = ALONE,
+    what: str = "score",
 ) -> Evaluation:
     """Score a model on the samples at `places`, except those that the journal has already.
 
@@ -77,6 +78,7 @@ def evaluate(
         arithmetic: of the forward passes.
         batch: pictures of one size that go through the network together.
         world: the processes that share the work; every one gets the whole result.
+        what: what is done, for a person who waits.
 
     Raises:
         PredictionError: logits of a wrong shape or dtype, or NaN.
@@ -93,6 +95,8 @@ def evaluate(
         note(f"going on from {resumed} images that an interrupted run scored")
     mine = world.share([place for place, owner in zip(places, owners, strict=True) if owner < 0])
     groups = batches(rows, mine, batch)
+    if world.size > 1:
+        what += f", process {world.rank + 1} of {world.size}"
     started = time.perf_counter()
 
     def finish(answered: Answered) -> None:
@@ -103,7 +107,7 @@ def evaluate(
         with (
             arithmetic.held(device),
             closing(ordered(look.read, groups, readers())) as ready,
-            progress(len(places), "score", done=len(places) - len(mine)) as bar,
+            progress(resumed + len(mine), what, done=resumed) as bar,
             Behind(finish, _WAITING) as scorer,
         ):
             for group in ready:
@@ -164,8 +168,10 @@ def _owners(look: Look, journal: Journal, wanted: list[str], world: World) -> ND
     """Which process's journal has each image, the first where several have it; -1 where none has."""
     done, writer = journal.done, look.writer
     have = np.zeros((world.size, len(wanted)), np.int64)
+    # An earlier run's predictions are decoded once more, which takes a while for thousands.
+    names = wanted if writer is None or not done else followed(wanted, "look at saved predictions", "image")
     have[world.rank] = [
-        name in done and (writer is None or writer.holds(name, done[name].prediction)) for name in wanted
+        name in done and (writer is None or writer.holds(name, done[name].prediction)) for name in names
     ]
     have = world.summed(have)
     return np.where(have.any(axis=0), have.argmax(axis=0), -1)

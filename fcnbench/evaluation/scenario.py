@@ -24,7 +24,7 @@ from fcnbench.evaluation.timing import (
     paper_pictures,
     running_at_paper_size,
 )
-from fcnbench.ground.console import progress
+from fcnbench.ground.console import followed, progress
 from fcnbench.models.segmenter import Segmenter, prepared_on
 
 SCENARIOS = ("single-stream", "throughput")
@@ -78,11 +78,11 @@ def measure(
     hint = "run it on such a picture by itself" if batch == 1 else "take a smaller --batch"
     with running_at_paper_size(hint), torch.inference_mode():
         inputs = paper_batch(segmenter, device, batch)
-        for _ in range(WARM_UPS):
+        for _ in followed(range(WARM_UPS), "warm up", "pass"):
             forward_time(segmenter, inputs, device)()
         before, started = gauge.energy(), time.perf_counter()
         waiting: list[Callable[[], float]] = []
-        with progress(trials, f"{PAPER_SIDE}x{PAPER_SIDE}", "pass") as bar:
+        with progress(trials, f"forward at {PAPER_SIDE}x{PAPER_SIDE}", "pass") as bar:
             while len(passes) < trials or time.perf_counter() - started < seconds:
                 waiting.append(forward_time(segmenter, inputs, device))
                 if len(waiting) > ahead:
@@ -101,7 +101,7 @@ def _parts(segmenter: Segmenter, device: torch.device) -> dict[str, tuple[float,
     """Seconds of every part of a picture's way, each waited for."""
     pictures, cpu = paper_pictures(segmenter), torch.device("cpu")
     taken: dict[str, list[float]] = {part: [] for part in PARTS}
-    for _ in range(_PART_TRIALS):
+    for _ in followed(range(_PART_TRIALS), "parts", "trial"):
         started = time.perf_counter()
         prepared = prepared_on(segmenter, cpu, *pictures)
         taken["prepare"].append(time.perf_counter() - started)

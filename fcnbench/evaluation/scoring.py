@@ -131,7 +131,7 @@ def _scored(
     def one(item: tuple[int, dict[str, bytes | None]]) -> _Result | _Problem:
         return _one(dataset, dataset.truth(*item), found, trimap)
 
-    with progress(len(wanted), "score") as bar:
+    with progress(len(wanted), f"score {found.folder.name} on {dataset.manifest.dataset}") as bar:
         for each in ordered(one, truths, threads, _TOGETHER):
             yield each
             bar.update()

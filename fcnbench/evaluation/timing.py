@@ -81,7 +81,7 @@ def paper_forward_time(segmenter: Segmenter, device: torch.device, trials: int) 
     seconds = []
     with running_at_paper_size("add --trials 0 to leave the papers' timing out"), torch.inference_mode():
         batch = paper_batch(segmenter, device)
-        with progress(WARM_UPS + trials, f"{PAPER_SIDE}x{PAPER_SIDE}", "trial") as bar:
+        with progress(WARM_UPS + trials, f"forward at {PAPER_SIDE}x{PAPER_SIDE}", "trial") as bar:
             for trial in range(WARM_UPS + trials):
                 took = forward_time(segmenter, batch, device)()
                 if trial >= WARM_UPS:

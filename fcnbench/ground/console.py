@@ -1,21 +1,35 @@
-"""What a person sees while it runs: notes on standard error, a progress bar on anything that takes long.
+"""What a person sees while it runs: notes on standard error, and progress on anything that takes long.
 
-The bar comes from tqdm (imported on first use, since `--help` must not pay for it) and stays silent where standard
-error is no terminal.
+On a terminal progress is a bar from tqdm (imported on first use, since `--help` must not pay for it); elsewhere it is a
+plain line from time to time.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+from fcnbench.ground.lines import Lines, plural
+
+T = TypeVar("T")
 
 _hushed = False
 """Whether this process says nothing: of several that share a run one speaks."""
 
+_bars = 0
+"""How many bars are on the terminal: a note must not be written into one."""
+
 QUICK = 0.3
 """Seconds that a job may take without a bar."""
+
+WIDTH = 80
+"""Columns of a terminal that does not tell how many it has."""
+
+INTERVAL = 30.0
+"""Seconds between two lines of progress where standard error is no terminal, and before the first."""
 
 
 class Bar(Protocol):
@@ -26,35 +40,70 @@ class Bar(Protocol):
 
 
 @contextmanager
-def progress(total: int, what: str, unit: str = "image", done: int = 0) -> Iterator[Bar]:
-    """A progress bar with rate and remaining time on standard error, quiet off a terminal.
+def progress(total: int | None, what: str, unit: str = "image", done: int = 0) -> Iterator[Bar]:
+    """Show progress with rate and remaining time on standard error: a bar on a terminal, else a line now and then.
 
     Args:
-        total: steps of the whole job.
-        what: a verb for the job, shown before the bar.
-        unit: what one step is.
+        total: steps of the whole job; None where nobody knows.
+        what: what is done, shown first.
+        unit: what one step is; bytes are shown as MB.
         done: steps that an earlier, interrupted job did.
     """
+    if _hushed or not _on_terminal():
+        yield Lines(total, what, unit, done, interval=INTERVAL, say=note)
+        return
     from tqdm import tqdm
 
+    global _bars  # noqa: PLW0603 - there is one standard error
     with tqdm(
         total=total,
         initial=done,
         desc=what,
-        unit=f" {unit}s",
+        unit="B" if unit == "byte" else f" {plural(unit)}",
         delay=QUICK,
-        disable=True if _hushed else None,
         leave=False,
         file=sys.stderr,
         unit_scale=unit == "byte",
+        ncols=_columns(),
     ) as bar:
-        yield bar
+        _bars += 1
+        try:
+            yield bar
+        finally:
+            _bars -= 1
+
+
+def followed(items: Sequence[T], what: str, unit: str) -> Iterator[T]:
+    """Go through items with progress: one step for each that the caller has finished."""
+    with progress(len(items), what, unit) as bar:
+        for item in items:
+            yield item
+            bar.update()
 
 
 def note(text: str) -> None:
     """Say something to a person: a line on standard error, so that standard output stays a result."""
-    if not _hushed:
+    if _hushed:
+        return
+    if _bars:
+        from tqdm import tqdm
+
+        tqdm.write(text, file=sys.stderr)
+    else:
         print(text, file=sys.stderr, flush=True)
+
+
+def _columns() -> int | None:
+    """Width of a bar where the terminal tells none, as in some containers; None leaves it to the terminal."""
+    try:
+        return None if os.get_terminal_size(sys.stderr.fileno()).columns else WIDTH
+    except (OSError, ValueError):
+        return WIDTH
+
+
+def _on_terminal() -> bool:
+    """Whether standard error is a terminal; it is None in a program without a console."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnbench.errors import UsageError
+from fcnbench.ground.console import progress
 from fcnbench.metrics.scores import metrics
 from fcnbench.protocol import AbsentPolicy
 
@@ -144,11 +145,13 @@ def _drawn(
     # product is exact, whatever order it adds in.
     sums = np.concatenate([np.concatenate(_parts(stack), axis=1) for stack in stacks], axis=1).astype(np.float64)
     blocks: list[list[dict[str, NDArray[np.float64]]]] = [[] for _ in stacks]
-    for counts in draws_of(images, draws, seed):
-        totals = (counts.astype(np.float64) @ sums).reshape(len(counts), len(stacks), 3, classes)
-        for place, found in enumerate(blocks):
-            hits, true, predicted = totals[:, place].transpose(1, 0, 2)
-            found.append(metrics(hits, true, predicted, absent, without))
+    with progress(draws, "bootstrap", "draw") as bar:
+        for counts in draws_of(images, draws, seed):
+            totals = (counts.astype(np.float64) @ sums).reshape(len(counts), len(stacks), 3, classes)
+            for place, found in enumerate(blocks):
+                hits, true, predicted = totals[:, place].transpose(1, 0, 2)
+                found.append(metrics(hits, true, predicted, absent, without))
+            bar.update(len(counts))
     return [{name: np.concatenate([block[name] for block in found]) for name in found[0]} for found in blocks]
 
 

@@ -22,7 +22,7 @@ from torch import nn
 from fcnbench.datasets.consent import asking
 from fcnbench.errors import FcnbenchError, ModelError, UnknownName, WeightsError
 from fcnbench.ground.console import note
-from fcnbench.ground.digests import digest_file, short
+from fcnbench.ground.digests import digest_text, short
 from fcnbench.models.dense import COARSE, Dense
 from fcnbench.models.fast import accelerated
 from fcnbench.models.labelmap import LabelMap, Mapped, match_labels
@@ -185,7 +185,7 @@ def _as_segmenter(built: Any, name: str) -> Segmenter:
 
 
 def _factory_in_file(path: Path, attribute: str) -> Any:
-    module_name = f"fcnbench_user_{short(digest_file(path))}"
+    module_name = f"fcnbench_user_{short(digest_text(path))}"
     found = importlib.util.spec_from_file_location(module_name, path)
     if found is None or found.loader is None:
         raise ModelError(f"{path} can't be imported as Python", "write path/to/file.py:factory")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fcnbench.errors import UnknownName, UsageError, WeightsError
 from fcnbench.ground.console import listed
-from fcnbench.ground.digests import digest_file, short
+from fcnbench.ground.digests import digest_text, short
 from fcnbench.ground.version import __version__
 from fcnbench.models.published import Published, published
 from fcnbench.models.registered import MODELS, SHIPPED
@@ -92,7 +92,7 @@ def _in_file(name: str) -> ModelName:
     path = Path(location).expanduser()
     if not path.is_file():
         raise UnknownName(f"--model {name}: there is no file {path}", "write path/to/file.py:factory")
-    return ModelName(f"{path.name}:{attribute}", path.name, short(digest_file(path)), attribute, path=path)
+    return ModelName(f"{path.name}:{attribute}", path.name, short(digest_text(path)), attribute, path=path)
 
 
 def _of_scheme(word: str, argument: str) -> ModelName:

@@ -20,6 +20,7 @@ from fcnbench.datasets.sources import ALGORITHMS, Archive
 from fcnbench.errors import WeightsError
 from fcnbench.ground import files, paths
 from fcnbench.ground.digests import digest_file
+from fcnbench.ground.text import read_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,7 +58,7 @@ class Published:
 @cache
 def published() -> dict[str, Published]:
     """All published weights by name."""
-    content = tomllib.loads((resources("fcnbench.models") / "WEIGHTS.toml").read_text())
+    content = tomllib.loads(read_text(resources("fcnbench.models") / "WEIGHTS.toml"))
     return {
         name: Published(
             name=name,

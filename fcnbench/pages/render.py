@@ -32,7 +32,7 @@ def _environment() -> jinja2.Environment:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("fcnbench.pages"),
+        loader=jinja2.PackageLoader("fcnbench.pages", encoding="utf-8-sig"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

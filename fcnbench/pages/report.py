@@ -12,7 +12,7 @@ from fcnbench.datasets.store import Dataset, digest_label
 from fcnbench.errors import PredictionError
 from fcnbench.evaluation.predictions import PredictionFolder
 from fcnbench.evaluation.result import Summary
-from fcnbench.ground.console import listed
+from fcnbench.ground.console import followed, listed
 from fcnbench.metrics.trimap import WIDTHS, trimap_curves
 from fcnbench.pages.charts import Axis, histogram, polyline
 from fcnbench.pages.overlays import difference, overlay, photograph
@@ -175,7 +175,8 @@ def _examples(
         pixels = int(matrix.sum())
         return Example(name, float(ious[place]), pixels - int(matrix.trace()), pixels, pictures)
 
-    return [example(place) for place in order[::-1][:count]], [example(place) for place in order[:count]]
+    shown = [example(place) for place in followed([*order[::-1][:count], *order[:count]], "draw examples", "image")]
+    return shown[:count], shown[count:]
 
 
 def _pictures(

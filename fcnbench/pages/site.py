@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fcnbench.errors import ResultsError
 from fcnbench.ground import files
-from fcnbench.ground.console import note
+from fcnbench.ground.console import followed, note
 from fcnbench.pages.charts import Axis
 from fcnbench.pages.render import render
 from fcnbench.protocol import precision_among
@@ -87,7 +87,7 @@ def write_site(root: Path, datasets: list[str], output: Path) -> Path:
         "compare.html": render("compare.html.j2", boards=boards, runs=records, metrics=_METRICS),
         **{board.page: render("board.html.j2", boards=boards, board=board) for board in boards},
     }
-    for name in models:
+    for name in followed(models, "write pages", "page"):
         rows = [(board, row) for board in boards for row in board.measured if row["model"] == name]
         pages[model_page(name)] = render("model.html.j2", boards=boards, name=name, rows=rows)
     for page, content in pages.items():
@@ -144,24 +144,24 @@ def _missing(value: Any) -> bool:
 def _records(root: Path, boards: list[Board]) -> list[dict[str, Any]]:
     """What the page that compares two runs needs of each: scores, intervals, classes."""
     found = []
-    for board in boards:
-        for row in board.measured:
-            try:
-                content = read_content(root / row["record"])
-            except ResultsError as error:
-                note(f"left out of the comparison: {error}")
-                continue
-            policy = content["protocol"]["absent"]
-            found.append(
-                {
-                    "dataset": board.dataset,
-                    "name": f"{row['model']} ({content['run']})",
-                    "signature": row["signature"],
-                    "scores": {name: content["scores"][policy][name] for name in _METRICS},
-                    "intervals": {name: content["intervals"][policy][name] for name in _METRICS},
-                    "classes": [[each["name"], each["iu"]] for each in content["per_class"]],
-                }
-            )
+    rows = [(board, row) for board in boards for row in board.measured]
+    for board, row in followed(rows, "read records", "record"):
+        try:
+            content = read_content(root / row["record"])
+        except ResultsError as error:
+            note(f"left out of the comparison: {error}")
+            continue
+        policy = content["protocol"]["absent"]
+        found.append(
+            {
+                "dataset": board.dataset,
+                "name": f"{row['model']} ({content['run']})",
+                "signature": row["signature"],
+                "scores": {name: content["scores"][policy][name] for name in _METRICS},
+                "intervals": {name: content["intervals"][policy][name] for name in _METRICS},
+                "classes": [[each["name"], each["iu"]] for each in content["per_class"]],
+            }
+        )
     return found
 
 

@@ -8,16 +8,18 @@ pandas is imported on first use.
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fcnbench.datasets.guard import Leakage
-from fcnbench.errors import ResultsError
+from fcnbench.errors import DataMissing, ResultsError
 from fcnbench.ground import files
-from fcnbench.ground.console import note
+from fcnbench.ground.console import followed, note
+from fcnbench.ground.text import read_text
 from fcnbench.results.claims import Claim, claims, claims_of
 from fcnbench.results.columns import BOARD, VERSION, Columns, schema_page
-from fcnbench.results.location import RECORD_NAME
+from fcnbench.results.location import RECORD_NAME, check_folder
 from fcnbench.results.ranks import rank_ranges, resolution_floor
 from fcnbench.results.record import folder_name
 from fcnbench.results.recordfile import read_content
@@ -61,27 +63,42 @@ def board_text(records: list[Path], root: Path, dataset: str) -> str:
 
 
 def differing_boards(root: Path) -> list[str]:
-    """What is wrong with the boards below a root: one sentence a file that is not what the records give."""
+    """List what is wrong with the boards below a root: one sentence for each file that is not what the records give.
+
+    Raises:
+        DataMissing: there is no such folder, or neither a board nor a usable record in it.
+    """
+    check_folder(root)
     wrong = []
     page = root / "leaderboards" / "SCHEMA.md"
     names = {board_path(root, name): name for name in recorded_datasets(root)}
     there = set((root / "leaderboards" / VERSION).glob("*.csv"))
     claimed = {board_path(root, claim.dataset): claim.dataset for claim in claims()}
     names |= {path: name for path, name in claimed.items() if path in there}
-    if (not page.is_file() or page.read_text() != schema_page()) and (names or there):
+    if (not page.is_file() or read_text(page) != schema_page()) and (names or there):
         wrong.append(f"{page} is not the page of this version")
     for path in sorted({*names, *there}):
         if path not in there:
             wrong.append(f"{path} is missing")
         elif path not in names:
             wrong.append(f"{path} has no record and no claim")
-        elif path.read_bytes() != board_text(record_paths(root, names[path]), root, names[path]).encode():
+        elif read_text(path) != board_text(record_paths(root, names[path]), root, names[path]):
             wrong.append(f"{path} is not what the records give")
     timings = speed_texts(root)
-    for path in sorted({*timings, *speed_folder(root).glob("*.csv")}):
-        if not path.is_file() or path.read_bytes() != timings.get(path, "").encode():
+    timed = {*timings, *speed_folder(root).glob("*.csv")}
+    if not (names or there or timed):
+        raise _empty(root)
+    for path in sorted(timed):
+        if not path.is_file() or read_text(path) != timings.get(path, ""):
             wrong.append(f"{path} is not what the timings give")
     return wrong
+
+
+def _empty(root: Path) -> DataMissing:
+    return DataMissing(
+        f"{root} holds neither a board below leaderboards/ nor a usable record below submissions/",
+        "run `fcnbench run` there first, or name another folder with --board DIR",
+    )
 
 
 def floor_of(frame: pd.DataFrame) -> float | None:
@@ -94,6 +111,7 @@ def read_board(path: Path) -> pd.DataFrame:
     """Read a board as a pandas frame with the columns and dtypes of `columns.BOARD`.
 
     Raises:
+        DataMissing: there is no such file.
         ResultsError: the file is no board.
     """
     return read_table(path, BOARD)
@@ -103,16 +121,17 @@ def read_table(path: Path, columns: Columns) -> pd.DataFrame:
     """Read a CSV with just these columns, and their dtypes.
 
     Raises:
+        DataMissing: there is no such file.
         ResultsError: it is something else.
     """
     import pandas as pd
 
     if not path.is_file():
-        raise ResultsError(f"there is no board at {path}", "write it with `fcnbench board build`")
+        raise DataMissing(f"there is no board at {path}", "write it with `fcnbench board build`")
     dtypes: dict[str, Any] = {name: dtype for name, (dtype, _) in columns.items()}
     text = [name for name, dtype in dtypes.items() if dtype == "string"]
     try:
-        frame = pd.read_csv(path, dtype=dtypes)
+        frame = pd.read_csv(StringIO(read_text(path)), dtype=dtypes)
         if list(frame.columns) != list(columns):
             raise ValueError(f"its columns are {', '.join(map(str, frame.columns))}")
     except (OSError, ValueError) as error:
@@ -122,21 +141,24 @@ def read_table(path: Path, columns: Columns) -> pd.DataFrame:
 
 
 def boards_of(root: Path) -> list[Path]:
-    """The boards that are there below a root.
+    """List the boards that are there below a root.
 
     Raises:
-        ResultsError: there is none.
+        DataMissing: there is none, or no such folder.
     """
+    check_folder(root)
     found = sorted((root / "leaderboards" / VERSION).glob("*.csv")) + sorted(speed_folder(root).glob("*.csv"))
+    if not found and not record_paths(root) and not speed_texts(root):
+        raise _empty(root)
     if not found:
-        raise ResultsError(f"there is no board below {root}", "write them with `fcnbench board build`")
+        raise DataMissing(f"there is no board below {root}", "write them with `fcnbench board build`")
     return found
 
 
 def recorded_datasets(root: Path) -> list[str]:
     """Names of the data sets that have a usable record below `submissions/`."""
     names = set()
-    for path in record_paths(root):
+    for path in followed(record_paths(root), "read records", "record"):
         try:
             names.add(str(read_content(path)["protocol"]["dataset"]))
         except ResultsError as error:
@@ -153,7 +175,7 @@ def record_paths(root: Path, dataset: str = "*") -> list[Path]:
 def _whole_runs(records: list[Path], root: Path, dataset: str) -> list[dict[str, Any]]:
     """Board rows of the usable records of whole splits without leakage; unusable ones are named on standard error."""
     rows = []
-    for path in records:
+    for path in followed(records, f"board of {dataset}", "record"):
         try:
             content = read_content(path)
             protocol = content["protocol"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from fcnbench.ground.text import read_text
 from fcnbench.models.published import published
 
 _METRICS = ("pixel_acc", "mean_acc", "mean_iu", "fw_iu", "geo_pixel_acc")
@@ -35,7 +36,7 @@ class Claim:
 @cache
 def claims() -> tuple[Claim, ...]:
     """All claims: the papers' tables, and published weights that somebody scored."""
-    content = tomllib.loads((files("fcnbench.results") / "CLAIMS.toml").read_text(encoding="utf-8"))
+    content = tomllib.loads(read_text(files("fcnbench.results") / "CLAIMS.toml"))
     found = [
         Claim(each["dataset"], model, content["sources"][source], each.get("images"), _fractions(numbers))
         for each in content["claim"]

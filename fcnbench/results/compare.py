@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnbench.errors import PredictionError, UsageError
-from fcnbench.ground.console import listed
+from fcnbench.ground.console import followed, listed
 from fcnbench.metrics.bootstrap import Difference, paired
 from fcnbench.metrics.scores import scores
 from fcnbench.results.attribution import Layer, layers
@@ -160,7 +160,7 @@ def _exact_flips(
 
     one, two = (open_predictions(folder) for folder in predictions)
     counts, foreign = [], []
-    for a, b in common:
+    for a, b in followed(common, "compare predictions", "image"):
         sample_id = first.evaluation.ids[a]
         if missing := [folder.folder for folder in (one, two) if sample_id not in folder.files]:
             raise PredictionError(

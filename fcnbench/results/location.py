@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fcnbench.errors import ResultsError
+from fcnbench.errors import DataMissing
 
 RECORD_NAME = "record.json"
 """The record's file in its run's folder."""
@@ -18,14 +18,25 @@ def schema_path(board: Path) -> Path:
     return board.parents[1] / "SCHEMA.md"
 
 
+def check_folder(root: Path) -> None:
+    """Check that a folder of boards and submissions is there.
+
+    Raises:
+        DataMissing: it is not.
+    """
+    if not root.is_dir():
+        what = f"{root} is not a folder" if root.exists() else f"there is no folder {root}"
+        raise DataMissing(what, "name the folder that holds submissions/ and leaderboards/ with --board DIR")
+
+
 def find(path: str | Path) -> Path:
     """Return the path of the record that a user means: a record's file, or its folder.
 
     Raises:
-        ResultsError: nothing is there.
+        DataMissing: nothing is there.
     """
     named = Path(path).expanduser()
     place = named / RECORD_NAME if named.is_dir() else named
     if not place.is_file():
-        raise ResultsError(f"there is no record at {place}", f"name a {RECORD_NAME}, or the folder that holds one")
+        raise DataMissing(f"there is no record at {place}", f"name a {RECORD_NAME}, or the folder that holds one")
     return place

@@ -54,6 +54,7 @@ def rescore(path: Path) -> Rescored:
     """Work out a record anew from its `.npz` alone, and compare; `path` is its file or its folder.
 
     Raises:
+        DataMissing: there is no record.
         ResultsError: record or matrices are unreadable or no record and matrices at all.
     """
     place = find(path)

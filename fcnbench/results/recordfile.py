@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from fcnbench.errors import ResultsError
 from fcnbench.ground import files
 from fcnbench.ground.digests import digest_bytes
+from fcnbench.ground.text import read_text
 from fcnbench.protocol import Protocol
 from fcnbench.results.content import VERSION, arrays_of, content_of, record_of
 from fcnbench.results.location import MATRICES_NAME, RECORD_NAME, find
@@ -78,7 +79,7 @@ def read_content(path: Path) -> dict[str, Any]:
     from jsonschema_rs import ValidationError
 
     try:
-        content = upgraded(json.loads(path.read_bytes(), parse_constant=_no_constant))
+        content = upgraded(json.loads(read_text(path), parse_constant=_no_constant))
         _validator().validate(content)
         protocol = Protocol(**content["protocol"])
         if protocol.signature() != content["signature"]["short"]:
@@ -149,7 +150,8 @@ def load(path: Path) -> Record:
     """Read a record with its matrices; `path` is its file or its folder.
 
     Raises:
-        ResultsError: not there, damaged, or not the matrices that the record names.
+        DataMissing: it is not there.
+        ResultsError: damaged, or not the matrices that the record names.
     """
     place = find(path)
     content, packed = read_content(place), read_packed(place)
@@ -198,7 +200,7 @@ def upgraded(content: Any) -> dict[str, Any]:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of a record."""
-    text = (resources.files("fcnbench.results") / f"record-v{VERSION}.schema.json").read_text()
+    text = read_text(resources.files("fcnbench.results") / f"record-v{VERSION}.schema.json")
     content: dict[str, Any] = json.loads(text)
     return content
 

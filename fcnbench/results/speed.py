@@ -12,6 +12,7 @@ from fcnbench.errors import ResultsError
 from fcnbench.evaluation.environment import Environment
 from fcnbench.evaluation.result import PAPER_SIDE, Summary
 from fcnbench.ground import files
+from fcnbench.ground.text import read_text
 from fcnbench.results.record import ModelFacts, folder_name
 
 FORMAT = "fcnbench.speed/2"
@@ -111,7 +112,7 @@ def read_speed(path: Path) -> SpeedRecord:
         ResultsError: unreadable, or contradicting itself.
     """
     try:
-        content: dict[str, Any] = json.loads(path.read_bytes())
+        content: dict[str, Any] = json.loads(read_text(path))
         if content.pop("format") != FORMAT:
             raise ValueError("it is no timing of fcnbench, or of another version")
         shape = [content.pop(name) for name in ("height", "width", "unit")]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fcnbench.errors import ResultsError
 from fcnbench.ground import files
-from fcnbench.ground.console import note
+from fcnbench.ground.console import followed, note
 from fcnbench.results.columns import SPEED, VERSION
 from fcnbench.results.speed import FOLDER, NAME, SpeedRecord, read_speed
 
@@ -35,7 +35,8 @@ def build_speed_boards(root: Path) -> list[Path]:
 def speed_texts(root: Path) -> dict[Path, str]:
     """The CSV of every machine's board by its path; unusable timings are named on standard error."""
     rows: dict[str, list[dict[str, Any]]] = {}
-    for path in sorted((root / "submissions").glob(f"*/{FOLDER}/[!.]*/{NAME}")):
+    paths = sorted((root / "submissions").glob(f"*/{FOLDER}/[!.]*/{NAME}"))
+    for path in followed(paths, "read timings", "timing"):
         try:
             record = read_speed(path)
         except ResultsError as error:
@@ -49,6 +50,7 @@ def read_speed_board(path: Path) -> pd.DataFrame:
     """Read a speed board as a pandas frame with the columns and dtypes of `columns.SPEED`.
 
     Raises:
+        DataMissing: there is no such file.
         ResultsError: the file is no speed board.
     """
     from fcnbench.results.board import read_table

@@ -42,7 +42,8 @@ def prepare(run: Path, root: Path, submission: Submission) -> Path:
     """Put a run's record into its place below a root, with the submission beside it; returns the record's path.
 
     Raises:
-        ResultsError: there is no sound record.
+        DataMissing: there is no record.
+        ResultsError: the record is not sound.
         CheckFailed: a part of a split, or images that the model was trained on: these enter no board.
         OutputError: the folder could not be written.
     """

@@ -20,8 +20,9 @@ from fcnbench.datasets.splits import Split
 from fcnbench.errors import FcnbenchError, ResultsError, UnknownName
 from fcnbench.ground import files
 from fcnbench.ground.console import listed, note
-from fcnbench.ground.digests import digest_file
+from fcnbench.ground.digests import digest_file, digest_text
 from fcnbench.ground.finding import Finding
+from fcnbench.ground.text import read_text
 from fcnbench.ground.version import __version__
 from fcnbench.results.location import MATRICES_NAME, RECORD_NAME, find
 from fcnbench.results.recompute import rescore
@@ -76,7 +77,7 @@ def examine(path: Path) -> Verification:
     """Look at a submission: its record, matrices, split, training and place; nothing is written.
 
     Raises:
-        ResultsError: there is no record.
+        DataMissing: there is no record.
     """
     place = find(path)
     try:
@@ -119,7 +120,7 @@ def read_tier(record: Path, content: dict[str, Any]) -> Tier:
     if not path.is_file():
         return reported
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(read_text(path))
         if found["format"] != FORMAT or found["tier"] not in ("reported", "rescored", "rerun"):
             raise ValueError("of an unknown format or tier")
         if found["digests"] != _digests(record):
@@ -132,7 +133,7 @@ def read_tier(record: Path, content: dict[str, Any]) -> Tier:
 
 def duplicates(paths: list[Path]) -> Iterator[Finding]:
     """Runs that stand in several places below one root: their names, and records that are the same file."""
-    for what, key in (("run", lambda path: path.parent.name), ("record", digest_file)):
+    for what, key in (("run", lambda path: path.parent.name), ("record", digest_text)):
         places: dict[str, list[str]] = {}
         for path in paths:
             # What can't be read is nobody's double, and is named by `examine`.
@@ -144,8 +145,10 @@ def duplicates(paths: list[Path]) -> Iterator[Finding]:
 
 
 def _digests(record: Path) -> dict[str, str]:
-    paths = {name: record.with_name(name) for name in (RECORD_NAME, MATRICES_NAME)}
-    return {name: digest_file(path) if path.is_file() else "" for name, path in paths.items()}
+    # The record is text, and may come with other line ends; the matrices are bytes.
+    digests = {RECORD_NAME: digest_text, MATRICES_NAME: digest_file}
+    paths = {name: record.with_name(name) for name in digests}
+    return {name: digests[name](path) if path.is_file() else "" for name, path in paths.items()}
 
 
 def _task(record: Record) -> Iterator[Finding]:

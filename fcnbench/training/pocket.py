@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from fcnbench.datasets.pocket.generator import POCKET, draw
-from fcnbench.ground.console import note
+from fcnbench.ground.console import followed, note, progress
 from fcnbench.labelspace import IGNORE
 from fcnbench.models.fcn import FCN
 from fcnbench.models.pocket import POCKET_TRUNK
@@ -52,7 +52,7 @@ STAGES = (Stage(32, 2e-3, 20), Stage(16, 1e-3, 8), Stage(8, 1e-3, 10))
 def train(stages: Sequence[Stage] = STAGES, pictures: int = PICTURES, seed: int = 0) -> dict[str, FCN]:
     """Train the chain of nets; returns them by name, in evaluation mode."""
     torch.manual_seed(seed)
-    samples = [draw("train", index) for index in range(pictures)]
+    samples = [draw("train", index) for index in followed(range(pictures), "draw pocket-train", "image")]
     inputs = [caffe_bgr(picture) for picture, _ in samples]
     labels = [torch.from_numpy(label.astype(np.int64)) for _, label in samples]
     nets: dict[str, FCN] = {}
@@ -96,17 +96,19 @@ def _fit(net: FCN, stage: Stage, inputs: list[Tensor], labels: list[Tensor], see
         optimiser, stage.rate, total_steps=steps, pct_start=_WARM_UP, cycle_momentum=False
     )
     order = np.random.Generator(np.random.PCG64(seed + stage.stride))
-    for epoch in range(stage.epochs):
-        started, total = time.perf_counter(), 0.0
-        for pictures, truth in _batches(inputs, labels, order):
-            loss = nn.functional.cross_entropy(net(pictures), truth, ignore_index=IGNORE)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            total += loss.item() * len(pictures)
-        seconds = time.perf_counter() - started
-        note(f"{stage.stride}s epoch {epoch + 1}/{stage.epochs}: loss {total / len(inputs):.4f}, {seconds:.0f} s")
+    with progress(steps, f"train fcn{stage.stride}s-pocket", "step") as bar:
+        for epoch in range(stage.epochs):
+            started, total = time.perf_counter(), 0.0
+            for pictures, truth in _batches(inputs, labels, order):
+                loss = nn.functional.cross_entropy(net(pictures), truth, ignore_index=IGNORE)
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                optimiser.step()
+                schedule.step()
+                bar.update()
+                total += loss.item() * len(pictures)
+            seconds = time.perf_counter() - started
+            note(f"{stage.stride}s epoch {epoch + 1}/{stage.epochs}: loss {total / len(inputs):.4f}, {seconds:.0f} s")
 
 
 def _batches(inputs: list[Tensor], labels: list[Tensor], order: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:

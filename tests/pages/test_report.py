@@ -128,7 +128,7 @@ def test_the_command_names_the_file(
     assert capsys.readouterr().out.strip() == "report-fcn8s-pocket-pocket.html"
     assert (tmp_path / "report-fcn8s-pocket-pocket.html").is_file()
     shutil.rmtree(runs)
-    assert main(["report", str(runs)]) == 5
+    assert main(["report", str(runs)]) == 3
 
 
 def test_a_notebook_shows_a_run_as_a_table(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import fcnbench
 from fcnbench.cli.main import main
-from fcnbench.errors import ResultsError
+from fcnbench.errors import DataMissing
 from fcnbench.pages.charts import Axis, histogram, polyline
 from fcnbench.results.board import board_path
 from fcnbench.results.recordfile import RECORD_NAME
@@ -158,7 +158,7 @@ def test_the_command_writes_the_site_and_says_when_there_is_no_board(
 ) -> None:
     assert main(["board", "html", "--board", str(committed()), "--output", str(tmp_path / "s"), "--json"]) == 0
     assert Path(json.loads(capsys.readouterr().out)["index"]).is_file()
-    with pytest.raises(ResultsError, match="there is no board"):
+    with pytest.raises(DataMissing, match="holds neither a board"):
         fcnbench.board_pages(tmp_path / "s2", tmp_path)
     assert board_path(committed(), "pocket").is_file()
 

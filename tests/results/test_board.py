@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import fcnbench
 from fcnbench.cli.main import main
-from fcnbench.errors import ResultsError, UsageError
+from fcnbench.errors import DataMissing, ResultsError
 from fcnbench.results.board import board_path, build_board, floor_of, read_board
 from fcnbench.results.claims import claims
 from fcnbench.results.columns import BOARD, schema_page
@@ -161,10 +161,10 @@ def test_files_that_are_no_board_are_refused(tmp_path: Path, content: str) -> No
 
 
 def test_building_without_records_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="holds no record"):
+    with pytest.raises(DataMissing, match="holds no usable record"):
         fcnbench.board(tmp_path)
     fcnbench.run(limit=1, board=tmp_path)
-    with pytest.raises(UsageError, match="holds no record of voc2011val"):
+    with pytest.raises(DataMissing, match="holds no usable record of voc2011val"):
         fcnbench.board(tmp_path, "voc2011val")
     assert isinstance(fcnbench.read_board(fcnbench.board(tmp_path)[0]), pd.DataFrame)
 
@@ -301,3 +301,56 @@ def test_eight_runs_on_one_folder_lose_no_row(tmp_path: Path) -> None:
     board = read_board(board_path(tmp_path, "pocket"))
     assert sorted(board["model"]) == [f"oracle-constant:{label}" for label in range(8)]
     assert fcnbench.verify_boards(tmp_path) == []
+
+
+@pytest.mark.parametrize("action", ["build", "show", "verify", "html"])
+@pytest.mark.parametrize("kind", ["missing", "file", "empty"])
+def test_a_folder_that_is_not_there_or_empty_is_the_same_mistake_in_every_action(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], action: str, kind: str
+) -> None:
+    root = tmp_path / kind
+    if kind == "file":
+        root.write_bytes(b"")
+    elif kind == "empty":
+        (root / "submissions").mkdir(parents=True)
+        (root / "leaderboards").mkdir()
+    arguments = ["board", action, "--board", str(root), "--output", str(tmp_path / "site"), "--json"]
+    assert main(arguments) == 3
+    said = capsys.readouterr()
+    content = json.loads(said.out)
+    assert (content["error"], content["exit_code"]) == ("DataMissing", 3)
+    expected = {"missing": "there is no folder", "file": "is not a folder", "empty": "holds n"}[kind]
+    assert expected in content["message"]
+    assert str(root) in content["message"]
+    assert "--board DIR" in content["next"]
+    assert content["message"] in said.err
+    assert main(["verify", str(root / "submissions")]) == 3
+
+
+def test_records_that_are_all_unusable_make_no_sound_boards(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = copied(run_folder, tmp_path)
+    for path in root.rglob("record.json"):
+        path.write_bytes(b"{}")
+    assert main(["board", "verify", "--board", str(root)]) == 3
+    assert "left out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["compare", "R", "R"],
+        ["check", "--baseline", "R"],
+        ["score", "--record", "R"],
+        ["report", "R"],
+        ["submit", "R", "--contact", "a", "--licence", "MIT"],
+        ["verify", "R"],
+    ],
+    ids=lambda arguments: str(arguments[0]),
+)
+def test_a_record_that_is_not_there_is_the_same_mistake_in_every_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 3

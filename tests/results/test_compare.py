@@ -168,7 +168,7 @@ def test_the_command_prints_all_of_it(runs: Path, capsys: pytest.CaptureFixture[
     assert {layer["name"] for layer in content["layers"]} == set(CAUSES)
     assert main(["compare", paths[0]]) == 2
     assert main(["compare", *paths, "--lens", paths[0]]) == 2
-    assert main(["compare", paths[0], str(runs)]) == 5
+    assert main(["compare", paths[0], str(runs)]) == 3
 
 
 def test_the_lens_names_the_rule_of_each_gap(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

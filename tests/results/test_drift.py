@@ -12,7 +12,7 @@ import pytest
 
 import fcnbench
 from fcnbench.cli.main import main
-from fcnbench.errors import ResultsError, UsageError
+from fcnbench.errors import DataMissing, ResultsError, UsageError
 from fcnbench.results.drift import Allowance, judge
 from fcnbench.results.driftreport import github_lines, junit, markdown, text
 from fcnbench.results.record import Record
@@ -194,7 +194,7 @@ def test_what_xml_and_github_can_not_hold_is_escaped(fine: Record) -> None:
 
 
 def test_baselines_that_are_none_are_said(tmp_path: Path) -> None:
-    with pytest.raises(ResultsError, match="there is no record"):
+    with pytest.raises(DataMissing, match="there is no record"):
         fcnbench.check(tmp_path)
     (tmp_path / "x.csv").write_text("a,b\n")
     with pytest.raises(ResultsError, match="is no board"):
@@ -203,7 +203,7 @@ def test_baselines_that_are_none_are_said(tmp_path: Path) -> None:
 
 def test_a_board_without_its_records_says_what_is_missing(runs: Path, damage: Callable[[Path], None]) -> None:
     damage(runs)
-    with pytest.raises(ResultsError, match="there is no record at"):
+    with pytest.raises(DataMissing, match="there is no record at"):
         fcnbench.check(runs / "leaderboards/v1/pocket.csv")
 
 

@@ -87,5 +87,5 @@ def test_the_command_says_it_and_ends_with_1(place: Path, capsys: pytest.Capture
 
 
 def test_a_record_that_is_none_ends_with_5(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["score", "--record", str(tmp_path)]) == 5
+    assert main(["score", "--record", str(tmp_path)]) == 3
     assert "there is no record at" in capsys.readouterr().err

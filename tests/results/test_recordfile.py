@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fcnbench
-from fcnbench.errors import FcnbenchError, ResultsError
+from fcnbench.errors import DataMissing, FcnbenchError, ResultsError
 from fcnbench.results import recordfile
 from fcnbench.results.content import content_of
 from fcnbench.results.recordfile import MATRICES_NAME, RECORD_NAME, load, read_content, schema, upgraded
@@ -170,7 +170,7 @@ def test_matrices_that_are_missing_or_others_are_refused(place: Path) -> None:
     (place / MATRICES_NAME).unlink()
     with pytest.raises(ResultsError, match="can't be read"):
         load(place)
-    with pytest.raises(ResultsError, match="there is no record at"):
+    with pytest.raises(DataMissing, match="there is no record at"):
         load(place / "nowhere")
 
 

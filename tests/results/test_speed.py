@@ -9,7 +9,7 @@ import pytest
 
 import fcnbench
 from fcnbench.cli.main import main
-from fcnbench.errors import ResultsError, UsageError, WeightsError
+from fcnbench.errors import DataMissing, ResultsError, UsageError, WeightsError
 from fcnbench.models.registered import MODELS
 from fcnbench.results.speed import read_speed
 from fcnbench.results.speedboard import read_speed_board, speed_folder
@@ -96,7 +96,7 @@ def test_a_tampered_timing_is_refused_and_left_out(
     path.write_text(json.dumps(content))
     with pytest.raises(ResultsError, match="is unusable"):
         read_speed(path)
-    with pytest.raises(UsageError, match="holds no record"):
+    with pytest.raises(DataMissing, match="holds no usable record"):
         fcnbench.board(tmp_path)
     assert "left out of the speed board" in capsys.readouterr().err
 

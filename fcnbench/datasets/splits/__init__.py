@@ -1,7 +1,7 @@
 """Id lists of the tasks' splits.
 
-Published lists are plain files, one id a line, as their authors wrote them; `SPLITS.toml` beside them says where each
-comes from and what its SHA-256 is, which is checked when it is read. Other lists come with their archives.
+Published lists are plain files, one id per line, as their authors wrote them; `SPLITS.toml` beside them says where each
+comes from, and has the SHA-256 over its ids, which is checked when it is read. Other lists come with their archives.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from importlib.resources import files
 from typing import Any
 
 from fcnbench.errors import DataCorrupt
-from fcnbench.ground.digests import digest_bytes, digest_lines, short
+from fcnbench.ground.digests import digest_lines, short
+from fcnbench.ground.text import normalise, read_text
 
 PASCAL_ID = r"\d{4}_\d{6}"
 """What image ids of PASCAL VOC, SBD and PASCAL-Context look like."""
@@ -69,7 +70,7 @@ class ListedSplit:
         Raises:
             DataCorrupt: it holds something else than ids, one of them twice, or more than there should be.
         """
-        words = [line.split()[0] for line in content.decode("utf-8-sig", "replace").splitlines() if line.strip()]
+        words = [line.split()[0] for line in normalise(content).decode("utf-8", "replace").splitlines() if line.strip()]
         stray = [word for word in words if not re.fullmatch(self.pattern, word)]
         wrong = ""
         if stray or not words:
@@ -108,16 +109,16 @@ def disjoint_by_definition(name: str) -> frozenset[str]:
 
 
 def _read(name: str) -> list[str]:
-    content = (files(__name__) / f"{name}.txt").read_bytes()
-    found, expected = digest_bytes(content), _entries()[name]["sha256"]
+    ids = read_text(files(__name__) / f"{name}.txt").splitlines()
+    # The ids are digested, not the file: a checkout may have changed its line ends.
+    found, expected = digest_lines(ids), _entries()[name]["sha256"]
     if found != expected:
         raise DataCorrupt(
             f"the id list {name} has digest {short(found)}, expected {short(expected)}", "reinstall fcnbench"
         )
-    # splitlines, since some published lists lack the last line feed.
-    return content.decode().splitlines()
+    return ids
 
 
 @cache
 def _entries() -> dict[str, dict[str, Any]]:
-    return tomllib.loads((files(__name__) / "SPLITS.toml").read_text())
+    return tomllib.loads(read_text(files(__name__) / "SPLITS.toml"))
