@@ -26,7 +26,9 @@ def check_folder(root: Path) -> None:
     """
     if not root.is_dir():
         what = f"{root} is not a folder" if root.exists() else f"there is no folder {root}"
-        raise DataMissing(what, "name the folder that holds submissions/ and leaderboards/ with --board DIR")
+        raise DataMissing(
+            what, "run `fcnbench run` first, or name a folder of submissions/ and leaderboards/ with --board DIR"
+        )
 
 
 def find(path: str | Path) -> Path:

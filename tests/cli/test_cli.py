@@ -128,7 +128,7 @@ def test_partial_results_say_so(make_voc: Make, voc_ids: list[str], tmp_path: Pa
         (["run", "--device", "gpu"], 2, "--device gpu"),
         (["run", "--model", "fcn8s-pocket", "--weights", "nowhere.pth"], 4, "there is no weights file"),
         (["run", "--board", "/dev/null/x"], 5, "cannot write"),
-        (["board"], 3, "holds no usable record"),
+        (["board"], 3, "there is no folder fcnbench-results"),
     ],
 )
 def test_errors_are_a_sentence_a_next_step_and_a_documented_code(
