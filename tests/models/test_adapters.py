@@ -211,10 +211,7 @@ def test_torchscript_and_exported_programs(tmp_path: Path) -> None:
             open_model(f"{scheme}:{tmp_path}/net.pt", "random:0")
 
 
-@pytest.mark.parametrize(
-    ("name", "package"),
-    [("torchvision:x", "torchvision"), ("hf:x", "transformers"), ("smp:x:y", "segmentation_models_pytorch")],
-)
+@pytest.mark.parametrize(("name", "package"), [("hf:x", "transformers"), ("smp:x:y", "segmentation_models_pytorch")])
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, name: str, package: str) -> None:
     real = builtins.__import__
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fcnbench.errors import UnknownName, WeightsError
 from fcnbench.ground.console import listed
-from fcnbench.models.adapters.resized import Resized, missing_extra
+from fcnbench.models.adapters.resized import Resized
 from fcnbench.models.weights import RANDOM, fill, randomise_seeded, read_state
 
 
@@ -22,14 +22,12 @@ def build(argument: str, weights: str | None = None, num_classes: int | None = N
         num_classes: number of classes, with a file or a seed.
 
     Raises:
-        ModelError: torchvision is not installed.
         UnknownName: it has no such segmentation model.
         WeightsError: the weights are missing or do not fit.
     """
-    try:
-        from torchvision import models
-    except ImportError:
-        raise missing_extra("torchvision", "torchvision") from None
+    # Imported here because it takes about a second and no other model needs it.
+    from torchvision import models
+
     known = models.list_models(module=models.segmentation)
     if argument not in known:
         raise UnknownName(f"torchvision has no segmentation model {argument!r}", f"choose one of {', '.join(known)}")
