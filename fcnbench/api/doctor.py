@@ -26,6 +26,7 @@ def doctor() -> list[Finding]:
     findings = [Finding("fcnbench", True, f"{__version__}, Python {platform.python_version()}, {sys.platform}")]
     findings.append(_tried("home folder", _home))
     findings.append(_tried("torch", _torch))
+    findings.append(_tried("torchvision", _torchvision))
     findings.append(_tried("decoders", _decoders))
     findings.append(_tried("pocket", _pocket))
     return findings + _plugins() + _stores()
@@ -102,6 +103,15 @@ def _torch() -> str:
 
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return f"{torch.__version__}, {torch.get_num_threads()} CPU threads, CUDA: {', '.join(names) or 'none'}"
+
+
+def _torchvision() -> str:
+    from importlib.metadata import version
+
+    from fcnbench.models.adapters.torchvision import import_models
+
+    import_models()
+    return version("torchvision")
 
 
 def _decoders() -> str:

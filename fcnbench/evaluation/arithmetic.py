@@ -19,9 +19,6 @@ from fcnbench.protocol import COMPILED, PRECISIONS
 HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """The precisions of half the bytes."""
 
-_STANCE = "set_stance"
-"""What `torch.compiler` has since PyTorch 2.6."""
-
 _LIMITS = {"recompile_limit": 1 << 16, "accumulated_recompile_limit": 1 << 20}
 """Compilations of one network: ceil-mode pools alone make a few dozen kinds of sizes."""
 
@@ -65,15 +62,13 @@ class Arithmetic:
         return self == FP32
 
     def refuse(self, device: torch.device) -> None:
-        """Refuse what a device or this PyTorch can't do.
+        """Refuse what a device can't do.
 
         Raises:
             UsageError: it can't.
         """
         if self.precision == "tf32" and device.type != "cuda":
             raise UsageError("--precision tf32 needs a CUDA device: no other has it", "choose fp32 or bf16")
-        if self.compiled and not hasattr(torch.compiler, _STANCE):
-            raise UsageError(f"--compile needs PyTorch 2.6 or later, this is {torch.__version__}", "drop --compile")
 
     def prepare(self, segmenter: Segmenter) -> None:
         """Have a segmenter's network compiled, where that is wanted; that happens at its first pictures.
@@ -114,5 +109,5 @@ FP32 = Arithmetic()
 @contextmanager
 def uncompiled() -> Iterator[None]:
     """Run networks as they are written inside the block, compiled or not."""
-    with torch.compiler.set_stance("force_eager") if hasattr(torch.compiler, _STANCE) else nullcontext():
+    with torch.compiler.set_stance("force_eager"):
         yield

@@ -218,6 +218,25 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, name: str, 
     assert f"pip install {package.replace('_', '-')}" in caught.value.hint
 
 
+def test_a_torchvision_that_does_not_fit_torch_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with torch for CPUs and a torchvision for CUDA."""
+    real = builtins.__import__
+
+    def broken(wanted: str, *rest: Any) -> Any:
+        if wanted.split(".", maxsplit=1)[0] == "torchvision":
+            raise RuntimeError("operator torchvision::nms does not exist")
+        return real(wanted, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", broken)
+    with pytest.raises(ModelError, match=r"can't be imported with torch .*: operator torchvision::nms") as caught:
+        open_model("torchvision:lraspp_mobilenet_v3_large")
+    assert "same package index" in caught.value.hint
+    found = {finding.subject: finding for finding in fcnbench.doctor()}
+    assert found["torch"].sound
+    assert not found["torchvision"].sound
+    assert "torchvision::nms" in found["torchvision"].text
+
+
 def test_networks_that_answer_with_something_else_are_named() -> None:
     for answer in (torch.zeros(1, 8), torch.zeros(1, 8, 4, 4, dtype=torch.int64), "logits"):
         with pytest.raises(ModelError, match="the network answers with"):

@@ -77,6 +77,13 @@ def test_torchvision_models_are_models_as_they_are(tmp_path: Path) -> None:
     assert model.preprocessing == "imagenet_rgb"
 
 
+def test_other_models_do_not_import_torchvision(tmp_path: Path) -> None:
+    code = "import sys, fcnbench; fcnbench.run(limit=1); sys.exit('torchvision' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
 def test_a_segmenter_of_ones_own_is_taken_as_it_is(tmp_path: Path) -> None:
     body = (
         "class Own:\n"
@@ -167,7 +174,8 @@ def test_caffe_bgr_swaps_channels_and_subtracts_the_reference_mean() -> None:
 
 
 def test_imagenet_rgb_equals_torchvisions_normalisation() -> None:
-    functional = pytest.importorskip("torchvision.transforms.functional")
+    from torchvision.transforms import functional
+
     image = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     expected = functional.normalize(functional.to_tensor(image), mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
     torch.testing.assert_close(imagenet_rgb(image), expected)

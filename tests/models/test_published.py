@@ -167,7 +167,8 @@ def test_a_classification_net_fills_the_trunk(tmp_path: Path, source: str) -> No
 
 def test_torchvisions_vgg16_has_just_these_layers() -> None:
     """The real network's names and shapes, without its numbers."""
-    models = pytest.importorskip("torchvision.models")
+    from torchvision import models
+
     from fcnbench.models.weights import _caffe_names, as_convolutions
 
     with torch.device("meta"):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from fcnbench.errors import UnknownName, WeightsError
+from fcnbench.errors import ModelError, UnknownName, WeightsError
 from fcnbench.ground.console import listed
 from fcnbench.models.adapters.resized import Resized
 from fcnbench.models.names import RANDOM
@@ -23,12 +24,11 @@ def build(argument: str, weights: str | None = None, num_classes: int | None = N
         num_classes: number of classes, with a file or a seed.
 
     Raises:
-        ModelError: torchvision is not installed.
+        ModelError: torchvision can't be imported.
         UnknownName: it has no such segmentation model.
         WeightsError: the weights are missing or do not fit.
     """
-    from torchvision import models
-
+    models = import_models()
     known = models.list_models(module=models.segmentation)
     if argument not in known:
         raise UnknownName(f"torchvision has no segmentation model {argument!r}", f"choose one of {', '.join(known)}")
@@ -47,6 +47,22 @@ def build(argument: str, weights: str | None = None, num_classes: int | None = N
             raise WeightsError(f"{argument} has no weights {weights!r}", f"torchvision has {listed(list(members))}")
         fill(net, read_state(path), argument, weights)
     return Resized(_out(net), module=net, num_classes=num_classes)
+
+
+def import_models() -> Any:
+    """Import `torchvision.models`: here only, because it takes about a second and no other model needs it.
+
+    Raises:
+        ModelError: it can't be imported, usually because it was built for another PyTorch.
+    """
+    try:
+        from torchvision import models
+    except (ImportError, OSError, RuntimeError) as error:
+        raise ModelError(
+            f"torchvision can't be imported with torch {torch.__version__}: {error}",
+            "install the torch and the torchvision of one release from the same package index",
+        ) from error
+    return models
 
 
 def _pretrained(get_model: Any, name: str, member: Any) -> Resized:
