@@ -9,8 +9,9 @@ the first run that failed, such as 3 when a download failed.
 
 When a figure agrees: mean IU must have the published two decimals, and every metric must lie within 0.05 points of the
 published one. Not closer, since float32 kernels differ between processors and versions of PyTorch, and pixels whose two
-largest logits nearly tie change their class: a few in a million, which moves a metric by less than 0.001 points. Not
-further, since the smallest mistake of a protocol (a shifted crop, another mean, void counted) moves mean IU by more.
+largest logits nearly tie change their class. Gates in this project allow one pixel in 10,000 for that, which moves pixel
+accuracy by at most 0.01 points, and a mean over classes, some of them small, by a few times that. Not further, since
+what is looked for are mistakes of a protocol, and they should not hide in the allowance.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ TOLERANCE = 0.05
 """Points of percent that a metric may lie from the published one."""
 
 EDGE = 0.0005
-"""Points that near ties may move mean IU: a published figure this close to a rounding edge may print either way."""
+"""Points within which a published figure is on a rounding edge, where a handful of near ties decides how it prints."""
 
 COLUMNS = ("model", "mean_iu", "pixel_acc", "mean_acc", "fw_iu", "signature", "data_provenance", "record")
 """Columns of the board that the page shows."""
