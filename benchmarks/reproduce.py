@@ -9,9 +9,9 @@ the first run that failed, such as 3 when a download failed.
 
 When a figure agrees: mean IU must have the published two decimals, and every metric must lie within 0.05 points of the
 published one. Not closer, since float32 kernels differ between processors and versions of PyTorch, and pixels whose two
-largest logits nearly tie change their class. Gates in this project allow one pixel in 10,000 for that, which moves pixel
-accuracy by at most 0.01 points, and a mean over classes, some of them small, by a few times that. Not further, since
-what is looked for are mistakes of a protocol, and they should not hide in the allowance.
+largest logits nearly tie change their class. Gates in this project allow one pixel in 10,000 for that, which moves
+pixel accuracy by at most 0.01 points, and a mean over classes, some of them small, by a few times that. Not further,
+since what is looked for are mistakes of a protocol, and they should not hide in the allowance.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -120,6 +121,8 @@ def test_commands_of_workflows_exist() -> None:
                 for option in re.findall(r"--\w+", rest):
                     assert f'"{option}"' in (REPOSITORY / "benchmarks/reproduce.py").read_text()
     assert found == {"board", "doctor", "list", "run", "verify"}
+    named = re.findall(r"`(?:fcnbench )([a-z]+)|^    fcnbench ([a-z]+)", PAGE, re.M)
+    assert {first or second for first, second in named} <= set(commands)
 
 
 def test_files_that_workflows_name_exist() -> None:
@@ -142,6 +145,56 @@ def test_the_page_names_every_workflow_job_and_right() -> None:
             for right, level in job["permissions"].items():
                 assert f"`{right}: {level}`" in row
     assert set(re.findall(r"workflows/(\w+\.yml)\)", PAGE)) == {path.name for path in WORKFLOWS}
+
+
+def run_job(name: str, job: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a job's `fcnbench` scripts as a runner would, up to the first that fails; nothing is installed."""
+    (folder / "bin").mkdir(exist_ok=True)
+    command = folder / "bin/fcnbench"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m fcnbench "$@"\n')
+    command.chmod(0o755)
+    environment = os.environ | {
+        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(REPOSITORY),
+        "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
+    }
+    scripts = [step["run"] for step in jobs(REPOSITORY / ".github/workflows" / name)[job]["steps"] if "run" in step]
+    for script in scripts:
+        if "pip install" not in script:
+            shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+            done = subprocess.run(shell, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+            if done.returncode:
+                break
+    return done
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the workflow's scripts are bash")
+def test_sound_submissions_pass_and_a_better_number_fails_with_its_reason(tmp_path: Path) -> None:
+    for folder in ("submissions", "leaderboards"):
+        shutil.copytree(REPOSITORY / folder, tmp_path / "proposed" / folder)
+    done = run_job("submissions.yml", "verify", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "every board is what the records give" in (tmp_path / "verdict.md").read_text()
+    (record,) = (tmp_path / "proposed/submissions/fcn8s-pocket/pocket").glob("*/record.json")
+    better = record.read_text().replace('"mean_iu": 0.9189', '"mean_iu": 0.9289')
+    assert better != record.read_text()
+    record.write_text(better)
+    done = run_job("submissions.yml", "verify", tmp_path)
+    assert done.returncode == 1
+    assert re.search(r"record \|.*mean_iu", (tmp_path / "verdict.md").read_text())
+    assert (tmp_path / "summary.md").read_text().endswith((tmp_path / "verdict.md").read_text())
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the workflow's scripts are bash")
+def test_the_site_is_written_where_the_workflow_takes_it_from(tmp_path: Path) -> None:
+    for folder in ("submissions", "leaderboards"):
+        shutil.copytree(REPOSITORY / folder, tmp_path / folder)
+    done = run_job("pages.yml", "build", tmp_path)
+    assert done.returncode == 0, done.stderr
+    (upload,) = [step for step in jobs(REPOSITORY / ".github/workflows/pages.yml")["build"]["steps"] if "with" in step][
+        2:
+    ]
+    assert (tmp_path / upload["with"]["path"] / "index.html").is_file()
 
 
 def test_zizmor_finds_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -55,7 +56,7 @@ class ForwardFigure:
     @property
     def median(self) -> float:
         """Median of the samples in milliseconds."""
-        return float(torch.tensor(self.milliseconds, dtype=torch.float64).quantile(0.5))
+        return statistics.median(self.milliseconds)
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,7 @@ def forward_figures(
             for name, each in contestants.items():
                 flips = int((each.forward(batch).argmax(1) != reference).sum())
                 samples = tuple(round(1e3 * seconds, 4) for seconds in taken[name])
-                figure = ForwardFigure(name, precision, samples, 0.0, flips, reference.numel())
-                share = each.flops / best / (figure.median / 1e3)
+                share = each.flops / best / statistics.median(taken[name])
                 figures.append(ForwardFigure(name, precision, samples, round(share, 4), flips, reference.numel()))
     return figures
 
