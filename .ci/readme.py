@@ -1,4 +1,4 @@
-"""Does what the README says: its shell commands, word for word, in their order, in a clone; then git must see no change.
+"""Do what the README says: its shell commands, word for word, in their order, in a clone that stays clean.
 
     python3 .ci/readme.py           in a new clone of the last commit, in a temporary folder
     python3 .ci/readme.py --here    in this checkout (continuous integration, whose checkout is a fresh clone)
@@ -71,6 +71,7 @@ def run_on_terminal(block: str, checkout: Path, environment: dict[str, str]) -> 
 
 
 def main() -> int:
+    """Follow the README; return 0 if every command ended well and git sees no change."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--here", action="store_true", help="in this checkout, in place of a new clone")
     options = parser.parse_args()

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from unittest import mock
@@ -25,36 +23,29 @@ from torch import Tensor, nn
 from benchmarks.forward import assert_alike, same_networks
 from benchmarks.loop import drawn
 from fcnbench.datasets.load import load_dataset
-from fcnbench.evaluation.arithmetic import FP32, Arithmetic
+from fcnbench.evaluation.arithmetic import FP32
 from fcnbench.evaluation.device import choose_device, peak_memory
 from fcnbench.evaluation.environment import describe
 from fcnbench.evaluation.gauge import Gauge
-from fcnbench.evaluation.journal import Journal
 from fcnbench.evaluation.look import Look
-from fcnbench.evaluation.loop import evaluate, scorable
-from fcnbench.evaluation.roofline import Ceiling, ceiling, work_of
-from fcnbench.evaluation.timing import Stopwatch
+from fcnbench.evaluation.loop import scorable
+from fcnbench.evaluation.measurements import (
+    Contestant,
+    ForwardFigure,
+    LoopShare,
+    forward_figures,
+    loop_share,
+    precisions_of,
+)
+from fcnbench.evaluation.roofline import work_of
 from fcnbench.models.fast import Fast, FastForward
 from fcnbench.models.fcn import FCN
 from fcnbench.models.preprocess import caffe_bgr
 from fcnbench.models.segmenter import ModuleSegmenter
 
-WARM_UPS = 3
 NAME = "fcn8s"
 
 Forward = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Result:
-    """A contestant in one arithmetic: its median time, its share of the ceiling, its flips against float32."""
-
-    precision: str
-    who: str
-    milliseconds: float
-    of_ceiling: float
-    flips: int
-    pixels: int
 
 
 def contestants(ours: FCN, theirs: nn.Module, compiled: bool) -> dict[str, Forward]:
@@ -71,64 +62,32 @@ def contestants(ours: FCN, theirs: nn.Module, compiled: bool) -> dict[str, Forwa
     return found
 
 
-def forwards(device: torch.device, side: int, rounds: int, compiled: bool) -> list[Result]:
-    """Every contestant in every arithmetic that the device has."""
+def forwards(device: torch.device, side: int, rounds: int, compiled: bool) -> list[ForwardFigure]:
+    """Every contestant in every precision that the device has."""
     ours, theirs = (net.to(device) for net in same_networks(NAME))
-    picture = 50 * torch.randn((1, 3, side, side), generator=torch.Generator().manual_seed(0)).to(device)
+    image = 50 * torch.randn((1, 3, side, side), generator=torch.Generator().manual_seed(0)).to(device)
     rivals = contestants(ours, theirs, compiled)
     with FP32.held(device):
-        exact = theirs(picture)
+        exact = theirs(image)
         for forward in rivals.values():
-            assert_alike(forward(picture), exact)
-        truth = exact.argmax(1)
+            assert_alike(forward(image), exact)
+        reference = exact.argmax(1)
     flops = {
-        "plain": work_of(ModuleSegmenter(ours), picture).flops,
-        "band": work_of(Fast(ModuleSegmenter(ours)), picture).flops,
+        "plain": work_of(ModuleSegmenter(ours), image).flops,
+        "band": work_of(Fast(ModuleSegmenter(ours)), image).flops,
     }
-    results = []
-    for precision in ("fp32", "tf32", "bf16") if device.type == "cuda" else ("fp32", "bf16"):
-        arithmetic = Arithmetic(precision)
-        best: Ceiling = ceiling(device, arithmetic)
-        with arithmetic.held(device):
-            times = _in_turn(rivals, picture, rounds)
-            for who, forward in rivals.items():
-                flips = int((forward(picture).argmax(1) != truth).sum())
-                work = flops["band" if "band" in who else "plain"] / best.flops_per_second
-                taken = statistics.median(times[who])
-                results.append(Result(precision, who, 1e3 * taken, work / taken, flips, truth.numel()))
-    return results
+    named = {who: Contestant(each, flops["band" if "band" in who else "plain"]) for who, each in rivals.items()}
+    return forward_figures(named, image, reference, rounds)
 
 
-def _in_turn(rivals: dict[str, Forward], picture: Tensor, rounds: int) -> dict[str, list[float]]:
-    """Seconds of every pass of every rival, which take turns."""
-    times: dict[str, list[float]] = {who: [] for who in rivals}
-    for turn in range(WARM_UPS + rounds):
-        for who, forward in rivals.items():
-            stop = Stopwatch(picture.device).start()
-            forward(picture)
-            took = stop()()
-            if turn >= WARM_UPS:
-                times[who].append(took)
-    return times
-
-
-def loop(device: torch.device, images: int) -> list[tuple[str, float, float]]:
-    """Images/s of the loop and of its forward passes alone, by arithmetic."""
-    found = []
+def loop(device: torch.device, images: int) -> list[LoopShare]:
+    """The loop over drawn JPEGs in every precision; on a CPU in fp32 alone, where the others are slow."""
     with tempfile.TemporaryDirectory() as scratch, mock.patch.dict(os.environ, FCNBENCH_HOME=f"{scratch}/home"):
         data = load_dataset("voc2011val", drawn(Path(scratch) / "VOC2012", images), allow_partial=True)
-        for precision in ("fp32", "tf32", "bf16") if device.type == "cuda" else ("fp32",):
-            ours, _ = same_networks(NAME)
-            look = Look(Fast(ModuleSegmenter(ours, caffe_bgr, 21)), data, device)
-            places = scorable(data)
-            for count in (min(8, images), images):  # the first time is for warming up
-                look.phases["forward"].clear()
-                with Journal({"benchmark": f"{precision} {count}"}, 21) as journal:
-                    timing = evaluate(look, places[:count], journal, 0, arithmetic=Arithmetic(precision)).timing
-                    journal.forget()
-            alone = 1e3 * images / sum(timing.phases["forward"][-images:])
-            found.append((precision, images / timing.seconds, alone))
-    return found
+        ours, _ = same_networks(NAME)
+        look = Look(Fast(ModuleSegmenter(ours, caffe_bgr, 21)), data, device)
+        precisions = precisions_of(device) if device.type == "cuda" else ("fp32",)
+        return [loop_share(look, scorable(data), NAME, precision)[0] for precision in precisions]
 
 
 def report(device: torch.device, side: int, rounds: int, images: int, compiled: bool) -> str:
@@ -147,8 +106,8 @@ def report(device: torch.device, side: int, rounds: int, images: int, compiled: 
     for each in results:
         peer = next(other for other in results if other.precision == each.precision)
         lines.append(
-            f"| {each.precision} | {each.who} | {each.milliseconds:.2f} | "
-            f"{peer.milliseconds / each.milliseconds:.2f}x | {100 * each.of_ceiling:.0f}% | {each.flips:,} of "
+            f"| {each.precision} | {each.network} | {each.median:.2f} | "
+            f"{peer.median / each.median:.2f}x | {100 * each.of_ceiling:.0f}% | {each.flips:,} of "
             f"{each.pixels:,} |"
         )
     lines += [
@@ -158,8 +117,9 @@ def report(device: torch.device, side: int, rounds: int, images: int, compiled: 
         "| arithmetic | images/s | forward passes alone | share | goal |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for precision, whole, alone in loop(device, images):
-        lines.append(f"| {precision} | {whole:.1f} | {alone:.1f} | {100 * whole / alone:.1f}% | 95% |")
+    for each in loop(device, images):
+        whole, alone = each.images / each.seconds, each.images / each.forward_seconds
+        lines.append(f"| {each.precision} | {whole:.1f} | {alone:.1f} | {100 / each.ratio:.1f}% | 95% |")
     return "\n".join(lines)
 
 

@@ -1,14 +1,19 @@
-"""`fcnbench doctor`: is this installation sound? `doctor TASK`: is this data set? `doctor --model`: this model?"""
+"""`fcnbench doctor`: is this installation sound? `doctor TASK`: is this data set? `doctor --model`: this model?
+
+`doctor --report FILE` writes down what a device does, for others to read.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from fcnbench.cli.command import Command, add_json, print_json
-from fcnbench.errors import CheckFailed
+from fcnbench.errors import CheckFailed, UsageError
 from fcnbench.ground.finding import Finding
 
 if TYPE_CHECKING:
@@ -24,11 +29,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept-terms", action="store_true", help="agree to the terms of the model's published weights (remembered)"
     )
+    parser.add_argument(
+        "--report",
+        metavar="FILE",
+        help="check and time the device instead, about a minute, and write what was found into this JSON file",
+    )
     add_json(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
     """Look, print the findings; exit code 1 if something is not sound."""
+    if options.report is not None:
+        return _device(options)
     if options.model is not None:
         return _report(options, _model(options))
     if options.task is not None:
@@ -49,6 +61,26 @@ def _model(options: argparse.Namespace) -> list[Finding]:
         device=options.device,
         accept_terms=options.accept_terms,
     )
+
+
+def _device(options: argparse.Namespace) -> int:
+    """Check and time a device; its report is named in the output."""
+    from fcnbench.api.devicereport import device_report, findings_of
+
+    for option, given in (("TASK", options.task), ("--model", options.model), ("--weights", options.weights)):
+        if given is not None:
+            raise UsageError(f"--report is about a device, and {option} is not", f"drop {option} or --report")
+    # Nothing but the result may end up on standard output.
+    with contextlib.redirect_stdout(sys.stderr):
+        report = device_report(options.report, options.device)
+    findings = findings_of(report)
+    if options.json:
+        found = [asdict(finding) for finding in findings]
+        print_json({"sound": _sound(findings), "findings": found, "report": options.report, **report.content})
+    else:
+        _print(findings)
+        print(f"\nreport  {options.report}")
+    return _code(findings)
 
 
 def _report(options: argparse.Namespace, findings: Sequence[Finding]) -> int:
@@ -95,4 +127,6 @@ def _code(findings: Sequence[Finding]) -> int:
     return 0 if _sound(findings) else CheckFailed.exit_code
 
 
-COMMAND = Command("doctor", "check this installation, a data set from end to end, or a model", add_options, execute)
+COMMAND = Command(
+    "doctor", "check this installation, a dataset from end to end, a model, or a device", add_options, execute
+)

@@ -1,0 +1,291 @@
+"""The workflow that scores the published networks again: its own commands, run against a server of this machine.
+
+The commands run in a copy of the checkout whose tables name this server: a split of eight images, and networks that
+are narrow. Everything else is what runs on GitHub: download, canonical store, `.caffemodel`, evaluation, board.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from benchmarks.reproduce import METRICS, Comparison, figures, printable
+from fcnbench.datasets.splits import published_split
+from fcnbench.models.fcn import AT_ONCE, FCN
+from fcnbench.models.published import published
+from fcnbench.models.weights import randomise
+from tests.conftest import REPOSITORY
+from tests.datasets import native
+from tests.models.caffemodel import caffemodel
+from tests.models.test_caffe import written
+from tests.models.test_geometry import NARROW
+
+pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="the workflow's scripts are bash")
+
+JOBS: dict[str, Any] = yaml.safe_load((REPOSITORY / ".github/workflows/reproduce.yml").read_text())["jobs"]
+IDS = published_split("seg11valid").ids[:8]
+STRIDES = {"fcn32s": 32, "fcn16s": 16, "fcn8s": 8, "fcn8s-atonce": 8}
+
+NARROW_NETWORKS = """
+
+from fcnbench.models.trunks import VggTrunk  # noqa: E402
+
+_NARROW = VggTrunk(widths=(2, 2, 2, 2, 2), depths=(2, 2, 3, 3, 3), fc_kernel=7, fc_width=4, pad=100)
+DEFINITIONS |= {
+    "fcn32s": Definition(lambda classes: FCN(classes, 32, _NARROW), 21),
+    "fcn16s": Definition(lambda classes: FCN(classes, 16, _NARROW), 21),
+    "fcn8s": Definition(lambda classes: FCN(classes, 8, _NARROW), 21),
+    "fcn8s-atonce": Definition(lambda classes: FCN(classes, 8, _NARROW, scales=AT_ONCE), 21),
+}
+"""
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Serve a folder on a free port of the loopback; gives its address."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@dataclass
+class Checkout:
+    """A copy of the checkout, with a `python` that installs nothing, and `fcnbench` and `gh` first on PATH."""
+
+    root: Path
+    served: Path
+    home: Path
+
+    def job(self, name: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a job's scripts as a runner would, one after the other, up to the first that fails."""
+        runner = {
+            "PATH": f"{self.root.parent / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(self.root),
+            "RUNNER_TEMP": str(self.home),
+            "GITHUB_STEP_SUMMARY": str(self.home / "summary.md"),
+            **variables,
+        }
+        environment = {key: value for key, value in os.environ.items() if key != "FCNBENCH_OFFLINE"} | runner
+        for step in JOBS[name]["steps"]:
+            if "run" in step:
+                command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+                done = subprocess.run(
+                    command, cwd=self.root, env=environment, capture_output=True, text=True, check=False, timeout=500
+                )
+                if done.returncode:
+                    break
+        return done
+
+    def rewrite(self, name: str, *changes: tuple[str, str]) -> None:
+        """Replace text by regular expressions; each must be found."""
+        path = self.root / name
+        text = path.read_text(encoding="utf-8")
+        for pattern, replacement in changes:
+            text, found = re.subn(pattern, replacement, text, flags=re.DOTALL)
+            assert found, (name, pattern)
+        path.write_text(text, encoding="utf-8")
+
+
+def script(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Iterator[Checkout]:
+    top = tmp_path / "github"
+    top.mkdir()
+    made = Checkout(top / "checkout", top / "served", top / "temp")
+    for folder in ("fcnbench", "benchmarks"):
+        shutil.copytree(REPOSITORY / folder, made.root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    made.home.mkdir()
+    script(top / "bin/python", f'[ "$1 $2" = "-m pip" ] && exit 0\nexec "{sys.executable}" "$@"')
+    script(top / "bin/fcnbench", f'exec "{sys.executable}" -m fcnbench "$@"')
+    script(top / "bin/gh", f'printf "%s\\n" "$*" >> "{top}/gh.log"')
+    with (made.root / "fcnbench/models/builtin.py").open("a") as stream:
+        stream.write(NARROW_NETWORKS)
+    listed = native.listing(IDS)
+    (made.root / "fcnbench/datasets/splits/seg11valid.txt").write_bytes(listed)
+    made.rewrite(
+        "fcnbench/datasets/splits/SPLITS.toml",
+        (
+            r'\[seg11valid\]\nsha256 = "[^"]+"\nimages = 736',
+            f'[seg11valid]\nsha256 = "sha256:{hashlib.sha256(listed).hexdigest()}"\nimages = 8',
+        ),
+    )
+    with serving(made.served) as url:
+        archive = native.tar(native.voc(IDS), made.served / "VOCtrainval_11-May-2012.tar")
+        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+        made.rewrite(
+            "fcnbench/datasets/SOURCES.toml",
+            (
+                r"(\[voc2012trainval\]\nfile = [^\n]+\n).*?\nterms",
+                rf'\1size = {archive.stat().st_size}\nsha256 = "{digest}"\nurls = ["{url}/{archive.name}"]\nterms',
+            ),
+        )
+        for entry in figures():
+            net = FCN(21, STRIDES[entry.model], NARROW, scales=AT_ONCE if entry.model == "fcn8s-atonce" else None)
+            randomise(net, STRIDES[entry.model])
+            content = caffemodel(written(net))
+            (made.served / entry.archive.file).write_bytes(content)
+            made.rewrite(
+                "fcnbench/models/WEIGHTS.toml",
+                (
+                    rf"(\[{entry.name}\].*?)urls = .*?(licence)",
+                    rf'\1urls = ["{url}/{entry.archive.file}"]\nsha1 = "{hashlib.sha1(content).hexdigest()}"\n\2',
+                ),
+            )
+        yield made
+
+
+def test_the_jobs_compare_propose_and_fail_as_documented(checkout: Checkout, tmp_path: Path) -> None:
+    # One test, since each step needs what the one before left, and each starts four processes that import PyTorch.
+    _figures_that_are_off_fail_the_job_with_a_table(checkout)
+    _figures_that_agree_pass_and_the_page_names_rows_and_digests(checkout)
+    _the_proposal_has_rows_and_records_and_nothing_else(checkout, tmp_path)
+    _a_failed_download_ends_with_the_code_of_run(checkout, tmp_path)
+
+
+def _figures_that_are_off_fail_the_job_with_a_table(checkout: Checkout) -> None:
+    """The networks of this test do not have the published figures."""
+    done = checkout.job("reproduce")
+    assert done.returncode == 1, done.stderr
+    page = (checkout.home / "summary.md").read_text()
+    assert "4 of 4 networks do not agree" in page
+    assert re.search(r"\| fcn8s \| fcn8s-heavy-pascal \| .* mean IU is \d+\.\d\d, published 65\.51", page)
+    assert re.search(r"\| fcn16s \| .* mean IU is \d+\.\d\d, published 65\.01 or 65\.00", page)
+
+
+def _figures_that_agree_pass_and_the_page_names_rows_and_digests(checkout: Checkout) -> None:
+    """The table now has the figures of these networks."""
+    for entry in figures():
+        (record,) = (checkout.root / "submissions" / entry.model / "voc2011val").glob("*/record.json")
+        scores = json.loads(record.read_text())["scores"]["present"]
+        measured = ", ".join(f"{100 * scores[name]:.4f}" for name in METRICS)
+        checkout.rewrite(
+            "fcnbench/models/WEIGHTS.toml", (rf"(\[{entry.name}\]\n.*?scores = )\[[^\]]+\]", rf"\1[{measured}]")
+        )
+    shutil.rmtree(checkout.root / "submissions")
+    done = checkout.job("reproduce")
+    assert done.returncode == 0, done.stderr + done.stdout
+    page = (checkout.root / "reproduction.md").read_text()
+    assert "All 4 networks agree" in page
+    assert (checkout.home / "summary.md").read_text().endswith(page)
+    for entry in figures():
+        digest = hashlib.sha256((checkout.served / entry.archive.file).read_bytes()).hexdigest()
+        assert f"| {entry.archive.file} | `sha256:{digest}` |" in page
+    archive = checkout.served / "VOCtrainval_11-May-2012.tar"
+    assert f"| {archive.name} | `sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}` |" in page
+    assert "Images: voc2012trainval" in page
+    rows = re.findall(r"^\| (fcn\S+) \| [\d.]+ \| [\d.]+ \| [\d.]+ \| [\d.]+ \| fcn\\\|voc2011val#8", page, re.M)
+    assert set(rows) == set(STRIDES)
+    with (checkout.root / "leaderboards/v1/voc2011val.csv").open(newline="") as stream:
+        assert {row["model"] for row in csv.DictReader(stream) if row["record"]} == set(STRIDES)
+
+
+def _the_proposal_has_rows_and_records_and_nothing_else(checkout: Checkout, tmp_path: Path) -> None:
+    artifact = checkout.home / "reproduction"
+    paths = next(step["with"]["path"].split() for step in JOBS["reproduce"]["steps"] if "path" in step.get("with", {}))
+    for pattern in paths:
+        for found in checkout.root.glob(f"{pattern}/*" if pattern.endswith("**") else pattern):
+            if found.is_file():
+                target = artifact / found.relative_to(checkout.root)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(found, target)
+    # What a broken job could put into the artifact beside the results must not reach the repository.
+    (artifact / ".github/workflows").mkdir(parents=True)
+    (artifact / ".github/workflows/evil.yml").write_text("on: push")
+    base = tmp_path / "base"
+    (base / "submissions").mkdir(parents=True)
+    (base / "leaderboards/v1").mkdir(parents=True)
+    (base / "submissions/.keep").touch()
+    git = ["git", "-c", "user.name=n", "-c", "user.email=e", "-c", "init.defaultBranch=main"]
+    subprocess.run([*git, "init", "--quiet", "--bare", str(tmp_path / "hosted.git")], check=True)
+    for arguments in (
+        ["init", "--quiet"],
+        ["add", "."],
+        ["commit", "--quiet", "-m", "base"],
+        ["remote", "add", "origin", str(tmp_path / "hosted.git")],
+    ):
+        subprocess.run([*git, *arguments], cwd=base, check=True)
+    here = Checkout(base, checkout.served, checkout.home)
+    bins = base.parent / "bin"
+    shutil.copytree(checkout.root.parent / "bin", bins)
+    done = here.job("propose", BRANCH="reproduction/voc2011val", BASE="main", GH_TOKEN="none")
+    assert done.returncode == 0, done.stderr
+    show = ["git", "show", "--name-only", "--format=", "reproduction/voc2011val"]
+    names = subprocess.run(show, cwd=tmp_path / "hosted.git", capture_output=True, text=True, check=True).stdout.split()
+    kinds = {re.sub(r"^submissions/[^/]+/voc2011val/[^/]+/", "", name) for name in names}
+    assert kinds == {"record.json", "confusion.npz", "leaderboards/v1/voc2011val.csv"}
+    assert "pr create --base main --head reproduction/voc2011val" in (checkout.root.parent / "gh.log").read_text()
+
+
+def _a_failed_download_ends_with_the_code_of_run(checkout: Checkout, tmp_path: Path) -> None:
+    archive = checkout.served / "VOCtrainval_11-May-2012.tar"
+    archive.rename(tmp_path / archive.name)
+    broken = Checkout(checkout.root, checkout.served, tmp_path / "temp")
+    broken.home.mkdir()
+    done = broken.job("reproduce")
+    shutil.move(tmp_path / archive.name, archive)
+    assert done.returncode == 3, done.stderr
+    assert "`fcnbench run` ended with exit code 3" in (broken.home / "summary.md").read_text()
+
+
+def test_the_table_has_the_four_figures_of_the_papers_networks() -> None:
+    shown = {entry.model: printable(entry.scores[2])[0] for entry in figures()}
+    assert shown == {"fcn8s": "65.51", "fcn16s": "65.01", "fcn32s": "63.63", "fcn8s-atonce": "65.40"}
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ((0, 0, 0, 0), []),
+        ((0.04, -0.04, 0.002, 0.04), []),
+        ((0, 0, 0.01, 0), ["mean IU is 65.52, published 65.51"]),
+        ((0.06, 0, 0, 0), ["pixel acc. is 91.2812, published 91.2212, +0.0600"]),
+        ((0, -0.06, 0, 0), ["mean acc. is 77.5546, published 77.6146, -0.0600"]),
+        ((0, 0, 0, 1), ["f.w. IU is 85.5445, published 84.5445, +1.0000"]),
+    ],
+)
+def test_a_figure_agrees_within_its_tolerance_and_mean_iu_to_two_decimals(
+    change: tuple[float, ...], wrong: list[str]
+) -> None:
+    entry = published()["fcn8s-heavy-pascal"]
+    found = tuple(figure + by for figure, by in zip(entry.scores, change, strict=True))
+    assert Comparison(entry, found, None, "", 0).wrong == wrong
+
+
+def test_a_figure_on_the_edge_of_rounding_may_fall_on_either_side() -> None:
+    entry = published()["fcn16s-heavy-pascal"]
+    for mean_iu, agrees in ((65.0049, True), (65.0051, True), (65.0151, False), (64.9949, False)):
+        found = (entry.scores[0], entry.scores[1], mean_iu, entry.scores[3])
+        assert (Comparison(entry, found, None, "", 0).wrong == []) == agrees
