@@ -27,6 +27,7 @@ _PUBLIC = {
     "check": "fcnbench.api.check",
     "compare": "fcnbench.api.compare",
     "confusion_matrix": "fcnbench.metrics.confusion",
+    "device_report": "fcnbench.api.devicereport",
     "doctor": "fcnbench.api.doctor",
     "examine": "fcnbench.api.doctor",
     "examine_model": "fcnbench.api.doctor",
@@ -64,6 +65,7 @@ __all__ = [
     "check",
     "compare",
     "confusion_matrix",
+    "device_report",
     "doctor",
     "examine",
     "examine_model",
@@ -106,6 +108,7 @@ if TYPE_CHECKING:
     from fcnbench.api.catalogue import list_datasets, list_models
     from fcnbench.api.check import check
     from fcnbench.api.compare import compare, lens
+    from fcnbench.api.devicereport import device_report
     from fcnbench.api.doctor import doctor, examine, examine_model
     from fcnbench.api.export import export
     from fcnbench.api.fetch import fetch
