@@ -38,6 +38,7 @@ _PUBLIC = {
     "list_models": "fcnbench.api.catalogue",
     "load_dataset": "fcnbench.datasets.load",
     "load_model": "fcnbench.models.load",
+    "plan": "fcnbench.api.plan",
     "read_board": "fcnbench.results.board",
     "report": "fcnbench.api.report",
     "read_sweep": "fcnbench.api.sweep",
@@ -76,6 +77,7 @@ __all__ = [
     "list_models",
     "load_dataset",
     "load_model",
+    "plan",
     "read_board",
     "read_sweep",
     "report",
@@ -112,6 +114,7 @@ if TYPE_CHECKING:
     from fcnbench.api.doctor import doctor, examine, examine_model
     from fcnbench.api.export import export
     from fcnbench.api.fetch import fetch
+    from fcnbench.api.plan import plan
     from fcnbench.api.report import report
     from fcnbench.api.run import run
     from fcnbench.api.score import score

@@ -14,12 +14,8 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -27,61 +23,21 @@ import pytest
 import yaml
 
 from benchmarks.reproduce import METRICS, Comparison, figures, printable
-from fcnbench.datasets.splits import published_split
-from fcnbench.models.fcn import AT_ONCE, FCN
 from fcnbench.models.published import published
-from fcnbench.models.weights import randomise
 from tests.conftest import REPOSITORY
-from tests.datasets import native
-from tests.models.caffemodel import caffemodel
-from tests.models.test_caffe import written
-from tests.models.test_geometry import NARROW
+from tests.mirrors import ARCHIVE, STRIDES, Mirrored, mirrored
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="the workflow's scripts are bash")
 
 JOBS: dict[str, Any] = yaml.safe_load((REPOSITORY / ".github/workflows/reproduce.yml").read_text())["jobs"]
-IDS = published_split("seg11valid").ids[:8]
-STRIDES = {"fcn32s": 32, "fcn16s": 16, "fcn8s": 8, "fcn8s-atonce": 8}
-
-NARROW_NETWORKS = """
-
-from fcnbench.models.trunks import VggTrunk  # noqa: E402
-
-_NARROW = VggTrunk(widths=(2, 2, 2, 2, 2), depths=(2, 2, 3, 3, 3), fc_kernel=7, fc_width=4, pad=100)
-DEFINITIONS |= {
-    "fcn32s": Definition(lambda classes: FCN(classes, 32, _NARROW), 21),
-    "fcn16s": Definition(lambda classes: FCN(classes, 16, _NARROW), 21),
-    "fcn8s": Definition(lambda classes: FCN(classes, 8, _NARROW), 21),
-    "fcn8s-atonce": Definition(lambda classes: FCN(classes, 8, _NARROW, scales=AT_ONCE), 21),
-}
-"""
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """Serve a folder on a free port of the loopback; gives its address."""
-
-    class Handler(SimpleHTTPRequestHandler):
-        def log_message(self, *arguments: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @dataclass
 class Checkout:
     """A copy of the checkout, with a `python` that installs nothing, and `fcnbench` and `gh` first on PATH."""
 
+    mirrored: Mirrored
     root: Path
-    served: Path
     home: Path
 
     def job(self, name: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -104,15 +60,6 @@ class Checkout:
                     break
         return done
 
-    def rewrite(self, name: str, *changes: tuple[str, str]) -> None:
-        """Replace text by regular expressions; each must be found."""
-        path = self.root / name
-        text = path.read_text(encoding="utf-8")
-        for pattern, replacement in changes:
-            text, found = re.subn(pattern, replacement, text, flags=re.DOTALL)
-            assert found, (name, pattern)
-        path.write_text(text, encoding="utf-8")
-
 
 def script(path: Path, text: str) -> None:
     path.parent.mkdir(exist_ok=True)
@@ -123,48 +70,13 @@ def script(path: Path, text: str) -> None:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Iterator[Checkout]:
     top = tmp_path / "github"
-    top.mkdir()
-    made = Checkout(top / "checkout", top / "served", top / "temp")
-    for folder in ("fcnbench", "benchmarks"):
-        shutil.copytree(REPOSITORY / folder, made.root / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    made.home.mkdir()
+    home = top / "temp"
+    home.mkdir(parents=True)
     script(top / "bin/python", f'[ "$1 $2" = "-m pip" ] && exit 0\nexec "{sys.executable}" "$@"')
     script(top / "bin/fcnbench", f'exec "{sys.executable}" -m fcnbench "$@"')
     script(top / "bin/gh", f'printf "%s\\n" "$*" >> "{top}/gh.log"')
-    with (made.root / "fcnbench/models/builtin.py").open("a") as stream:
-        stream.write(NARROW_NETWORKS)
-    listed = native.listing(IDS)
-    (made.root / "fcnbench/datasets/splits/seg11valid.txt").write_bytes(listed)
-    made.rewrite(
-        "fcnbench/datasets/splits/SPLITS.toml",
-        (
-            r'\[seg11valid\]\nsha256 = "[^"]+"\nimages = 736',
-            f'[seg11valid]\nsha256 = "sha256:{hashlib.sha256(listed).hexdigest()}"\nimages = 8',
-        ),
-    )
-    with serving(made.served) as url:
-        archive = native.tar(native.voc(IDS), made.served / "VOCtrainval_11-May-2012.tar")
-        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-        made.rewrite(
-            "fcnbench/datasets/SOURCES.toml",
-            (
-                r"(\[voc2012trainval\]\nfile = [^\n]+\n).*?\nterms",
-                rf'\1size = {archive.stat().st_size}\nsha256 = "{digest}"\nurls = ["{url}/{archive.name}"]\nterms',
-            ),
-        )
-        for entry in figures():
-            net = FCN(21, STRIDES[entry.model], NARROW, scales=AT_ONCE if entry.model == "fcn8s-atonce" else None)
-            randomise(net, STRIDES[entry.model])
-            content = caffemodel(written(net))
-            (made.served / entry.archive.file).write_bytes(content)
-            made.rewrite(
-                "fcnbench/models/WEIGHTS.toml",
-                (
-                    rf"(\[{entry.name}\].*?)urls = .*?(licence)",
-                    rf'\1urls = ["{url}/{entry.archive.file}"]\nsha1 = "{hashlib.sha1(content).hexdigest()}"\n\2',
-                ),
-            )
-        yield made
+    with mirrored(top) as made:
+        yield Checkout(made, made.root, home)
 
 
 def test_the_jobs_compare_propose_and_fail_as_documented(checkout: Checkout, tmp_path: Path) -> None:
@@ -191,7 +103,7 @@ def _figures_that_agree_pass_and_the_page_names_rows_and_digests(checkout: Check
         (record,) = (checkout.root / "submissions" / entry.model / "voc2011val").glob("*/record.json")
         scores = json.loads(record.read_text())["scores"]["present"]
         measured = ", ".join(f"{100 * scores[name]:.4f}" for name in METRICS)
-        checkout.rewrite(
+        checkout.mirrored.rewrite(
             "fcnbench/models/WEIGHTS.toml", (rf"(\[{entry.name}\]\n.*?scores = )\[[^\]]+\]", rf"\1[{measured}]")
         )
     shutil.rmtree(checkout.root / "submissions")
@@ -201,9 +113,9 @@ def _figures_that_agree_pass_and_the_page_names_rows_and_digests(checkout: Check
     assert "All 4 networks agree" in page
     assert (checkout.home / "summary.md").read_text().endswith(page)
     for entry in figures():
-        digest = hashlib.sha256((checkout.served / entry.archive.file).read_bytes()).hexdigest()
+        digest = hashlib.sha256((checkout.mirrored.served / entry.archive.file).read_bytes()).hexdigest()
         assert f"| {entry.archive.file} | `sha256:{digest}` |" in page
-    archive = checkout.served / "VOCtrainval_11-May-2012.tar"
+    archive = checkout.mirrored.served / ARCHIVE
     assert f"| {archive.name} | `sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}` |" in page
     assert "Images: voc2012trainval" in page
     rows = re.findall(r"^\| (fcn\S+) \| [\d.]+ \| [\d.]+ \| [\d.]+ \| [\d.]+ \| fcn\\\|voc2011val#8", page, re.M)
@@ -237,7 +149,7 @@ def _the_proposal_has_rows_and_records_and_nothing_else(checkout: Checkout, tmp_
         ["remote", "add", "origin", str(tmp_path / "hosted.git")],
     ):
         subprocess.run([*git, *arguments], cwd=base, check=True)
-    here = Checkout(base, checkout.served, checkout.home)
+    here = Checkout(checkout.mirrored, base, checkout.home)
     bins = base.parent / "bin"
     shutil.copytree(checkout.root.parent / "bin", bins)
     done = here.job("propose", BRANCH="reproduction/voc2011val", BASE="main", GH_TOKEN="none")
@@ -250,9 +162,9 @@ def _the_proposal_has_rows_and_records_and_nothing_else(checkout: Checkout, tmp_
 
 
 def _a_failed_download_ends_with_the_code_of_run(checkout: Checkout, tmp_path: Path) -> None:
-    archive = checkout.served / "VOCtrainval_11-May-2012.tar"
+    archive = checkout.mirrored.served / ARCHIVE
     archive.rename(tmp_path / archive.name)
-    broken = Checkout(checkout.root, checkout.served, tmp_path / "temp")
+    broken = Checkout(checkout.mirrored, checkout.root, tmp_path / "temp")
     broken.home.mkdir()
     done = broken.job("reproduce")
     shutil.move(tmp_path / archive.name, archive)
