@@ -79,7 +79,8 @@ READ = """
 import json
 from dataclasses import asdict
 import fcnbench
-from fcnbench.datasets.catalogue import DATASETS, find_dataset
+from fcnbench.datasets.catalogue import find_dataset
+from fcnbench.datasets.registered import DATASETS
 from fcnbench.datasets.nyudv2 import _map_of_894
 from fcnbench.datasets.pascal_context import _names_of_459
 from fcnbench.datasets.sources import archives

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fcnbench.api.plan import check_device
+from fcnbench.api.plan import check_device, check_model
 from fcnbench.errors import UsageError
 from fcnbench.ground import files, paths
 from fcnbench.ground.console import note
 from fcnbench.ground.version import __version__
-from fcnbench.models.names import check_weights, find_model
+from fcnbench.models.names import find_model
 from fcnbench.models.registered import SHIPPED
 from fcnbench.protocol import PRECISIONS
 
@@ -107,10 +107,8 @@ def bench(
         raise UsageError(f"--batch {batch}: at least one picture must go through", "pass a positive number")
     if not 0 <= seconds < math.inf:
         raise UsageError(f"--seconds {seconds} is no time", "pass 0 or more")
-    named = find_model(model)
-    if weights is not None:
-        check_weights(named, str(weights))
-    elif named.builtin and model not in SHIPPED:
+    check_model(model, weights)
+    if weights is None and find_model(model).builtin and model not in SHIPPED:
         weights = UNTRAINED
         note(f"weights do not matter for the time: {model} is timed with {weights}")
     check_device(device, model)

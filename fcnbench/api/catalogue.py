@@ -77,7 +77,8 @@ def model_facts() -> list[ModelFacts]:
 
 def list_datasets() -> list[Listed]:
     """The registered data sets; of other packages' only the names are read."""
-    from fcnbench.datasets.catalogue import DATASETS, find_dataset
+    from fcnbench.datasets.catalogue import find_dataset
+    from fcnbench.datasets.registered import DATASETS
 
     return [
         Listed(

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcnbench.api.plan import DEFAULT_DATASET, check_device, dataset_of, plan_model
+from fcnbench.api.defaults import DEFAULT_DATASET
+from fcnbench.api.plan import check_device, check_model, dataset_of, plan_model
 from fcnbench.datasets.consent import require_consent
+from fcnbench.datasets.registered import DATASETS
 from fcnbench.errors import DataCorrupt, FcnbenchError
 from fcnbench.ground import files, paths
 from fcnbench.ground.console import progress
@@ -39,6 +41,7 @@ def examine(task: str) -> Examination:
         UsageError: no task is called so.
         DataMissing: it has no store yet.
     """
+    DATASETS.find(task)
     from fcnbench.datasets import examine as looking
 
     return looking.examine(task)
@@ -65,6 +68,8 @@ def examine_model(
         UsageError: a name is unknown.
         ModelError: the model or its weights are unusable.
     """
+    DATASETS.find(dataset)
+    check_model(model, weights)
     space = dataset_of(dataset).label_space
     chosen, downloads = plan_model(model, weights, space.num_classes, space.name)
     check_device(device, model)
@@ -135,7 +140,7 @@ def _pocket() -> str:
 
 
 def _plugins() -> list[Finding]:
-    from fcnbench.datasets.catalogue import DATASETS
+    from fcnbench.datasets.registered import DATASETS
     from fcnbench.models.registered import MODELS
 
     findings = []
@@ -155,8 +160,9 @@ def _plugins() -> list[Finding]:
 
 
 def _stores() -> list[Finding]:
-    from fcnbench.datasets.catalogue import DATASETS, find_dataset
+    from fcnbench.datasets.catalogue import find_dataset
     from fcnbench.datasets.load import stores_of
+    from fcnbench.datasets.registered import DATASETS
 
     findings = []
     for name, entry in DATASETS.entries().items():

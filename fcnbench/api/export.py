@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fcnbench.api.plan import own_copy
+from fcnbench.datasets.registered import DATASETS
+
 
 def export(
     task: str,
@@ -30,6 +33,9 @@ def export(
         DataError: the data set is missing, incomplete or corrupt.
         OutputError: the folder could not be written.
     """
+    DATASETS.find(task)
+    if from_ is not None:
+        own_copy(from_)
     from fcnbench.datasets import export as writing
     from fcnbench.datasets.load import load_dataset
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fcnbench.api.plan import own_copy
+from fcnbench.datasets.registered import DATASETS
+
 if TYPE_CHECKING:
     from fcnbench.datasets.download import Mirror
     from fcnbench.datasets.store import Dataset
@@ -25,6 +28,9 @@ def fetch(
         UsageError: no task is called so.
         DataError: the data set is missing, incomplete or corrupt, or its archive's terms were not accepted.
     """
+    DATASETS.find(task)
+    if from_ is not None:
+        own_copy(from_)
     from fcnbench.datasets.load import load_dataset
 
     return load_dataset(task, from_, allow_partial, accept_terms)
@@ -37,6 +43,8 @@ def check_urls(task: str | None = None) -> dict[str, list[Mirror]]:
         UsageError: no task is called so.
         DataMissing: the network is forbidden.
     """
+    if task is not None:
+        DATASETS.find(task)
     from fcnbench.datasets import fetch
     from fcnbench.datasets.catalogue import find_dataset
 

@@ -8,7 +8,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fcnbench.api.defaults import DEFAULT_DATASET, DEFAULT_MODEL
 from fcnbench.datasets.consent import Download
+from fcnbench.datasets.registered import DATASETS
 from fcnbench.errors import DataMissing, UsageError
 from fcnbench.ground import paths
 from fcnbench.ground.console import listed
@@ -17,9 +19,6 @@ from fcnbench.models.published import missing_weights, published
 
 if TYPE_CHECKING:
     from fcnbench.datasets.spec import DatasetSpec
-
-DEFAULT_MODEL = "fcn8s-pocket"
-DEFAULT_DATASET = "pocket"
 
 _DEVICES = ("auto", "cpu", "cuda", "mps", "xpu", "hpu", "mtia", "xla", "meta")
 """Device types that PyTorch knows by itself; other packages add theirs by the entry-point group below."""
@@ -79,6 +78,9 @@ def plan(
     >>> plan("fcn8s", "voc2011val").weights
     'fcn8s-heavy-pascal'
     """
+    DATASETS.find(dataset or DEFAULT_DATASET)
+    if model is not None:
+        check_model(model, weights)
     spec = dataset_of(dataset or DEFAULT_DATASET, from_)
     name = model or _default_model(spec)
     chosen, files = plan_model(name, weights, spec.label_space.num_classes, spec.label_space.name)
@@ -94,14 +96,24 @@ def dataset_of(name: str, from_: str | Path | None = None) -> DatasetSpec:
         UsageError: `from_` is empty.
         DataMissing: `from_` is not there.
     """
-    from fcnbench.datasets.catalogue import DATASETS
-
     DATASETS.find(name)
     if from_ is not None:
         own_copy(from_)
     from fcnbench.datasets.catalogue import find_dataset
 
     return find_dataset(name)
+
+
+def check_model(name: str, weights: str | Path | None = None) -> None:
+    """Check a model's name, and its weights as far as that can be done before it is imported.
+
+    Raises:
+        UnknownName, ModelError: there is no such model.
+        WeightsError: there are no such weights.
+    """
+    found = find_model(name)
+    if weights is not None:
+        check_weights(found, str(weights))
 
 
 def own_copy(from_: str | Path) -> Path:

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fcnbench.api.plan import DEFAULT_DATASET, check_device, plan
+from fcnbench.api.defaults import DEFAULT_DATASET
+from fcnbench.api.plan import check_device, plan
 from fcnbench.datasets.consent import require_consent
 from fcnbench.errors import UsageError
 from fcnbench.ground import files, paths

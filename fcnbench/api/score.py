@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
-from fcnbench.api.plan import DEFAULT_DATASET, dataset_of
+from fcnbench.api.defaults import DEFAULT_DATASET
+from fcnbench.api.plan import dataset_of
 from fcnbench.api.run import Run, finish, protocol_of
 from fcnbench.errors import DataMissing, UsageError
 from fcnbench.ground import files, paths

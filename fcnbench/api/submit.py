@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fcnbench.errors import DataMissing, UsageError
 from fcnbench.ground import paths
 from fcnbench.ground.console import followed
-from fcnbench.results.location import find
+from fcnbench.results.location import RECORD_NAME, find
 
 if TYPE_CHECKING:
     from fcnbench.results.verification import Verification
@@ -87,17 +87,16 @@ def verify(
         DataMissing: there is no record.
         OutputError: a result could not be written.
     """
-    from dataclasses import replace
-
-    from fcnbench.ground.finding import Finding
-    from fcnbench.results import verification
-    from fcnbench.results.location import RECORD_NAME
-
     place = Path(path).expanduser()
     found_below = sorted({*place.glob(RECORD_NAME), *place.rglob(f"[!.]*/{RECORD_NAME}")})
     records = [place] if place.is_file() else [each for each in found_below if each.is_file()]
     if not records:
         raise DataMissing(f"there is no record below {place}", f"name a {RECORD_NAME}, or a folder that holds some")
+    from dataclasses import replace
+
+    from fcnbench.ground.finding import Finding
+    from fcnbench.results import verification
+
     doubled = tuple(verification.duplicates(records))
     found = []
     for record in followed(records, "verify", "submission"):

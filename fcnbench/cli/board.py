@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from fcnbench.cli.command import Command, add_board, add_json, print_json
 from fcnbench.errors import CheckFailed
-from fcnbench.ground import paths as locations
-from fcnbench.results.location import check_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +42,9 @@ def execute(options: argparse.Namespace) -> int:
     if options.action == "build":
         paths = board(options.board, options.dataset, claims=options.claims)
     else:
+        from fcnbench.ground import paths as locations
+        from fcnbench.results.location import check_folder
+
         root = locations.boards(options.board)
         check_folder(root)
         from fcnbench.results.board import board_path, boards_of

@@ -38,7 +38,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Judge, print and annotate; exit code 1 on drift."""
     from fcnbench.api.check import check
-    from fcnbench.results.driftreport import github_lines, markdown, text
 
     found = check(
         options.baseline,
@@ -57,6 +56,8 @@ def execute(options: argparse.Namespace) -> int:
         junit=options.junit,
         keep=options.keep,
     )
+    from fcnbench.results.driftreport import github_lines, markdown, text
+
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in github_lines(found.verdicts):
             note(line)

@@ -51,8 +51,8 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _model(options: argparse.Namespace) -> list[Finding]:
+    from fcnbench.api.defaults import DEFAULT_DATASET
     from fcnbench.api.doctor import examine_model
-    from fcnbench.api.plan import DEFAULT_DATASET
 
     return examine_model(
         options.model,

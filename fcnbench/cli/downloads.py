@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fcnbench.ground import paths
 from fcnbench.ground.console import size_text
 
 if TYPE_CHECKING:
@@ -70,6 +69,8 @@ def _whole(download: Download) -> list[str]:
 
 def plan_as_json(plan: Plan) -> dict[str, Any]:
     """Return a plan as JSON values."""
+    from fcnbench.ground import paths
+
     return {
         "model": plan.model,
         "weights": plan.weights,

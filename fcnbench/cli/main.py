@@ -27,7 +27,6 @@ from fcnbench.cli import (
 from fcnbench.cli import list as listing
 from fcnbench.cli.command import print_json
 from fcnbench.cli.parser import COMMAND, Parser
-from fcnbench.datasets.consent import asking
 from fcnbench.errors import FcnbenchError, Interrupted, UsageError
 from fcnbench.ground.console import note
 from fcnbench.ground.version import __version__
@@ -104,6 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         options = parse(arguments)
+        from fcnbench.datasets.consent import asking
+
         with asking(downloads.question()):
             code = int(options.command.execute(options))
         sys.stdout.flush()

@@ -31,7 +31,7 @@ _ONE_RUN: dict[str, Any] = {
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fcnbench run`."""
-    from fcnbench.api.plan import DEFAULT_DATASET, DEFAULT_MODEL
+    from fcnbench.api.defaults import DEFAULT_DATASET, DEFAULT_MODEL
 
     parser.add_argument(
         "--model",

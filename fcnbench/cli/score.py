@@ -19,7 +19,7 @@ _SHOWN = 20
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fcnbench score`."""
-    from fcnbench.api.plan import DEFAULT_DATASET
+    from fcnbench.api.defaults import DEFAULT_DATASET
 
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(

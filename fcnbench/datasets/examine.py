@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnbench.datasets.catalogue import DATASETS, find_dataset
+from fcnbench.datasets.catalogue import find_dataset
 from fcnbench.datasets.guard import known_ids
 from fcnbench.datasets.load import stores_of
 from fcnbench.datasets.manifest import Manifest
 from fcnbench.datasets.pictures import label_counts
+from fcnbench.datasets.registered import DATASETS
 from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.datasets.splits import Split, published_split
 from fcnbench.datasets.store import Dataset

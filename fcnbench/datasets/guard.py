@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fcnbench.datasets.catalogue import DATASETS, find_dataset
+from fcnbench.datasets.catalogue import find_dataset
 from fcnbench.datasets.load import stores_of
+from fcnbench.datasets.registered import DATASETS
 from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.datasets.splits import Split, disjoint_by_definition, published_names, published_split
 from fcnbench.ground import paths

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcnbench.datasets.catalogue import DATASETS, find_dataset
+from fcnbench.datasets.catalogue import find_dataset
 from fcnbench.datasets.load import load_dataset
 from fcnbench.datasets.pascal_context import CONTEXT33, CONTEXT60, native_table
+from fcnbench.datasets.registered import DATASETS
 from fcnbench.datasets.siftflow import GEO3, SIFTFLOW33
 from fcnbench.datasets.splits import Split, published_split
 from fcnbench.errors import DataCorrupt, DataMissing, UsageError

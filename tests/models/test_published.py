@@ -11,7 +11,7 @@ import torch
 from safetensors import safe_open
 
 import fcnbench
-from fcnbench.datasets.catalogue import DATASETS
+from fcnbench.datasets.registered import DATASETS
 from fcnbench.errors import DataMissing, WeightsError
 from fcnbench.models import builtin, published
 from fcnbench.models.builtin import DEFINITIONS, Definition
