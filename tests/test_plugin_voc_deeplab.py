@@ -105,7 +105,7 @@ def test_its_onnx_export_gives_the_same_label_maps(site: Path, shared: Path, tmp
     pytest.importorskip("onnxruntime")
     export = (
         "import sys, torch, voc_deeplab\n"
-        "side = torch.export.Dim.DYNAMIC\n"  # with bounds, PyTorch 2.7 can't export this net
+        "side = torch.export.Dim.DYNAMIC\n"  # with bounds, PyTorch 2.6 can't export this net
         "net = voc_deeplab.build(weights=sys.argv[1]).module.eval()\n"
         "torch.onnx.export(net, (torch.zeros(1, 3, 375, 500),), sys.argv[2], dynamo=True, external_data=False,\n"
         "                  dynamic_shapes=({2: side, 3: side},))\n"

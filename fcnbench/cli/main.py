@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from itertools import takewhile
 
 # A command is a module of its name.
 from fcnbench.cli import (
@@ -70,8 +71,9 @@ def build_parser() -> Parser:
         command.add_options(sub)
         sub.set_defaults(command=command, parser=sub)
     asked = commands.add_parser("help", help="show this help, or that of a command", description="Show help.")
-    asked.add_argument("topic", nargs="?", metavar=COMMAND, choices=[command.name for command in _COMMANDS])
+    asked.add_argument("topic", nargs="?", metavar=COMMAND, choices=[*commands.choices])
     asked.set_defaults(command=None, parser=asked)
+    parser.commands.update(commands.choices)
     return parser
 
 
@@ -87,6 +89,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         raise UsageError(
             "fcnbench needs a command", "`fcnbench run` evaluates a small model; `fcnbench help` lists the commands"
         )
+    leading = list(takewhile(lambda argument: argument.startswith("-"), given))
+    parser.refuse_unknown_options(leading)
+    name, *rest = given[len(leading) :] or [""]
+    if name in parser.commands:
+        parser.commands[name].refuse_unknown_options(rest)
     options, extras = parser.parse_known_args(given)
     if extras:
         options.parser.refuse(extras)

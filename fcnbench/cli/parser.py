@@ -15,11 +15,16 @@ _CHOICE = re.compile(r"argument (?P<option>.+?): invalid choice: '(?P<found>.*?)
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose mistakes are `UsageError`s, so that they are reported like any other."""
+    """A parser whose mistakes are `UsageError`s, so that they are reported like any other.
+
+    Attributes:
+        commands: the parsers of its commands, by name.
+    """
 
     def __init__(self, *args: object, **options: object) -> None:
         # An abbreviation would mean another option as soon as a second one begins so.
         super().__init__(*args, **{**options, "allow_abbrev": False})  # type: ignore[arg-type]
+        self.commands: dict[str, Parser] = {}
 
     def error(self, message: str) -> NoReturn:
         """Raise a mistake that argparse found.
@@ -39,14 +44,27 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UsageError: always.
         """
-        known = [option for action in self._actions for option in action.option_strings]
-        wrong = next((extra for extra in extras if extra.startswith("-")), extras[0])
-        name = wrong.partition("=")[0]
-        if wrong.startswith("-"):
-            raise UsageError(
-                f"{self.prog} has no option {name}", suggestion(name, [k for k in known if k != "-h"], self._help())
-            )
-        raise UsageError(f"{self.prog} does not take {wrong!r}", self._help())
+        self.refuse_unknown_options(extras)
+        raise UsageError(f"{self.prog} does not take {extras[0]!r}", self._help())
+
+    def refuse_unknown_options(self, arguments: Sequence[str]) -> None:
+        """Raise that an option is unknown, before argparse complains of one that is missing for just that reason.
+
+        Raises:
+            UsageError: one of the arguments is written like an option and is none.
+        """
+        known = {option: action for action in self._actions for option in action.option_strings}
+        for argument in arguments:
+            name = argument.partition("=")[0]
+            # What argparse takes for a value: a negative number, a lone dash, text with a space.
+            if not name.startswith("-") or name in ("-", "--") or " " in argument or name[1].isdecimal():
+                continue
+            if name not in known:
+                names = {option.lstrip("-"): option for option in known}
+                near = difflib.get_close_matches(name.lstrip("-"), names, 1, _ALIKE)
+                raise UsageError(
+                    f"{self.prog} has no option {name}", f"did you mean {names[near[0]]}?" if near else self._help()
+                )
 
     def _choices_of(self, option: str) -> list[str]:
         """The values that an option takes."""
@@ -60,7 +78,7 @@ class Parser(argparse.ArgumentParser):
 
 
 _ALIKE = 0.7
-"""How much of two names must be the same for one to be the other mistyped, from 0 to 1."""
+"""How much of two options' names must be the same for one to be the other mistyped, from 0 to 1."""
 
 COMMAND = "COMMAND"
 """How the usage line calls the command."""
@@ -74,7 +92,7 @@ def suggestion(found: str, known: Sequence[str], otherwise: str) -> str:
     >>> suggestion("xyz", ["run", "score"], "see --help")
     'choose one of run, score'
     """
-    if near := difflib.get_close_matches(found, known, 1, _ALIKE):
+    if near := difflib.get_close_matches(found, known, 1):
         return f"did you mean {near[0]}?"
     few = 15
     return f"choose one of {', '.join(known)}" if 0 < len(known) <= few else otherwise

@@ -20,8 +20,8 @@ HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """The precisions of half the bytes."""
 
 _LIMITS = {"cache_size_limit": 1 << 16, "accumulated_cache_size_limit": 1 << 20}
-"""Compilations of one network: ceil-mode pools alone make a few dozen kinds of sizes. By the names of PyTorch 2.6, which
-later versions know beside their own."""
+"""Compilations of one network: ceil-mode pools alone make a few dozen kinds of sizes. PyTorch 2.6 knows no other names,
+and later versions know these too."""
 
 
 @dataclass(frozen=True)
