@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import fcnbench
-from fcnbench.cli.main import build_parser
+from fcnbench.cli.main import build_parser, parse
 from fcnbench.protocol import Protocol
 from fcnbench.results.board import board_path, read_board
 from tests.committed import committed
@@ -30,7 +30,6 @@ def test_links_lead_to_files_that_are_there(page: Path) -> None:
 
 
 def test_the_skip_table_is_the_committed_board() -> None:
-    # Whoever runs the README's first command in a clone adds a row: the README must show one of each model's.
     rows = set()
     for _, run in read_board(board_path(committed(), "pocket")).iterrows():
         cells = [f"{100 * run[metric]:.2f}" for metric in ("pixel_acc", "mean_acc", "mean_iu", "fw_iu")]
@@ -41,11 +40,12 @@ def test_the_skip_table_is_the_committed_board() -> None:
 
 
 def test_the_ten_line_model_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (snippet,) = re.findall(r"```python\n(# nets\.py\n.*?)```", README.read_text(), re.DOTALL)
+    (snippet,) = re.findall(r"```python\n# examples/nets\.py\n(.*?)```", README.read_text(), re.DOTALL)
     assert len(snippet.splitlines()) <= 10
-    (tmp_path / "nets.py").write_text(snippet)
+    path = REPOSITORY / "examples/nets.py"
+    assert path.read_text() == snippet
     monkeypatch.chdir(tmp_path)
-    assert fcnbench.run("nets.py:build", limit=1).record.model.name == "nets.py:build"
+    assert fcnbench.run(f"{path}:build", limit=1).record.model.name == "nets.py:build"
 
 
 def test_the_signature_explained_is_the_one_that_is_printed() -> None:
@@ -61,9 +61,11 @@ def test_the_signature_explained_is_the_one_that_is_printed() -> None:
 def test_every_command_of_the_readme_exists_and_every_command_is_in_it() -> None:
     text = README.read_text()
     commands = set(re.findall(r"\| `fcnbench (\w+)` \|", text))
-    assert commands == {action for group in build_parser()._subparsers._group_actions for action in group.choices}
-    for options in re.findall(r"fcnbench run ([^`\n]+)", text):
-        build_parser().parse_args(["run", *options.split()])
+    assert commands == set(build_parser().commands)
+    for line in re.findall(r"^(?:fcnbench|.* fcnbench) (.+)$", text.replace("\\\n", ""), re.MULTILINE):
+        for words in re.split(r" && fcnbench ", line.partition("|")[0]):
+            if words.split()[0] in commands and "`" not in words:
+                parse(words.split())
 
 
 def test_names_of_the_readme_are_registered() -> None:

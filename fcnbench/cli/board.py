@@ -54,6 +54,11 @@ def execute(options: argparse.Namespace) -> int:
         print_json({"boards": [_as_json(path) for path in paths]})
         return 0
     print("\n".join(_text(path) for path in paths))
+    tables = [path for path in paths if path.parent.name != "speed"]
+    if options.action == "build" and tables:
+        from fcnbench.results.location import schema_path
+
+        print(f"columns  {schema_path(tables[0])}")
     return 0
 
 

@@ -68,6 +68,9 @@ def execute(options: argparse.Namespace) -> int:
         print_json({"passed": found.passed, "verdicts": verdicts})
     else:
         print("\n".join(text(verdict) for verdict in found.verdicts))
+        for name in ("markdown", "junit"):
+            if (path := getattr(options, name)) is not None:
+                print(f"{name:<8}  {path}")
     return 0 if found.passed else CheckFailed.exit_code
 
 

@@ -105,6 +105,8 @@ def execute(options: argparse.Namespace) -> int:
         print_json(finished.summary())
     else:
         print(report(finished, options.classes))
+        if options.save_predictions is not None:
+            print(f"predictions  {options.save_predictions}")
     return 0
 
 

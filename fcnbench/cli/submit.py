@@ -32,11 +32,15 @@ def execute(options: argparse.Namespace) -> int:
         note=options.note,
         board=options.board,
     )
+    from fcnbench.ground import paths
+    from fcnbench.results.board import board_path
+
     if options.json:
         print_json(as_json(found))
     else:
         print(text(found))
-        print(f"\ncommit {found.path.parent}\nand the board; then open a pull request (docs/submitting.md)")
+        board = board_path(paths.boards(options.board), found.record.protocol.dataset) if found.record else "the board"
+        print(f"\ncommit {found.path.parent}\nand    {board}\nthen open a pull request (docs/submitting.md)")
     return 0 if found.sound else CheckFailed.exit_code
 
 

@@ -33,7 +33,7 @@ def sweep_table(done: Swept) -> str:
     count = len(done.outcomes) - len(done.failed)
     said = f"{count} of {len(done.outcomes)} cells have a record below {done.board / 'submissions'}"
     more = "; the same command tries the others again" if done.failed else ""
-    return f"{table}\n\n{said}{more}"
+    return f"{table}\n\n{said}, outcomes in {done.board / 'sweeps'}{more}"
 
 
 def summary_of(done: Swept) -> dict[str, Any]:

@@ -31,6 +31,7 @@ def execute(options: argparse.Namespace) -> int:
 
     from fcnbench.api.submit import verify
     from fcnbench.ground import files
+    from fcnbench.results.location import VERIFICATION_NAME
 
     found = verify(
         options.path,
@@ -51,6 +52,9 @@ def execute(options: argparse.Namespace) -> int:
         print_json({"sound": sound, "submissions": [as_json(each) for each in found]})
     else:
         print("\n\n".join(text(each) for each in found))
+        written = [] if options.dry else [f"findings  {each.path.with_name(VERIFICATION_NAME)}" for each in found]
+        written += [] if options.markdown is None else [f"markdown  {options.markdown}"]
+        print(*(["", *written] if written else []), sep="\n", end="\n" * bool(written))
     return 0 if sound else CheckFailed.exit_code
 
 

@@ -12,6 +12,9 @@ RECORD_NAME = "record.json"
 MATRICES_NAME = "confusion.npz"
 """The matrices' file beside it."""
 
+VERIFICATION_NAME = "verification.json"
+"""The findings of a verification beside them."""
+
 
 def schema_path(board: Path) -> Path:
     """Return the path of the page that explains a board's columns."""

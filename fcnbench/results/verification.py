@@ -24,12 +24,11 @@ from fcnbench.ground.digests import digest_file, digest_text
 from fcnbench.ground.finding import Finding
 from fcnbench.ground.text import read_text
 from fcnbench.ground.version import __version__
-from fcnbench.results.location import MATRICES_NAME, RECORD_NAME, find
+from fcnbench.results.location import MATRICES_NAME, RECORD_NAME, VERIFICATION_NAME, find
 from fcnbench.results.recompute import rescore
 from fcnbench.results.record import Record, folder_name
 
 FORMAT = "fcnbench.verification/1"
-NAME = "verification.json"
 
 TierName = Literal["claimed", "reported", "rescored", "rerun"]
 """How far a board row was verified, the least first."""
@@ -99,7 +98,7 @@ def write(found: Verification) -> Path:
     Raises:
         OutputError: it could not be written.
     """
-    path = found.path.with_name(NAME)
+    path = found.path.with_name(VERIFICATION_NAME)
     content = {
         "format": FORMAT,
         "tier": found.tier,
@@ -116,7 +115,7 @@ def write(found: Verification) -> Path:
 def read_tier(record: Path, content: dict[str, Any]) -> Tier:
     """The tier of a record: the one that was written beside it, if it speaks of just this record; else `reported`."""
     reported = Tier("reported", content["created"], content["fcnbench"])
-    path = record.with_name(NAME)
+    path = record.with_name(VERIFICATION_NAME)
     if not path.is_file():
         return reported
     try:

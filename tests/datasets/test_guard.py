@@ -118,7 +118,7 @@ def test_an_uncleared_run_enters_no_board(tmp_path: Path, capsys: pytest.Capture
     said = capsys.readouterr()
     assert "UNCLEARED: net.py:build declares training on sbdtrain" in said.err
     assert "`fcnbench fetch sbdtrain` first" in said.err
-    assert "board   none: whether the model was trained on these images is not known" in said.out
+    assert "board     none: whether the model was trained on these images is not known" in said.out
     assert not list((tmp_path / "leaderboards").glob("v1/*"))
 
 

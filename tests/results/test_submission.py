@@ -14,8 +14,8 @@ from fcnbench.cli.main import main
 from fcnbench.errors import CheckFailed, DataMissing, UsageError
 from fcnbench.ground.digests import digest_bytes
 from fcnbench.results.board import board_path, build_board, read_board
+from fcnbench.results.location import VERIFICATION_NAME as NAME
 from fcnbench.results.recordfile import MATRICES_NAME, RECORD_NAME
-from fcnbench.results.verification import NAME
 from tests.committed import committed
 from tests.conftest import record_of
 
