@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fcnbench.api.compare import folders
 from fcnbench.api.plan import check_device
-from fcnbench.errors import UsageError
+from fcnbench.errors import DataMissing, UsageError
 from fcnbench.ground import files
 from fcnbench.ground.console import note
 from fcnbench.models.names import find_model
@@ -82,6 +82,8 @@ def check(
     for path in (baseline, record):
         if path is not None and not str(path).endswith(".csv"):
             find(path)
+        elif path is not None and not Path(path).expanduser().is_file():
+            raise DataMissing(f"there is no board at {path}", "name a record, or a board below leaderboards/")
     if model is not None and not str(baseline).endswith(".csv"):  # of a board, it chooses among the rows
         find_model(model)
     check_device(device, model or "")

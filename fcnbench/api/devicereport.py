@@ -28,8 +28,9 @@ def device_report(path: str | Path, device: str = "auto") -> DeviceReport:
     from fcnbench.evaluation.devicereport import measure_device
 
     target = Path(path).expanduser()
-    on = choose_device(device)
+    files.check_replaceable(target)
     files.check_writable(target.parent)
+    on = choose_device(device)
     report = measure_device(on)
     files.write_json(target, report.content)
     return report

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fcnbench.api.defaults import DEFAULT_DATASET
 from fcnbench.api.plan import check_device, check_model, dataset_of, plan_model
-from fcnbench.datasets.consent import require_consent
+from fcnbench.datasets.consent import accepting, require_consent
 from fcnbench.datasets.registered import DATASETS
 from fcnbench.errors import DataCorrupt, FcnbenchError
 from fcnbench.ground import files, paths
@@ -79,7 +79,8 @@ def examine_model(
     from fcnbench.models.load import open_model
 
     on = choose_device(device)
-    loaded = open_model(model, chosen, space.num_classes, classes=space.classes)
+    with accepting(accept_terms):
+        loaded = open_model(model, chosen, space.num_classes, classes=space.classes)
     move(loaded.segmenter, on)
     findings = []
     with progress(None, f"examine {loaded.name}", "check") as bar:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from fcnbench.api.defaults import DEFAULT_DATASET, DEFAULT_MODEL
 from fcnbench.datasets.consent import Download
 from fcnbench.datasets.registered import DATASETS
-from fcnbench.errors import DataMissing, UsageError
+from fcnbench.errors import DataMissing, UsageError, WeightsError
 from fcnbench.ground import paths
 from fcnbench.ground.console import listed
 from fcnbench.models.names import check_weights, find_model, own_weights
@@ -78,11 +78,12 @@ def plan(
     >>> plan("fcn8s", "voc2011val").weights
     'fcn8s-heavy-pascal'
     """
-    DATASETS.find(dataset or DEFAULT_DATASET)
+    dataset = DEFAULT_DATASET if dataset is None else dataset
+    DATASETS.find(dataset)
     if model is not None:
         check_model(model, weights)
-    spec = dataset_of(dataset or DEFAULT_DATASET, from_)
-    name = model or _default_model(spec)
+    spec = dataset_of(dataset, from_)
+    name = _default_model(spec) if model is None else model
     chosen, files = plan_model(name, weights, spec.label_space.num_classes, spec.label_space.name)
     data, fallbacks = ([], ()) if from_ is not None else plan_data(spec, allow_partial)
     return Plan(name, chosen, spec.name, (*files, *data), fallbacks, paths.results(board))
@@ -150,10 +151,20 @@ def plan_model(
         WeightsError: there are no such weights, or none were published for these classes.
     """
     model = find_model(name)
+    if model.scheme == "oracle-constant" and model.argument and int(model.argument) >= num_classes:
+        raise UsageError(
+            f"{name}: the dataset has the classes 0..{num_classes - 1}", f"write oracle-constant:{num_classes - 1}, say"
+        )
     if weights is None:
         entry = own_weights(model.argument, num_classes, label_space) if model.builtin else None
         return (entry.name, missing_weights(entry)) if entry is not None else (None, [])
     found = check_weights(model, str(weights))
+    entry = found.published if found is not None and not found.trunk else None
+    if entry is not None and entry.label_space != label_space:
+        raise WeightsError(
+            f"the weights {entry.name} are for {entry.label_space}, and the dataset has {label_space}",
+            "choose a dataset with these classes (`fcnbench list datasets`), or other weights",
+        )
     return str(weights), missing_weights(found.published) if found is not None and found.published is not None else []
 
 

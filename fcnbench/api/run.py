@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from fcnbench.api.defaults import DEFAULT_DATASET
 from fcnbench.api.plan import check_device, plan
-from fcnbench.datasets.consent import require_consent
+from fcnbench.datasets.consent import accepting, require_consent
 from fcnbench.errors import UsageError
 from fcnbench.ground import files, paths
 from fcnbench.ground.console import hushed, listed, note
 from fcnbench.ground.version import __version__
 from fcnbench.models.names import dense_factor
 from fcnbench.protocol import PRECISIONS, PROTOCOL_VERSION, AbsentPolicy, Choices, Protocol, choices_of
+from fcnbench.results.location import MATRICES_NAME
 
 if TYPE_CHECKING:
     import torch
@@ -74,7 +75,12 @@ class Run:
         from fcnbench.results.content import summary
 
         board = str(self.board) if self.board else None
-        return {**summary(self.record), "record": str(self.path), "board": board}
+        return {
+            **summary(self.record),
+            "record": str(self.path),
+            "matrices": str(self.path.with_name(MATRICES_NAME)),
+            "board": board,
+        }
 
 
 def run(
@@ -180,7 +186,8 @@ def run(
         margins=margins,
         certify=certify,
     )
-    with the_world() as world, hushed(not world.first):
+    # A user's own model may build on networks whose weights are downloaded.
+    with accepting(accept_terms), the_world() as world, hushed(not world.first):
         return _carry_out(job, lambda: _data(choices.dataset, from_, allow_partial, accept_terms), world)
 
 
@@ -358,7 +365,7 @@ def protocol_of(
 def _choices(dataset: str | None, signature: str | None) -> Choices:
     """The task, the policy for absent classes and the arithmetic, from `--dataset` and `--signature`."""
     if signature is None:
-        return Choices(dataset or DEFAULT_DATASET)
+        return Choices(DEFAULT_DATASET if dataset is None else dataset)
     choices = choices_of(signature)
     if dataset is not None and dataset != choices.dataset:
         raise UsageError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fcnbench.errors import DataMissing, UsageError
 from fcnbench.ground import paths
 from fcnbench.ground.console import followed
-from fcnbench.results.location import RECORD_NAME, find
+from fcnbench.results.location import RECORD_NAME, check_folder, find
 
 if TYPE_CHECKING:
     from fcnbench.results.verification import Verification
@@ -41,6 +41,7 @@ def submit(
             "this folder is not a repository of boards: it holds neither submissions/ nor leaderboards/",
             "change into a clone of one, or name it with --board DIR; --board . starts one here",
         )
+    check_folder(root)
     from fcnbench.results import verification
     from fcnbench.results.board import build_board
     from fcnbench.results.submission import Submission, prepare
@@ -87,7 +88,11 @@ def verify(
         DataMissing: there is no record.
         OutputError: a result could not be written.
     """
+    if not str(path):
+        raise UsageError("verify names no path", f"name a {RECORD_NAME}, its folder, or a folder of submissions")
     place = Path(path).expanduser()
+    if place.is_file() and place.name != RECORD_NAME:
+        raise DataMissing(f"{place} is not a record", f"name a {RECORD_NAME}, its folder, or a folder of submissions")
     found_below = sorted({*place.glob(RECORD_NAME), *place.rglob(f"[!.]*/{RECORD_NAME}")})
     records = [place] if place.is_file() else [each for each in found_below if each.is_file()]
     if not records:

@@ -190,6 +190,7 @@ def sweep(path: str | Path, *, board: str | Path | None = None) -> Swept:
         OutputError: an outcome could not be written.
     """
     plan, root = read_sweep(path), paths.results(board)
+    files.check_writable(root / FOLDER)
     from fcnbench.evaluation.world import the_world
 
     outcomes = []

@@ -69,7 +69,9 @@ def _verify(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"sound": not wrong, "wrong": wrong})
     else:
-        print("\n".join(wrong) or "every board is what the records give")
+        # Names of files may hold anything, and these lines go into comments.
+        shown = [" ".join(line.split()).replace("`", "'") for line in wrong]
+        print("\n".join(shown) or "every board is what the records give")
     return CheckFailed.exit_code if wrong else 0
 
 
@@ -103,7 +105,9 @@ def _text(path: Path) -> str:
     rows = frame[shown].astype(object).where(frame[shown].notna(), None).to_numpy().tolist()
     floor = floor_of(frame)
     said = "" if floor is None else f"these images do not separate gaps in mean IU below {100 * floor:.1f} points\n"
-    return f"{path}\n\n{tabulate(rows, headers=shown, floatfmt='.4f', disable_numparse=[0, 1])}\n{said}"
+    return (
+        f"{path}\n\n{tabulate(rows, headers=shown, floatfmt='.4f', disable_numparse=[0, 1] if rows else True)}\n{said}"
+    )
 
 
 def _speed_text(path: Path) -> str:

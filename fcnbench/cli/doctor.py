@@ -43,6 +43,8 @@ def execute(options: argparse.Namespace) -> int:
         return _device(options)
     if options.model is not None:
         return _report(options, _model(options))
+    if options.device != "auto":
+        raise UsageError("--device says where a model is tried", "add --model, or --report FILE to check the device")
     if options.task is not None:
         return _examine(options)
     from fcnbench.api.doctor import doctor

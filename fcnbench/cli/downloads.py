@@ -27,15 +27,19 @@ def _ask(downloads: Sequence[Download]) -> bool:
     """Show downloads on standard error, and read `y` or `n`; anything but a yes is a no."""
     print(f"To download, {_total(downloads)}:", *map(_brief, downloads), sep="\n", file=sys.stderr)
     print("Download, and accept these terms? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):  # the end of input, typed as Ctrl-D
+        print(file=sys.stderr)
+    return answer.strip().lower() in ("y", "yes")
 
 
 def _brief(download: Download) -> str:
     """The lines that say what is needed to agree."""
     archive = download.archive
+    more = f" or {len(archive.urls) - 1} mirrors" if len(archive.urls) > 1 else ""
     return (
         f"  {archive.file}  {_size(archive)}, {download.purpose}\n"
-        f"    from   {archive.urls[0]}\n    terms  {archive.terms}"
+        f"    from   {archive.urls[0]}{more}\n    terms  {archive.terms}"
     )
 
 
@@ -49,7 +53,7 @@ def describe_plan(plan: Plan) -> str:
     for download in plan.downloads:
         lines += ["", *_whole(download)]
     if plan.fallbacks:
-        lines += ["", f"If no mirror gives the archive: {', '.join(plan.fallbacks)}"]
+        lines += ["", f"If no mirror gives the archive, {', '.join(plan.fallbacks)} is tried."]
     return "\n".join(lines)
 
 

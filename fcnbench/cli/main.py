@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ from fcnbench.cli import (
 from fcnbench.cli import list as listing
 from fcnbench.cli.command import print_json
 from fcnbench.cli.parser import COMMAND, Parser
-from fcnbench.errors import FcnbenchError, Interrupted, UsageError
+from fcnbench.errors import FcnbenchError, Interrupted, OutputError, UsageError
 from fcnbench.ground.console import note
 from fcnbench.ground.version import __version__
 
@@ -95,7 +96,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     if name in parser.commands:
         parser.commands[name].refuse_unknown_options(rest)
     options, extras = parser.parse_known_args(given)
-    if extras:
+    if extras := [extra for extra in extras if extra != "--"]:
         options.parser.refuse(extras)
     if options.command is None:
         parser.parse_args([options.topic, "--help"] if options.topic else ["--help"])
@@ -114,17 +115,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         with asking(downloads.question()):
             code = int(options.command.execute(options))
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code
     except BrokenPipeError:
         # Whoever read the output has seen enough; the work was done before it was printed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
     except FcnbenchError as error:
         failure = error
+    except OSError as error:
+        failure = _of_system(error)
+    except RuntimeError as error:
+        if "home directory" not in str(error):  # of pathlib, about ~user
+            raise
+        failure = UsageError("a path begins with ~ and a name that this machine does not know", "write the whole path")
     except KeyboardInterrupt:
-        failure = Interrupted("stopped before the first image was scored", "run the same command again")
-    note(f"fcnbench: {failure}")
+        failure = Interrupted("stopped; what an earlier run did is kept", "run the same command again")
+    note(_fitted(f"fcnbench: {failure}"))
     if as_json:
         print_json(
             {
@@ -135,6 +143,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
             }
         )
     return failure.exit_code
+
+
+def _drop_output() -> None:
+    """Let what is still to be printed vanish, so that Python does not complain of it when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _of_system(error: OSError) -> FcnbenchError:
+    """Return the error for what the system refused because of the command line or the terminal; raise any other."""
+    if error.errno == errno.ENAMETOOLONG:
+        return UsageError(f"a path is too long: {str(error.filename)[:60]}...", "name a shorter one")
+    if error.filename is None and error.errno in (errno.ENOSPC, errno.EIO, errno.EBADF):
+        _drop_output()
+        return OutputError(
+            f"standard output can't be written: {error.strerror}", "what the command wrote to files is there"
+        )
+    raise error
+
+
+def _fitted(text: str) -> str:
+    """Break lines between words where a terminal would break them within."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return text
+    import shutil
+    import textwrap
+
+    columns = shutil.get_terminal_size().columns
+    return "\n".join(
+        textwrap.fill(line, columns, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        for line in text.splitlines()
+    )
 
 
 if __name__ == "__main__":

@@ -6,11 +6,14 @@ import argparse
 import difflib
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import NoReturn
 
 from fcnbench.errors import UsageError
 
-_CHOICE = re.compile(r"argument (?P<option>.+?): invalid choice: '(?P<found>.*?)' \(.*\)\Z", re.DOTALL)
+_CHOICE = re.compile(
+    r"argument (?P<option>.+?): invalid choice: (?P<quote>['\"])(?P<found>.*?)(?P=quote) \(.*\)\Z", re.DOTALL
+)
 """How argparse words a value that is not among the choices."""
 
 
@@ -35,6 +38,8 @@ class Parser(argparse.ArgumentParser):
         if wrong := _CHOICE.match(message):
             choices = self._choices_of(wrong["option"])
             what = "command" if wrong["option"] == COMMAND else f"value of {wrong['option']}"
+            if not wrong["option"].startswith("-") and wrong["option"] != COMMAND:
+                what = f"word that {self.prog} knows"
             raise UsageError(f"{wrong['found']!r} is not a {what}", suggestion(wrong["found"], choices, self._help()))
         raise UsageError(message, self._help())
 
@@ -54,10 +59,10 @@ class Parser(argparse.ArgumentParser):
             UsageError: one of the arguments is written like an option and is none.
         """
         known = {option: action for action in self._actions for option in action.option_strings}
-        for argument in arguments:
+        for argument in takewhile(lambda argument: argument != "--", arguments):
             name = argument.partition("=")[0]
             # What argparse takes for a value: a negative number, a lone dash, text with a space.
-            if not name.startswith("-") or name in ("-", "--") or " " in argument or name[1].isdecimal():
+            if not name.startswith("-") or name == "-" or " " in argument or name[1].isdecimal():
                 continue
             if name not in known:
                 names = {option.lstrip("-"): option for option in known}

@@ -118,7 +118,7 @@ def _sweep(options: argparse.Namespace) -> int:
     if given:
         raise UsageError(
             f"--sweep FILE says what is run, and --{given[0].strip('_').replace('_', '-')} does too",
-            "put it into the file",
+            "run one of its cells with --dry-run" if given[0] == "dry_run" else "put it into the file",
         )
     with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
         done = sweep(options.sweep, board=options.board)

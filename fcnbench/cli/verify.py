@@ -53,6 +53,7 @@ def execute(options: argparse.Namespace) -> int:
     else:
         print("\n\n".join(text(each) for each in found))
         written = [] if options.dry else [f"findings  {each.path.with_name(VERIFICATION_NAME)}" for each in found]
+        written += [] if options.dry else ["boards show new tiers after `fcnbench board build`"]
         written += [] if options.markdown is None else [f"markdown  {options.markdown}"]
         print(*(["", *written] if written else []), sep="\n", end="\n" * bool(written))
     return 0 if sound else CheckFailed.exit_code
@@ -75,13 +76,19 @@ def _markdown(found: list[Verification]) -> str:
     parts = ["# fcnbench: submissions\n"]
     for each in found:
         mark = "✅" if each.sound else "❌"
-        parts.append(f"## {mark} {_name(each)}: {each.tier}\n")
+        parts.append(f"## {mark} {_harmless(_name(each))}: {each.tier}\n")
         parts.append("| | | |\n| --- | --- | --- |")
         for finding in each.findings:
-            said = escape(finding.text).replace("|", "&#124;").replace("@", "&#64;").replace("\n", " ")
+            said = _harmless(finding.text)
             parts.append(f"| {'✅' if finding.sound else '❌'} | {finding.subject} | {said} |")
         parts.append("")
     return "\n".join(parts)
+
+
+def _harmless(text: str) -> str:
+    """Text from strangers that neither marks up, nor links, nor calls anybody in a comment."""
+    plain = escape(" ".join(text.split()))
+    return "".join(f"&#{ord(letter)};" if letter in "|@*_`[]~\\" else letter for letter in plain)
 
 
 def _name(found: Verification) -> str:

@@ -16,7 +16,7 @@ from fcnbench.datasets.download import OFFLINE_VARIABLE, offline
 from fcnbench.datasets.sources import Archive
 from fcnbench.errors import DataMissing
 from fcnbench.ground import files, paths
-from fcnbench.ground.console import listed
+from fcnbench.ground.console import listed, note
 from fcnbench.ground.digests import digest_bytes
 from fcnbench.ground.text import read_text
 
@@ -55,6 +55,16 @@ def asking(question: Question | None) -> Iterator[None]:
         _question.reset(token)
 
 
+@contextmanager
+def accepting(accept_terms: bool) -> Iterator[None]:
+    """Agree to whatever is downloaded inside the block, where the user said so beforehand."""
+    if not accept_terms:
+        yield
+        return
+    with asking(lambda downloads: True):
+        yield
+
+
 def require_consent(downloads: Sequence[Download], accept_terms: bool) -> None:
     """Make sure that files may be downloaded: the network is allowed, and the user agreed to their terms.
 
@@ -73,7 +83,7 @@ def require_consent(downloads: Sequence[Download], accept_terms: bool) -> None:
     instead = ", and ".join(dict.fromkeys(each.instead for each in downloads))
     if offline():
         raise DataMissing(
-            f"{names} ({wanted}) is not here, and {OFFLINE_VARIABLE} forbids to download it",
+            f"{wanted}: {names} would have to be downloaded, and {OFFLINE_VARIABLE} forbids it",
             f"{instead}, or unset {OFFLINE_VARIABLE}",
         )
     agreed = _agreed()
@@ -81,15 +91,21 @@ def require_consent(downloads: Sequence[Download], accept_terms: bool) -> None:
     if not pending:
         return
     question = _question.get()
-    if not accept_terms and not (question is not None and question(pending)):
+    if not accept_terms and question is not None:
+        if not question(pending):
+            raise DataMissing(f"nothing was downloaded: you did not agree to the terms of {names}", instead)
+    elif not accept_terms:
         terms = "; ".join(dict.fromkeys(f"{each.archive.file}: {each.archive.terms}" for each in pending))
         raise DataMissing(
             f"{wanted} must be downloaded, under terms that you have not accepted yet. {terms}",
-            f"add --accept-terms if you agree (it is remembered); --dry-run shows sizes and addresses; or {instead}",
+            "add --accept-terms if you agree (in Python accept_terms=True; it is remembered); --dry-run shows sizes "
+            f"and addresses; or {instead}",
         )
-    files.write_json(
-        paths.home() / "consent.json", agreed | {each.archive.name: terms_digest(each.archive) for each in pending}
-    )
+    record = paths.home() / "consent.json"
+    # Other processes may have written agreements since they were read.
+    with files.locked(record.with_suffix(".lock")):
+        files.write_json(record, _agreed() | {each.archive.name: terms_digest(each.archive) for each in pending})
+    note(f"consent  {record}")
 
 
 def terms_digest(archive: Archive) -> str:

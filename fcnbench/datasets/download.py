@@ -69,10 +69,15 @@ def offline() -> bool:
     return os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0")
 
 
-def download(archive: Archive, folder: Path) -> Path:
+def download(archive: Archive, folder: Path, option: str = "--from") -> Path:
     """Have an archive in a folder: it is there already, or comes from the first mirror that gives the right bytes.
 
     Processes that want the same archive wait for each other.
+
+    Args:
+        archive: the archive.
+        folder: where it shall lie.
+        option: takes the user's own copy, for messages.
 
     Raises:
         DataMissing: no mirror gave it, or the network is forbidden; every mirror's failure is named.
@@ -84,7 +89,7 @@ def download(archive: Archive, folder: Path) -> Path:
     if offline() and not target.is_file():
         raise DataMissing(
             f"{archive.file} is not in {folder}, and {OFFLINE_VARIABLE} forbids to fetch it",
-            f"pass your own copy with --from, or unset {OFFLINE_VARIABLE}",
+            f"pass your own copy with {option}, or unset {OFFLINE_VARIABLE}",
         )
     with files.locked(folder / f"{archive.file}.lock"):
         files.drop_leftovers(folder, archive.file)
@@ -103,7 +108,7 @@ def download(archive: Archive, folder: Path) -> Path:
                 return target
     raise DataMissing(
         f"no mirror gave {archive.file}:\n" + "\n".join(failures),
-        "try again later (what arrived is kept and goes on), or get it elsewhere and pass it with --from",
+        f"try again later (what arrived is kept and goes on), or get it elsewhere and pass it with {option}",
     )
 
 

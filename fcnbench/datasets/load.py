@@ -82,7 +82,8 @@ def stored(spec: DatasetSpec, allow_partial: bool) -> Dataset | None:
         raise DataMissing(
             f"the local store of {spec.name} is a part: {best.pictures} of {best.total} pictures, "
             f"{len(best.rows)} label maps",
-            "add --allow-partial to score that part, or pass the complete release to --from",
+            "add --allow-partial to take that part, pass the complete release to --from, or delete the folder "
+            f"{paths.stores() / spec.name} to start over",
         )
     return stores[0] if stores else None
 

@@ -71,6 +71,15 @@ class Archive:
         ]
         return "; ".join(wrong)
 
+    def mismatch_of(self, path: Path) -> str:
+        """Return what differs between a file and the known digests; empty when all agree, or none is known."""
+        hashers = self.hashers()
+        with path.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                for hasher in hashers.values():
+                    hasher.update(chunk)
+        return self.mismatch(hashers)
+
 
 @dataclass(frozen=True)
 class SourceFile:

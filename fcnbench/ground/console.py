@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol, TypeVar
 
 from fcnbench.ground.lines import Lines, plural
@@ -82,15 +82,19 @@ def followed(items: Sequence[T], what: str, unit: str) -> Iterator[T]:
 
 
 def note(text: str) -> None:
-    """Say something to a person: a line on standard error, so that standard output stays a result."""
-    if _hushed:
-        return
-    if _bars:
-        from tqdm import tqdm
+    """Say something to a person: a line on standard error, so that standard output stays a result.
 
-        tqdm.write(text, file=sys.stderr)
-    else:
-        print(text, file=sys.stderr, flush=True)
+    Nothing is said where standard error is closed, full, or a pipe that nobody reads: a result is not lost for a word.
+    """
+    if _hushed or sys.stderr is None:
+        return
+    with suppress(OSError, ValueError):
+        if _bars:
+            from tqdm import tqdm
+
+            tqdm.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr, flush=True)
 
 
 def _columns() -> int | None:

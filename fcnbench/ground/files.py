@@ -56,9 +56,13 @@ def _flush_folder(folder: Path) -> None:
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Open a binary file that becomes `path` when the block ends well, and vanishes when it does not.
 
+    A link stays one: the file that it leads to is replaced.
+
     Raises:
-        OutputError: the folder or the file could not be written.
+        OutputError: the folder or the file could not be written, or something else than a file has the name.
     """
+    check_replaceable(path)
+    path = path.resolve() if path.is_symlink() else path
     temporary = _temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,6 +77,18 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def check_replaceable(path: Path) -> None:
+    """Check that a file of this name can be written: nothing has it, or a regular file.
+
+    Raises:
+        OutputError: a folder, a device or the like has the name, or there is no name.
+    """
+    if not path.name:
+        raise OutputError(f"{str(path)!r} names no file", "name a file")
+    if path.exists() and not path.is_file():
+        raise OutputError(f"{path} is there, and is not a regular file", "name another file")
 
 
 def write_bytes(path: Path, content: bytes) -> None:

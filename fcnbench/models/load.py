@@ -12,14 +12,13 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from fcnbench.datasets.consent import asking
+from fcnbench.datasets.consent import accepting
 from fcnbench.errors import FcnbenchError, ModelError, UnknownName, WeightsError
 from fcnbench.ground.console import note
 from fcnbench.ground.digests import digest_text, short
@@ -84,7 +83,7 @@ def load_model(
         DataMissing: published weights could not be downloaded, or their terms are not accepted yet.
         ModelError: the factory failed, or answered with something else than a model.
     """
-    with asking(lambda downloads: True) if accept_terms else nullcontext():
+    with accepting(accept_terms):
         return open_model(name, weights, num_classes, classes=classes, dense=dense, fast=fast).segmenter
 
 
@@ -117,7 +116,8 @@ def open_model(
     if fast and dense is None:
         segmenter = accelerated(segmenter)
     if dense is not None:
-        segmenter, display = Dense(segmenter, dense_factor(dense) or COARSE), f"{display}+{dense}"
+        factor = dense_factor(dense)
+        segmenter, display = Dense(segmenter, COARSE if factor is None else factor), f"{display}+{dense}"
     module = module_of(segmenter)
     if module is not None:
         module.eval()

@@ -11,6 +11,7 @@ from fcnbench.errors import UnknownName, UsageError, WeightsError
 from fcnbench.ground.console import listed
 from fcnbench.ground.digests import digest_text, short
 from fcnbench.ground.version import __version__
+from fcnbench.labelspace import IGNORE
 from fcnbench.models.published import Published, published
 from fcnbench.models.registered import MODELS, SHIPPED
 from fcnbench.models.schemes import PATH, SCHEMES, missing_extra
@@ -31,6 +32,15 @@ _WEIGHTS_FILES = (".safetensors", ".pth", ".pt", ".caffemodel")
 """Endings that only a file of weights has."""
 
 _MAX_SEED = 2**63 - 1
+
+_ALIKE = 0.7
+"""How much of two names must be the same for one to be the other mistyped, from 0 to 1."""
+
+_FACTOR_DIGITS = 4
+"""Digits of a factor for running densely, at most: no net has a larger stride."""
+
+_ORACLE_NUMBERS = {"oracle-constant": (0, IGNORE - 1), "oracle-downsample": (1, 1 << 12)}
+"""The numbers that oracles take: a class, a factor."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,7 @@ def find_model(name: str) -> ModelName:
         UnknownName: no model is called so, or the file is not there.
         ModelPluginError: several packages registered the name.
         ModelError: the scheme's package is not installed.
-        WeightsError: the scheme's argument is a file that is not there.
+        UsageError: an oracle's number is not one.
 
     >>> find_model("oracle-constant:3").scheme
     'oracle-constant'
@@ -79,10 +89,12 @@ def find_model(name: str) -> ModelName:
     word, colon, argument = name.partition(":")
     if word in SCHEMES:
         return _of_scheme(word, argument)
-    if name.endswith(".py") and Path(name).is_file():
+    if name.endswith(".py"):
+        if not Path(name).expanduser().is_file():
+            raise UnknownName(f"--model {name}: there is no file {name}", "write path/to/file.py:factory")
         raise UnknownName(f"--model {name} names no factory in that file", f"write {name}:factory")
-    if colon and (near := difflib.get_close_matches(word, SCHEMES, 1)):
-        raise UnknownName(f"no model is called {name!r}", f"did you mean {near[0]}:{argument}?")
+    if name not in MODELS.entries() and (near := difflib.get_close_matches(word, SCHEMES, 1, _ALIKE)):
+        raise UnknownName(f"no model is called {name!r}", f"did you mean {near[0]}{colon}{argument}?")
     entry = MODELS.find(name)
     return ModelName(name, entry.provider, entry.version, name)
 
@@ -100,14 +112,30 @@ def _of_scheme(word: str, argument: str) -> ModelName:
     if not argument and not scheme.optional:
         raise UnknownName(f"--model {word}: lacks its {scheme.argument}", f"write {word}:{scheme.argument}")
     if scheme.argument == PATH and not Path(argument).expanduser().is_file():
-        raise WeightsError(
+        raise UnknownName(
             f"--model {word}:{argument}: there is no file {Path(argument).expanduser()}", f"write {word}:{PATH}"
         )
+    if argument and word in _ORACLE_NUMBERS:
+        whole_number(argument.partition(":")[0], word)
     if scheme.package and find_spec(scheme.package) is None:
         raise missing_extra(word)
     # A path's folders say something about a machine, not about the model.
     shown = Path(argument).name if scheme.argument == PATH else argument
     return ModelName(f"{word}:{shown}" if shown else word, "fcnbench", __version__, argument, scheme=word)
+
+
+def whole_number(text: str, oracle: str) -> int:
+    """Return the number that an oracle is given.
+
+    Raises:
+        UsageError: it is not a whole number in the oracle's range.
+    """
+    lowest, highest = _ORACLE_NUMBERS[oracle]
+    if not text.isdecimal() or len(text) > len(str(highest)) or not lowest <= int(text) <= highest:
+        raise UsageError(
+            f"{oracle}:{text}: a whole number {lowest}..{highest} expected", f"write for example {oracle}:8"
+        )
+    return int(text)
 
 
 @dataclass(frozen=True)
@@ -167,7 +195,7 @@ def seed_of(text: str) -> int:
         WeightsError: it is not a seed.
     """
     digits = text.removeprefix(RANDOM)
-    if not digits.isdecimal() or int(digits) > _MAX_SEED:
+    if not digits.isdecimal() or len(digits) > len(str(_MAX_SEED)) or int(digits) > _MAX_SEED:
         raise WeightsError(f"{text!r} is not a seed", "write random:SEED with a whole number, for example random:0")
     return int(digits)
 
@@ -179,7 +207,16 @@ def check_weights(model: ModelName, weights: str) -> WeightsName | None:
         WeightsError: there are no such weights.
     """
     if model.builtin:
-        return find_weights(weights)
+        found = find_weights(weights)
+        # Training alone tells fcn32s-fixed from fcn32s.
+        if found.published is not None and not found.trunk:
+            entry = found.published
+            if entry.model != model.argument.removesuffix("-fixed"):
+                made_for = f"--model {entry.model}" if entry.model else f"--weights trunk:{entry.name}"
+                raise WeightsError(
+                    f"the weights {entry.name} are not made for {model.argument}", f"did you mean {made_for}?"
+                )
+        return found
     if weights.startswith(RANDOM) and model.scheme:
         seed_of(weights)
     path = Path(weights).expanduser()
@@ -252,6 +289,8 @@ def dense_factor(dense: str) -> int | None:
     4
     """
     word, _, factor = dense.partition(":")
-    if word != SHIFT_AND_STITCH or (factor and not factor.isdecimal()):
+    if word != SHIFT_AND_STITCH or (
+        factor and not (factor.isdecimal() and len(factor) <= _FACTOR_DIGITS and int(factor))
+    ):
         raise UsageError(f"--dense {dense} is unknown", f"write {SHIFT_AND_STITCH}, or {SHIFT_AND_STITCH}:4")
     return int(factor) if factor else None

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fcnbench.errors import ModelError, UsageError
 from fcnbench.labelspace import IGNORE
+from fcnbench.models.names import whole_number
 
 Labels = NDArray[np.uint8]
 
@@ -65,7 +66,7 @@ def constant(argument: str = "0") -> Oracle:
     Raises:
         UsageError: the argument is no class index.
     """
-    index = _whole(argument, "oracle-constant", 0, IGNORE - 1)
+    index = whole_number(argument, "oracle-constant")
     return Oracle(f"class {index}", lambda truth: np.full_like(truth, index))
 
 
@@ -76,7 +77,7 @@ def downsample(argument: str) -> Oracle:
         UsageError: the argument is no factor, or names no interpolation.
     """
     text, _, method = argument.partition(":")
-    factor = _whole(text, "oracle-downsample", 1, 1 << 12)
+    factor = whole_number(text, "oracle-downsample")
     method = method or next(iter(INTERPOLATIONS))
     if method not in INTERPOLATIONS:
         raise UsageError(f"oracle-downsample knows no {method!r}", f"choose one of {', '.join(INTERPOLATIONS)}")
@@ -136,9 +137,3 @@ INTERPOLATIONS: dict[str, Callable[[Labels, int], Labels]] = {
     "nearest": _nearest,
 }
 """Ways to shrink and blow up. The paper does not say which is its own; the first comes closest, docs/models.md."""
-
-
-def _whole(text: str, name: str, lowest: int, highest: int) -> int:
-    if not text.isdecimal() or not lowest <= int(text) <= highest:
-        raise UsageError(f"{name}:{text}: a whole number {lowest}..{highest} expected", f"write for example {name}:8")
-    return int(text)

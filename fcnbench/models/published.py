@@ -115,7 +115,9 @@ def fetch_weights(entry: Published, read: Callable[[Path], dict[str, Tensor]]) -
     if kept.is_file():
         return kept
     require_consent(missing_weights(entry), accept_terms=False)
-    download(entry.archive, paths.weights())
+    if original.is_file() and (wrong := entry.archive.mismatch_of(original)):
+        raise WeightsError(f"{original} is not the published file: {wrong}", f"delete {original}, and run again")
+    download(entry.archive, paths.weights(), "--weights")
     with files.locked(paths.weights() / f"{entry.name}.lock"):
         if not kept.is_file():
             keep(read(original), kept, {"source": entry.archive.file, "sha256": digest_file(original)})

@@ -40,10 +40,16 @@ def load_weights(net: nn.Module, weights: str, label: str) -> None:
         return
     path = found.path if found.published is None else fetch_weights(found.published, read_state)
     assert path is not None
+    try:
+        state = read_state(path)
+    except WeightsError as error:
+        if found.published is None:
+            raise
+        raise WeightsError(error.message, f"delete {path}, and run again to fetch it once more") from error
     if found.trunk:
-        transplant(net, read_state(path), label, weights.removeprefix(TRUNK))
+        transplant(net, state, label, weights.removeprefix(TRUNK))
     else:
-        fill(net, read_state(path), label, weights)
+        fill(net, state, label, weights)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -66,7 +72,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     # The bytes may be anything, and the unpickler meets them with errors of any kind.
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         raise WeightsError(
             f"{path} can't be read as weights: {reason}",
             "pass a file of tensors only (.safetensors, or .pth saved from a state_dict); nothing in it was executed",

@@ -75,11 +75,12 @@ def differing_boards(root: Path) -> list[str]:
     there = set((root / "leaderboards" / VERSION).glob("*.csv"))
     claimed = {board_path(root, claim.dataset): claim.dataset for claim in claims()}
     names |= {path: name for path, name in claimed.items() if path in there}
-    if (not page.is_file() or read_text(page) != schema_page()) and (names or there):
+    if there and (not page.is_file() or read_text(page) != schema_page()):
         wrong.append(f"{page} is not the page of this version")
     for path in sorted({*names, *there}):
         if path not in there:
-            wrong.append(f"{path} is missing")
+            if has_rows(root, names[path]):
+                wrong.append(f"{path} is missing")
         elif path not in names:
             wrong.append(f"{path} has no record and no claim")
         elif read_text(path) != board_text(record_paths(root, names[path]), root, names[path]):
@@ -94,10 +95,15 @@ def differing_boards(root: Path) -> list[str]:
     return wrong
 
 
+def has_rows(root: Path, dataset: str) -> bool:
+    """Whether a dataset has a record that enters its board: not a part of a split, and no leaking one."""
+    return bool(_whole_runs(record_paths(root, dataset), root, dataset))
+
+
 def _empty(root: Path) -> DataMissing:
     return DataMissing(
         f"{root} holds neither a board below leaderboards/ nor a usable record below submissions/",
-        "run `fcnbench run` there first, or name another folder with --board DIR",
+        f"run `fcnbench run --board {root}` first, or name another folder with --board DIR",
     )
 
 

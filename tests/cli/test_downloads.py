@@ -72,8 +72,8 @@ def test_the_literal_command_asks_downloads_evaluates_and_files(served: Mirrored
     for answer in ("", "n"):
         code, seen = typed(COMMAND, answer, served, tmp_path)
         assert code == 3
-        assert "not accepted yet" in seen
-    assert not (tmp_path / "home").exists()
+        assert "nothing was downloaded: you did not agree" in seen
+    assert not list(tmp_path.rglob("*.caffemodel*"))
     assert not (tmp_path / "fcnbench-results").exists()
 
     code, seen = typed(COMMAND, "y", served, tmp_path)
@@ -194,3 +194,53 @@ def test_weights_that_one_agreed_to_are_asked_for_again_under_other_terms(
     require_consent([Download(archive, tmp_path, "it", "")], accept_terms=False)
     with pytest.raises(DataMissing, match="not accepted yet"):
         require_consent([Download(replace(archive, terms="others"), tmp_path, "it", "")], accept_terms=False)
+
+
+def test_agreements_of_processes_at_once_are_all_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fcnbench.models.published import published
+
+    monkeypatch.delenv("FCNBENCH_OFFLINE")
+    names = list(published())[:6]
+    script = (
+        "import sys\nfrom fcnbench.datasets.consent import require_consent\n"
+        "from fcnbench.models.published import missing_weights, published\n"
+        "sys.stdin.read(1)\nrequire_consent(missing_weights(published()[sys.argv[1]]), True)\n"
+    )
+    started = [
+        subprocess.Popen([sys.executable, "-c", script, name], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        for name in names
+    ]
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.close()  # all of them go on at once
+    assert [process.wait(timeout=120) for process in started] == [0] * len(names)
+    assert set(json.loads((tmp_path / "home/consent.json").read_text())) == set(names)
+
+
+def test_consent_holds_for_networks_that_a_users_file_builds_on(served: Mirrored, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from fcnbench.models.builtin import fcn16s\n\n\ndef build():\n    return fcn16s()\n"
+    )
+    command = ["run", "--model", "mine.py:build", "--dataset", "voc2011val", "--limit", "1", "--accept-terms"]
+    done = subprocess.run(
+        [sys.executable, "-m", "fcnbench", *command], cwd=tmp_path, env=environment(served, tmp_path),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "home/weights/fcn16s-heavy-pascal.safetensors").is_file()
+
+
+def test_another_file_under_the_name_of_published_weights_is_refused(
+    served: Mirrored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "home/weights"
+    folder.mkdir(parents=True)
+    (folder / WEIGHTS).write_bytes(b"something else")
+    with pytest.raises(WeightsError, match="is not the published file: sha1") as caught:
+        fcnbench.load_model("fcn8s")
+    assert f"delete {folder / WEIGHTS}" in caught.value.hint
+    (folder / WEIGHTS).unlink()
+    (folder / "fcn8s-heavy-pascal.safetensors").write_bytes(b"cut")
+    with pytest.raises(WeightsError, match="can't be read as weights") as caught:
+        fcnbench.load_model("fcn8s")
+    assert "fcn8s-heavy-pascal.safetensors" in caught.value.hint

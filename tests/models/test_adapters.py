@@ -205,7 +205,7 @@ def test_torchscript_and_exported_programs(tmp_path: Path) -> None:
     for scheme in ("torchscript", "export"):
         with pytest.raises(ModelError, match=f"can't be read as {scheme}"):
             open_model(f"{scheme}:{tmp_path}/net.pt")
-        with pytest.raises(WeightsError, match="there is no file"):
+        with pytest.raises(UnknownName, match="there is no file"):
             open_model(f"{scheme}:{tmp_path}/nothing.pt")
         with pytest.raises(WeightsError, match="brings its own weights"):
             open_model(f"{scheme}:{tmp_path}/net.pt", "random:0")
