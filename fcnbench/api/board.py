@@ -28,7 +28,7 @@ def board(board: str | Path | None = None, dataset: str | None = None, *, claims
     root = paths.boards(board)
     if not claims:
         check_folder(root)
-    from fcnbench.results.board import board_path, build_board, has_rows, recorded_datasets
+    from fcnbench.results.board import build_board, recorded_datasets
     from fcnbench.results.claims import claims as all_claims
     from fcnbench.results.speedboard import build_speed_boards
 
@@ -40,16 +40,7 @@ def board(board: str | Path | None = None, dataset: str | None = None, *, claims
             f"{root} holds no usable record{f' of {dataset}' if dataset else ''} below submissions/",
             "run `fcnbench run` there first, or name another folder with --board DIR",
         )
-    built = [
-        build_board(root, name) for name in names if claims or board_path(root, name).is_file() or has_rows(root, name)
-    ]
-    if not built and not timed:
-        raise DataMissing(
-            f"no record below {root}/submissions enters a board: each is a part of a split, or of a model that was "
-            "trained on these images",
-            "run a whole split",
-        )
-    return built + timed
+    return [build_board(root, name) for name in names] + timed
 
 
 def verify_boards(board: str | Path | None = None) -> list[str]:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcnbench.errors import DataMissing, UsageError
-from fcnbench.ground import paths
+from fcnbench.ground import console, paths
 from fcnbench.ground.console import followed
-from fcnbench.results.location import RECORD_NAME, check_folder, find
+from fcnbench.results.location import RECORD_NAME, find
 
 if TYPE_CHECKING:
     from fcnbench.results.verification import Verification
@@ -41,7 +41,8 @@ def submit(
             "this folder is not a repository of boards: it holds neither submissions/ nor leaderboards/",
             "change into a clone of one, or name it with --board DIR; --board . starts one here",
         )
-    check_folder(root)
+    if not paths.is_board_repository(root):
+        console.note(f"{root} holds no submissions/ and no leaderboards/ yet: a repository of boards begins there")
     from fcnbench.results import verification
     from fcnbench.results.board import build_board
     from fcnbench.results.submission import Submission, prepare

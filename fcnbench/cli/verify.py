@@ -88,7 +88,7 @@ def _markdown(found: list[Verification]) -> str:
 def _harmless(text: str) -> str:
     """Text from strangers that neither marks up, nor links, nor calls anybody in a comment."""
     plain = escape(" ".join(text.split()))
-    return "".join(f"&#{ord(letter)};" if letter in "|@*_`[]~\\" else letter for letter in plain)
+    return "".join(f"&#{ord(letter)};" if letter in "|@*`[]~\\" else letter for letter in plain)
 
 
 def _name(found: Verification) -> str:
