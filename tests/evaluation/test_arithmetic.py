@@ -79,6 +79,7 @@ class Small(nn.Module):
 
 # Some versions of PyTorch use what they call deprecated themselves.
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:Skipping serialization of skipfiles")  # PyTorch 2.6 says so of itself
 def test_compiled_networks_answer_alike_at_all_sizes_and_can_be_run_as_written() -> None:
     from fcnbench.models.segmenter import ModuleSegmenter
 
