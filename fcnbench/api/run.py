@@ -5,7 +5,6 @@ Everything heavy is imported inside the functions, since `import fcnbench` must 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from fcnbench.datasets.consent import accepting, require_consent
 from fcnbench.errors import UsageError
 from fcnbench.ground import files, paths
 from fcnbench.ground.console import hushed, listed, note
+from fcnbench.ground.packages import imported_packages
 from fcnbench.ground.version import __version__
 from fcnbench.models.names import dense_factor
 from fcnbench.protocol import PRECISIONS, PROTOCOL_VERSION, AbsentPolicy, Choices, Protocol, choices_of
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from fcnbench.datasets.store import Dataset
     from fcnbench.evaluation.arithmetic import Arithmetic
     from fcnbench.evaluation.environment import Environment
+    from fcnbench.evaluation.identity import Identity
     from fcnbench.evaluation.look import Look
     from fcnbench.evaluation.result import Evaluation
     from fcnbench.evaluation.world import World
     from fcnbench.models.load import LoadedModel
-    from fcnbench.results.record import ModelFacts, Record
+    from fcnbench.models.sources import Sources
+    from fcnbench.results.record import CodeFacts, ModelFacts, Record
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,11 +46,13 @@ class Run:
         record: the result.
         path: path of `record.json`.
         board: path of the board that the run entered; None for a part of a split, and for images trained on.
+        identity: everything that the result depends on; None for stored predictions.
     """
 
     record: Record
     path: Path
     board: Path | None
+    identity: Identity | None = None
 
     @property
     def scores(self) -> dict[str, float]:
@@ -143,92 +147,154 @@ def run(
         RankLost: another process of the run failed or is gone; the same call goes on from there.
         Interrupted: stopped by the user; the same call goes on from there.
     """
-    if limit is not None and limit < 1:
-        raise UsageError(f"--limit {limit}: at least one image must be scored", "pass a positive number")
-    if trials is not None and trials < 0:
-        raise UsageError(f"--trials {trials} is negative", "pass 0 to leave the timing at 500x500 out")
-    if batch < 1:
-        raise UsageError(f"--batch {batch}: at least one picture must go through", "pass a positive number")
-    choices = _choices(dataset, signature)
-    planned = plan(model, choices.dataset, weights=weights, from_=from_, allow_partial=allow_partial, board=board)
-    root, target = planned.results, Path(save_predictions).expanduser() if save_predictions is not None else None
-    check_device(device, planned.model)
-    if precision is not None and precision not in PRECISIONS:
-        raise UsageError(f"--precision {precision} is unknown", f"choose one of {', '.join(PRECISIONS)}")
-    if dense is not None:
-        dense_factor(dense)
+    options = RunOptions(
+        model,
+        dataset,
+        weights=weights,
+        from_=from_,
+        allow_partial=allow_partial,
+        accept_terms=accept_terms,
+        limit=limit,
+        device=device,
+        dense=dense,
+        fast=fast,
+        precision=precision,
+        compiled=compiled,
+        batch=batch,
+        trials=trials,
+        signature=signature,
+        save_predictions=save_predictions,
+        margins=margins,
+        certify=certify,
+        board=board,
+    )
+    done = run_unless(options, None)
+    assert done is not None  # there is nothing to reuse
+    return done
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The arguments of `run`; see there."""
+
+    model: str | None = None
+    dataset: str | None = None
+    weights: str | Path | None = None
+    from_: str | Path | None = None
+    allow_partial: bool = False
+    accept_terms: bool = False
+    limit: int | None = None
+    device: str = "auto"
+    dense: str | None = None
+    fast: bool = True
+    precision: str | None = None
+    compiled: bool | None = None
+    batch: int = 1
+    trials: int | None = None
+    signature: str | None = None
+    save_predictions: str | Path | None = None
+    margins: bool = False
+    certify: bool = False
+    board: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise UsageError(f"--limit {self.limit}: at least one image must be scored", "pass a positive number")
+        if self.trials is not None and self.trials < 0:
+            raise UsageError(f"--trials {self.trials} is negative", "pass 0 to leave the timing at 500x500 out")
+        if self.batch < 1:
+            raise UsageError(f"--batch {self.batch}: at least one picture must go through", "pass a positive number")
+
+
+def run_unless(options: RunOptions, earlier: Identity | None) -> Run | None:
+    """Run as `run` does, unless everything that an earlier result depends on is as it was: then return None.
+
+    Args:
+        options: the arguments of `run`.
+        earlier: identity of the earlier result; None where there is none.
+    """
+    choices = _choices(options.dataset, options.signature)
+    planned = plan(
+        options.model,
+        choices.dataset,
+        weights=options.weights,
+        from_=options.from_,
+        allow_partial=options.allow_partial,
+        board=options.board,
+    )
+    # Absolute, for the model's code may change the working directory.
+    root = planned.results.absolute()
+    target = Path(options.save_predictions).expanduser().absolute() if options.save_predictions is not None else None
+    check_device(options.device, planned.model)
+    if options.precision is not None and options.precision not in PRECISIONS:
+        raise UsageError(f"--precision {options.precision} is unknown", f"choose one of {', '.join(PRECISIONS)}")
+    if options.dense is not None:
+        dense_factor(options.dense)
     files.check_writable(root / "submissions")
     if target is not None:
         files.refuse_taken(target)
-    require_consent(planned.downloads, accept_terms)
+    require_consent(planned.downloads, options.accept_terms)
     from fcnbench.evaluation.arithmetic import FP32, Arithmetic
     from fcnbench.evaluation.device import choose_device
     from fcnbench.evaluation.world import the_world
+    from fcnbench.models.switches import protected
 
-    on = choose_device(device)
+    on = choose_device(options.device)
     wanted = Arithmetic.named(choices.precision or FP32.name)
-    arithmetic = Arithmetic(precision or wanted.precision, wanted.compiled if compiled is None else compiled)
+    compiled = wanted.compiled if options.compiled is None else options.compiled
+    arithmetic = Arithmetic(options.precision or wanted.precision, compiled)
     arithmetic.refuse(on)
-    job = _Job(
-        model=planned.model,
-        weights=planned.weights,
-        dense=dense,
-        fast=fast and not arithmetic.compiled,
-        choices=choices,
-        signature=signature,
-        limit=limit,
-        trials=trials,
-        on=on,
-        arithmetic=arithmetic,
-        batch=batch,
-        root=root,
-        target=target,
-        margins=margins,
-        certify=certify,
-    )
+    job = _Job(options, planned.model, planned.weights, choices, on, arithmetic, root, target)
     # A user's own model may build on networks whose weights are downloaded.
-    with accepting(accept_terms), the_world() as world, hushed(not world.first):
-        return _carry_out(job, lambda: _data(choices.dataset, from_, allow_partial, accept_terms), world)
+    with accepting(options.accept_terms), the_world() as world, hushed(not world.first), protected():
+        done = _carry_out(job, world, earlier)
+    if done is None:
+        return None
+    # Paths are told as the user gave them.
+    board = None if done.board is None else planned.results / done.board.relative_to(root)
+    return replace(done, path=planned.results / done.path.relative_to(root), board=board)
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What `run` was asked for, but for the data: see there."""
+    """What is run: the options, and what follows from them."""
 
+    options: RunOptions
     model: str
     weights: str | None
-    dense: str | None
-    fast: bool
     choices: Choices
-    signature: str | None
-    limit: int | None
-    trials: int | None
     on: torch.device
     arithmetic: Arithmetic
-    batch: int
     root: Path
     target: Path | None
-    margins: bool
-    certify: bool
+
+    @property
+    def fast(self) -> bool:
+        """Whether the fast path may be taken."""
+        return self.options.fast and not self.arithmetic.compiled
 
     @property
     def timed(self) -> int:
         """Forward passes at 500x500 to time."""
         from fcnbench.evaluation.timing import PAPER_TRIALS
 
-        return self.trials if self.trials is not None else PAPER_TRIALS if self.limit is None else 0
+        usual = PAPER_TRIALS if self.options.limit is None else 0
+        return usual if self.options.trials is None else self.options.trials
+
+    def data(self) -> Dataset:
+        """Load the dataset."""
+        from fcnbench.datasets.load import load_dataset
+
+        options = self.options
+        source = None if options.from_ is None else Path(options.from_).expanduser()
+        return load_dataset(self.choices.dataset, source, options.allow_partial, options.accept_terms)
 
 
-def _data(name: str, from_: str | Path | None, allow_partial: bool, accept_terms: bool) -> Dataset:
-    from fcnbench.datasets.load import load_dataset
-
-    return load_dataset(name, from_, allow_partial, accept_terms)
-
-
-def _carry_out(job: _Job, load: Callable[[], Dataset], world: World) -> Run:
-    """This process's share of a run; every process gives the whole."""
+def _carry_out(job: _Job, world: World, earlier: Identity | None) -> Run | None:
+    """This process's share of a run; every process gives the whole, or None where the earlier result still holds."""
     from fcnbench.datasets.catalogue import find_dataset
     from fcnbench.evaluation.environment import describe
+    from fcnbench.evaluation.identity import Identity, Witness
     from fcnbench.evaluation.journal import Journal
     from fcnbench.evaluation.look import Look
     from fcnbench.evaluation.loop import evaluate, scorable
@@ -239,7 +305,7 @@ def _carry_out(job: _Job, load: Callable[[], Dataset], world: World) -> Run:
     spec = find_dataset(job.choices.dataset)
     space = spec.label_space
     loaded = open_model(
-        job.model, job.weights, space.num_classes, classes=space.classes, dense=job.dense, fast=job.fast
+        job.model, job.weights, space.num_classes, classes=space.classes, dense=job.options.dense, fast=job.fast
     )
     oracle = answers_from_truth(loaded.segmenter)
     if oracle and not job.arithmetic.plain:
@@ -247,20 +313,27 @@ def _carry_out(job: _Job, load: Callable[[], Dataset], world: World) -> Run:
     if not oracle:
         job.arithmetic.prepare(loaded.segmenter)
     # The first process downloads and builds; the others find it done where they share its disk.
-    data = world.in_turn(load)
+    data = world.in_turn(job.data)
     modalities = modalities_of(loaded.segmenter)
-    places = scorable(data, job.limit, modalities)
+    places = scorable(data, job.options.limit, modalities)
     modality = "+".join(modalities) or "truth"
     protocol = protocol_of(spec, data, len(places), modality, job.arithmetic.name, job.choices.absent)
-    if job.signature is not None:
-        _refuse_departures(protocol, job.signature)
+    if job.options.signature is not None:
+        _refuse_departures(protocol, job.options.signature)
     facts, environment = facts_of(loaded), describe(job.on)
     leakage = _leakage(loaded, [data.manifest.rows[place].id for place in places], spec.split.name)
-    work = _work(job, facts, data, environment)
-    with Journal(work, space.num_classes, spec.geo.num_classes if spec.geo else 0, world.rank) as journal:
+    work = _work(job, loaded, facts, data, environment)
+    witness = Witness(loaded.sources)
+    if earlier is not None:
+        departure = world.made_by_first(lambda: earlier.departure(work, witness))
+        if not departure:
+            return None
+        note(f"run again: {departure}")
+    geo_classes = spec.geo.num_classes if spec.geo else 0
+    with Journal(work, space.num_classes, geo_classes, world.rank, witness) as journal:
         name = world.made_by_first(lambda: journal.name)
         writer = PredictionWriter(job.target, spec.devkit_set, name) if job.target is not None else None
-        look = Look(loaded.segmenter, data, job.on, writer, job.margins)
+        look = Look(loaded.segmenter, data, job.on, writer, job.options.margins)
         timed = 0 if oracle else job.timed
         evaluation = evaluate(
             look,
@@ -268,7 +341,7 @@ def _carry_out(job: _Job, load: Callable[[], Dataset], world: World) -> Run:
             journal,
             timed,
             arithmetic=job.arithmetic,
-            batch=job.batch,
+            batch=job.options.batch,
             world=world,
             what=f"{facts.name} on {spec.name}",
         )
@@ -284,11 +357,13 @@ def _carry_out(job: _Job, load: Callable[[], Dataset], world: World) -> Run:
                 protocol=protocol,
                 leakage=leakage,
                 evaluation=evaluation if oracle else _certified(job, evaluation, look, places),
-                environment=environment,
+                environment=replace(environment, packages=environment.packages | imported_packages()),
+                code=code_of(loaded.sources),
             )
             if writer is not None:
                 writer.publish()
-            return done
+            witness.news()
+            return replace(done, identity=Identity(work, witness.facts))
 
         done = world.made_by_first(finished)
         journal.forget()
@@ -297,11 +372,11 @@ def _carry_out(job: _Job, load: Callable[[], Dataset], world: World) -> Run:
 
 def _certified(job: _Job, evaluation: Evaluation, look: Look, places: list[int]) -> Evaluation:
     """The evaluation with its certificate, where one is wanted, or the arithmetic is to be held against another."""
-    if not job.certify and job.arithmetic.plain:
+    if not job.options.certify and job.arithmetic.plain:
         return evaluation
     from fcnbench.evaluation.certificate import certify
 
-    return replace(evaluation, certificate=certify(look, places, job.arithmetic, every=job.certify))
+    return replace(evaluation, certificate=certify(look, places, job.arithmetic, every=job.options.certify))
 
 
 def finish(
@@ -314,6 +389,7 @@ def finish(
     leakage: Leakage,
     evaluation: Evaluation,
     environment: Environment,
+    code: CodeFacts | None = None,
 ) -> Run:
     """Write the record of an evaluation, and the board that it may enter."""
     from fcnbench.results.board import build_board
@@ -333,6 +409,7 @@ def finish(
         geo_classes=spec.geo.classes if spec.geo else (),
         evaluation=evaluation,
         environment=environment,
+        code=code,
     )
     paths.keep_out_of_git(root)
     path = save(record, root)
@@ -389,20 +466,36 @@ def _refuse_departures(protocol: Protocol, signature: str) -> None:
 
 def facts_of(loaded: LoadedModel) -> ModelFacts:
     """What a record says of a model."""
+    from fcnbench.evaluation.identity import content_digest
     from fcnbench.models.segmenter import weights_digest
     from fcnbench.results.record import ModelFacts
 
     segmenter = loaded.segmenter
+    digest = weights_digest(segmenter)
+    if digest is None and (content := content_digest(loaded.weights)):
+        digest = content
     return ModelFacts(
         name=loaded.name,
         provider=loaded.provider,
         version=loaded.version,
         # A path's folders say something about a machine, not about the weights.
         weights=Path(loaded.weights).name if loaded.weights is not None else None,
-        weights_digest=weights_digest(segmenter),
+        weights_digest=digest,
         preprocessing=str(getattr(segmenter, "preprocessing", "its own")),
         labels=None if loaded.labels is None or loaded.labels.identity else loaded.labels.as_dict(),
     )
+
+
+def code_of(sources: Sources) -> CodeFacts | None:
+    """What a record says of the user's own source files."""
+    from fcnbench.ground.git import revision_of
+    from fcnbench.results.record import CodeFacts
+
+    sources.look()
+    if not sources:
+        return None
+    revision, dirty = revision_of(sources.paths[0].parent, sources.paths)
+    return CodeFacts(sources.digest, dict(sources.files), revision, dirty)
 
 
 def _leakage(loaded: LoadedModel, evaluated: list[str], split: str) -> Leakage:
@@ -429,15 +522,22 @@ def _leakage(loaded: LoadedModel, evaluated: list[str], split: str) -> Leakage:
     return leakage
 
 
-def _work(job: _Job, facts: ModelFacts, data: Dataset, environment: Environment) -> dict[str, str]:
+def _work(job: _Job, loaded: LoadedModel, facts: ModelFacts, data: Dataset, environment: Environment) -> dict[str, str]:
     """Everything that an image's integers depend on: the identity of the journal."""
+    from fcnbench.evaluation.identity import content_digest
+    from fcnbench.models.networks import state_digest
+    from fcnbench.models.segmenter import module_of
+
     return {
+        "code": loaded.sources.digest,
         **{key: str(value) for key, value in asdict(facts).items()},
+        "state": state_digest(loaded.segmenter, module_of(loaded.segmenter)),
+        "weights content": "" if facts.provider == "fcnbench" else content_digest(loaded.weights),
         "data": data.manifest.fingerprint,
         "label space": f"{data.manifest.label_space} {data.manifest.classes} {data.manifest.ignore}",
         "device": f"{environment.device} {environment.device_name}",
-        "versions": f"{environment.packages} {environment.decoder}",
-        "margins": str(job.margins),
-        "forward": f"{job.arithmetic.name} fast={job.fast} batch={job.batch}",
+        "versions": f"{environment.python} {environment.packages} {environment.decoder} {environment.revision}",
+        "margins": str(job.options.margins),
+        "forward": f"{job.arithmetic.name} fast={job.fast} batch={job.options.batch}",
         "protocol": str(PROTOCOL_VERSION),
     }

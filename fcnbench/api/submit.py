@@ -117,7 +117,7 @@ def verify(
                 record, weights=weights, from_=from_, allow_partial=allow_partial, accept_terms=accept_terms,
                 device=device, budget=budget, tolerance=tolerance,
             ).verdicts  # fmt: skip
-            finding = Finding("rerun", verdict.passed, verdict.headline())
+            finding = Finding("rerun", verdict.passed, "; ".join([verdict.headline(), *verdict.reasons[-1:]]))
             each = replace(each, findings=(*each.findings, finding), rerun=verdict.headline() if verdict.passed else "")
         if write:
             verification.write(each)

@@ -23,6 +23,7 @@ from fcnbench.ground.text import read_text
 from fcnbench.protocol import PRECISIONS
 
 if TYPE_CHECKING:
+    from fcnbench.evaluation.identity import Identity
     from fcnbench.results.record import Record
 
 FOLDER = "sweeps"
@@ -91,11 +92,17 @@ class Outcome:
         cell: the cell.
         record: path of its record, from the folder that holds `submissions/`; None where it failed.
         error: class, message, hint and exit code of what went wrong; None where nothing did.
+        created: time of the run in UTC, ISO 8601; empty where it failed.
+        taken_over: whether the record is an earlier call's.
+        identity: everything that the result depends on: it is taken over only while that stays as it is.
     """
 
     cell: Cell
     record: str | None
     error: Mapping[str, Any] | None
+    created: str = ""
+    taken_over: bool = False
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True)
@@ -202,7 +209,9 @@ def sweep(path: str | Path, *, board: str | Path | None = None) -> Swept:
 
 
 def run_cell(plan: Sweep, cell: Cell, *, board: str | Path | None = None) -> Outcome:
-    """Run one cell of a sweep, unless it has a record; in any process, on any machine that shares the board's folder.
+    """Run one cell of a sweep, unless it has a record under the same identity.
+
+    Any process may do it, on any machine that shares the board's folder.
 
     Args:
         plan: the sweep.
@@ -213,19 +222,23 @@ def run_cell(plan: Sweep, cell: Cell, *, board: str | Path | None = None) -> Out
         Interrupted: stopped by the user.
         OutputError: the outcome could not be written.
     """
-    from fcnbench.api.run import run
+    from fcnbench.api.run import RunOptions, run_unless
     from fcnbench.evaluation.world import the_world
 
     root = paths.results(board)
     path = root / FOLDER / plan.name / cell.file
     with the_world() as world:
         known = world.made_by_first(lambda: _known(root, path, cell))
-    if known is not None:
-        return known
     arguments = {"weights": cell.weights, "from_": cell.from_, "precision": cell.precision, **cell.options}
     try:
-        done = run(cell.model, cell.dataset, board=root, **arguments)
-        outcome = Outcome(cell, done.path.relative_to(root).as_posix(), None)
+        earlier = known.identity if known is not None else None
+        done = run_unless(RunOptions(cell.model, cell.dataset, board=root, **arguments), earlier)
+        if done is None and known is not None:
+            note(f"taken over from the run of {known.created}: {known.record}")
+            return known
+        assert done is not None
+        record = done.path.relative_to(root).as_posix()
+        outcome = Outcome(cell, record, None, done.record.created, identity=done.identity)
     except Interrupted:
         raise
     except FcnbenchError as error:
@@ -243,14 +256,17 @@ def run_cell(plan: Sweep, cell: Cell, *, board: str | Path | None = None) -> Out
 
 def _known(root: Path, path: Path, cell: Cell) -> Outcome | None:
     """The outcome of an earlier call, where its record is still there; a failed cell is tried again."""
+    from fcnbench.evaluation.identity import Identity
+
     try:
         content = json.loads(read_text(path))
-        record = content["record"]
+        record, created = content["record"], str(content["created"])
         if record is None or not (root / record).is_file():
             return None
+        identity = Identity(dict(content["identity"]["parts"]), dict(content["identity"]["facts"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Outcome(cell, record, None)
+    return Outcome(cell, record, None, created, taken_over=True, identity=identity)
 
 
 def _told(error: Exception, message: str, hint: str, exit_code: int) -> dict[str, Any]:

@@ -33,7 +33,8 @@ def sweep_table(done: Swept) -> str:
     count = len(done.outcomes) - len(done.failed)
     said = f"{count} of {len(done.outcomes)} cells have a record below {done.board / 'submissions'}"
     more = "; the same command tries the others again" if done.failed else ""
-    return f"{table}\n\n{said}, outcomes in {done.board / 'sweeps'}{more}"
+    old = [f"taken over: {each.cell.name}, run of {each.created}\n" for each in done.outcomes if each.taken_over]
+    return f"{table}\n\n{''.join(old)}{said}, outcomes in {done.board / 'sweeps'}{more}"
 
 
 def summary_of(done: Swept) -> dict[str, Any]:
@@ -42,5 +43,6 @@ def summary_of(done: Swept) -> dict[str, Any]:
     for outcome in done.outcomes:
         record = done.record(outcome)
         scores = None if record is None else record.all_scores()
-        cells.append({**asdict(outcome), "scores": scores})
+        told = {name: value for name, value in asdict(outcome).items() if name != "identity"}
+        cells.append({**told, "scores": scores})
     return {"cells": cells, "failed": len(done.failed)}

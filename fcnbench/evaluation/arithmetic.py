@@ -14,6 +14,7 @@ import torch
 
 from fcnbench.errors import ModelError, UsageError
 from fcnbench.models.segmenter import Segmenter, module_of
+from fcnbench.models.switches import held_switches
 from fcnbench.protocol import COMPILED, PRECISIONS
 
 HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -87,20 +88,21 @@ class Arithmetic:
 
     @contextmanager
     def held(self, device: torch.device) -> Iterator[None]:
-        """Run forward passes in this arithmetic inside the block: deterministic cuDNN kernels, no autograd."""
-        tf32 = self.precision == "tf32"
+        """Run forward passes in this arithmetic inside the block: deterministic cuDNN kernels, no autograd.
+
+        Process-wide settings that can change a number are set for the block, and restored after it.
+        """
         half = HALVES.get(self.precision)
-        before = torch.get_float32_matmul_precision()
         cast = nullcontext() if half is None else torch.autocast(device.type, half)
         # Past its limit the compiler would quietly run later sizes uncompiled.
         limits = torch._dynamo.config.patch(_LIMITS) if self.compiled else nullcontext()
-        flags = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=tf32)
-        with flags, torch.inference_mode(), limits, cast:
-            torch.set_float32_matmul_precision("high" if tf32 else "highest")
-            try:
-                yield
-            finally:
-                torch.set_float32_matmul_precision(before)
+        switches = held_switches(
+            tf32=self.precision == "tf32",
+            autocast=None if half is None else (device.type, half),
+            device=device.type,
+        )
+        with torch.inference_mode(), limits, cast, switches:
+            yield
 
 
 FP32 = Arithmetic()

@@ -1,8 +1,9 @@
 """The journal of an unfinished run: one line per scored image, so that the same command goes on after an interruption.
 
-A journal belongs to one model with its weights, one data fingerprint, one device and one set of versions; its file is
-named by the digest of those. Every line carries its own check sum: what a kill tore off is scored again. Of several
-processes that share a run each writes a journal of its own, and reads those of all on its machine.
+A journal belongs to one model with its source and weights, one data fingerprint, one device and one set of versions;
+its file is named by the digest of those. What takes part only later is written into it, and must still be the same.
+Every line carries its own check sum: what a kill tore off is scored again. Of several processes that share a run each
+writes a journal of its own, and reads those of all on its machine.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnbench.errors import OutputError
+from fcnbench.evaluation.identity import Witness
 from fcnbench.ground import paths
+from fcnbench.ground.console import note
 from fcnbench.ground.digests import digest_lines, short
 
 if TYPE_CHECKING:
@@ -59,13 +62,22 @@ class Journal:
         num_classes: number of classes C.
         geo_classes: number of classes G of the second label map, 0 where there is none.
         rank: number of this process among those that share the run.
+        witness: notes what takes part in the run; without one nothing is noted.
     """
 
-    def __init__(self, work: Mapping[str, str], num_classes: int, geo_classes: int = 0, rank: int = 0) -> None:
+    def __init__(
+        self,
+        work: Mapping[str, str],
+        num_classes: int,
+        geo_classes: int = 0,
+        rank: int = 0,
+        witness: Witness | None = None,
+    ) -> None:
         self._key = short(digest_lines(f"{name}={work[name]}" for name in sorted(work)), 24)
         self._path = paths.journals() / f"{self._key}{f'.{rank}' if rank else ''}{_ENDING}"
         self._classes = num_classes
         self._geo_classes = geo_classes
+        self._witness = witness
         self._stream: IO[bytes] | None = None
         self._lock: FileLock | None = None
         self.done: dict[str, Scored] = {}
@@ -124,6 +136,13 @@ class Journal:
             content["geo"] = _cells(scored.geo)
         if scored.margins is not None:
             content["margins"] = scored.margins.tolist()
+        if self._witness is not None and (facts := self._witness.news()):
+            self._write({"facts": facts})
+        self._write(content)
+
+    def _write(self, content: dict[str, Any]) -> None:
+        if self._stream is None:
+            return
         text = json.dumps(content).encode()
         try:
             self._stream.write(b"%08x %s\n" % (zlib.crc32(text), text))
@@ -148,24 +167,25 @@ class Journal:
         return [path for path in sorted(found) if path != self._path]
 
     def _read(self, path: Path) -> int:
-        """Read the sound lines of a journal; returns how many bytes they take."""
-        sound = 0
+        """Read the sound lines of a journal; return how many bytes they take, 0 where the work is another by now."""
+        sound, found = 0, dict[str, Scored]()
         if not path.exists():
             return sound
         for line in path.read_bytes().splitlines(keepends=True):
-            scored = self._parsed(line)
-            if scored is None:
+            content = _content(line)
+            if content is None:
                 break
-            self.done[scored.id] = scored
+            if "facts" not in content:
+                found[content["id"]] = self._scored(content)
+            elif self._witness is not None and (departure := self._witness.departure(content["facts"])):
+                note(f"an interrupted run is not continued: {departure}")
+                return 0
             sound += len(line)
+        self.done |= found
         return sound
 
-    def _parsed(self, line: bytes) -> Scored | None:
-        """The image of one line; None for a torn or damaged one."""
-        check, _, text = line.rstrip(b"\n").partition(b" ")
-        if not line.endswith(b"\n") or check != b"%08x" % zlib.crc32(text):
-            return None
-        content: dict[str, Any] = json.loads(text)
+    def _scored(self, content: Mapping[str, Any]) -> Scored:
+        """The image of one line."""
         geo = _matrix(content["geo"], self._geo_classes) if "geo" in content else None
         margins = np.array(content["margins"], np.int64) if "margins" in content else None
         return Scored(content["id"], _matrix(content["cells"], self._classes), content["prediction"], geo, margins)
@@ -175,6 +195,15 @@ class Journal:
             f"cannot write the journal {self._path}: {error.strerror or error}",
             f"check permissions and space, or move the folder with {paths.HOME_VARIABLE}",
         )
+
+
+def _content(line: bytes) -> dict[str, Any] | None:
+    """What a line holds; None for a torn or damaged one."""
+    check, _, text = line.rstrip(b"\n").partition(b" ")
+    if not line.endswith(b"\n") or check != b"%08x" % zlib.crc32(text):
+        return None
+    content: dict[str, Any] = json.loads(text)
+    return content
 
 
 def _cells(matrix: NDArray[np.int64]) -> list[list[int]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,21 +15,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fcnbench.datasets.store import Dataset, Sample, digest_label
 from fcnbench.errors import FcnbenchError, ModelError, PredictionError
+from fcnbench.evaluation.arithmetic import FP32, Arithmetic
 from fcnbench.evaluation.device import move
+from fcnbench.evaluation.dtypes import checked_dtypes, refuse_reduced
 from fcnbench.evaluation.journal import Scored
 from fcnbench.evaluation.labels import Map, begun, near_ties
 from fcnbench.evaluation.predictions import PredictionWriter
 from fcnbench.evaluation.result import PHASES
 from fcnbench.evaluation.timing import Stopwatch
 from fcnbench.ground.console import note
+from fcnbench.ground.process import seed_generators
 from fcnbench.labelspace import LabelSpace
 from fcnbench.metrics.compiled import argmax_kernel
 from fcnbench.metrics.confusion import confusion_matrix
+from fcnbench.models.networks import networks_in, set_evaluation_mode
 from fcnbench.models.segmenter import Segmenter, answers_from_truth, modalities_of, prepared_on
+from fcnbench.models.switches import foreign_code
 
 Phases = dict[str, list[float]]
 
@@ -72,6 +78,8 @@ class Look:
         device: where the forward pass and the argmax run.
         writer: keeps the predicted label maps; images whose map it lacks are scored again.
         margins: whether to count near ties.
+        arithmetic: of the forward passes; see `expect`.
+        networks: the model's networks.
         phases: seconds that the steps took, an image each, in the order in which images were scored.
     """
 
@@ -81,12 +89,20 @@ class Look:
     writer: PredictionWriter | None = None
     margins: bool = False
     phases: Phases = field(default_factory=lambda: {phase: [] for phase in PHASES})
+    networks: list[nn.Module] = field(init=False)
+    arithmetic: Arithmetic = field(init=False, default=FP32)
     _foreign: threading.Lock = field(default_factory=threading.Lock)
+    _looked: bool = False
 
     def __post_init__(self) -> None:
+        self.networks = networks_in(self.segmenter)
         move(self.segmenter, self.device)
         if self.device.type == "cpu":
             argmax_kernel()  # loaded before the first picture waits for it
+
+    def expect(self, arithmetic: Arithmetic) -> None:
+        """Say what arithmetic the next forward passes run in; the first of them is held against it."""
+        self.arithmetic, self._looked = arithmetic, False
 
     def read(self, places: Sequence[int]) -> list[Read]:
         """Decode samples and prepare them for the model; for several threads at once.
@@ -106,9 +122,10 @@ class Look:
             return Read(sample, None, decode, 0.0)
         pictures: list[Any] = [sample.modality(name) for name in modalities_of(self.segmenter)]
         # Nobody promised that a model's own `prepare` may run twice at the same time.
-        with _named(sample), self._foreign:
+        with _named(sample), self._foreign, foreign_code("preparing an image"):
+            seed_generators(_seed_of(sample))
             started = time.perf_counter()
-            prepared = _checked_input(prepared_on(self.segmenter, self.device, *pictures))
+            prepared = self._checked_input(prepared_on(self.segmenter, self.device, *pictures))
             return Read(sample, prepared, decode, time.perf_counter() - started)
 
     def forward(self, group: list[Read]) -> list[Answered]:
@@ -137,13 +154,16 @@ class Look:
 
     def _asked(self, group: list[Read], batch: Tensor) -> list[Answered]:
         space, geo_space = self.dataset.label_space, self.dataset.geo
-        stop = Stopwatch(self.device).start()
-        logits, geo_logits = self._logits(batch, geo_space is not None)
-        took = stop()
+        with self._dtypes(), foreign_code("the forward pass"):
+            set_evaluation_mode(self.networks)
+            torch.manual_seed(_seed_of(group[0].sample))
+            stop = Stopwatch(self.device).start()
+            logits, geo_logits = self._logits(batch, geo_space is not None)
+            took = stop()
         size = group[0].sample.label.shape
-        logits = _checked_logits(logits, space, (len(group), *size))
+        logits = self._checked_logits(logits, space, (len(group), *size))
         if geo_space and geo_logits is not None:
-            geo_logits = _checked_logits(geo_logits, geo_space, (len(group), *size))
+            geo_logits = self._checked_logits(geo_logits, geo_space, (len(group), *size))
         return [
             Answered(
                 read,
@@ -154,6 +174,38 @@ class Look:
             )
             for place, read in enumerate(group)
         ]
+
+    @contextmanager
+    def _dtypes(self) -> Iterator[None]:
+        """Look at the dtypes of the first forward pass."""
+        if self._looked:
+            yield
+            return
+        with checked_dtypes(self.arithmetic):
+            yield
+        self._looked = True
+
+    def _checked_input(self, prepared: Tensor) -> Tensor:
+        if not isinstance(prepared, Tensor) or prepared.dim() != 3:
+            found = tuple(prepared.shape) if isinstance(prepared, Tensor) else type(prepared).__name__
+            raise PredictionError(f"prepare gave {found}, expected a tensor [3, H, W]", "return one sample, unbatched")
+        refuse_reduced(self.arithmetic, prepared, "prepare gives")
+        return prepared
+
+    def _checked_logits(self, logits: Tensor, space: LabelSpace, size: tuple[int, ...]) -> Tensor:
+        """The logits, where they are floating point [N, C, H, W] for a size of (N, H, W)."""
+        expected = (size[0], space.num_classes, *size[1:])
+        if not isinstance(logits, Tensor) or tuple(logits.shape) != expected:
+            found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise PredictionError(
+                f"logits are {found}, expected {expected}: [N, C, H, W] with the {space.num_classes} classes of "
+                f"{space.name} at the picture's own size",
+                "up-sample the logits inside the model, to the size of its input",
+            )
+        if not logits.is_floating_point():
+            raise PredictionError(f"logits are {logits.dtype}, expected floating point", "return scores, not labels")
+        refuse_reduced(self.arithmetic, logits, "the logits are")
+        return logits
 
     def _answered(self, read: Read) -> Answered:
         """The answer of an oracle, which makes its prediction of the truth."""
@@ -227,23 +279,6 @@ def _named(*samples: Sample) -> Iterator[None]:
         ) from error
 
 
-def _checked_input(prepared: Tensor) -> Tensor:
-    if not isinstance(prepared, Tensor) or prepared.dim() != 3:
-        found = tuple(prepared.shape) if isinstance(prepared, Tensor) else type(prepared).__name__
-        raise PredictionError(f"prepare gave {found}, expected a tensor [3, H, W]", "return one sample, unbatched")
-    return prepared
-
-
-def _checked_logits(logits: Tensor, space: LabelSpace, size: tuple[int, ...]) -> Tensor:
-    """The logits, where they are floating point [N, C, H, W] for a size of (N, H, W)."""
-    expected = (size[0], space.num_classes, *size[1:])
-    if not isinstance(logits, Tensor) or tuple(logits.shape) != expected:
-        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise PredictionError(
-            f"logits are {found}, expected {expected}: [N, C, H, W] with the {space.num_classes} classes of "
-            f"{space.name} at the picture's own size",
-            "up-sample the logits inside the model, to the size of its input",
-        )
-    if not logits.is_floating_point():
-        raise PredictionError(f"logits are {logits.dtype}, expected floating point", "return scores, not labels")
-    return logits
+def _seed_of(sample: Sample) -> int:
+    """A seed of the sample alone, so that a model that draws random numbers gives the same in any order."""
+    return zlib.crc32(sample.id.encode())

@@ -26,6 +26,7 @@ from fcnbench.evaluation.together import together
 from fcnbench.evaluation.world import ALONE, World
 from fcnbench.ground.console import followed, note, progress
 from fcnbench.ground.parallel import Behind, cores, ordered
+from fcnbench.models.switches import foreign_code
 
 READERS = 4
 """Threads that decode ahead at most: one core decodes about a thousand PASCAL VOC pictures a second."""
@@ -88,6 +89,7 @@ def evaluate(
         RankLost: another process of the run is gone.
     """
     rows, device = look.dataset.manifest.rows, look.device
+    look.expect(arithmetic)
     wanted = [rows[place].id for place in places]
     owners = _owners(look, journal, wanted, world)
     resumed = int((owners >= 0).sum())
@@ -118,7 +120,7 @@ def evaluate(
         scored = together(look.dataset, wanted, {name: journal.done[name] for name in own}, world)
         phases = world.gathered(look.phases)
         seconds, memory = max(world.gathered(seconds)), max(world.gathered(peak_memory(device)))
-        with arithmetic.held(device):
+        with arithmetic.held(device), foreign_code("the forward pass"):
             paper = paper_forward_time(look.segmenter, device, trials) if trials and world.first else []
     except KeyboardInterrupt:
         hint = "run the same command again: it goes on from there" if journal.kept else "run the command again"

@@ -22,7 +22,7 @@ def home() -> Path:
     """The home folder: `$FCNBENCH_HOME`, or `fcnbench` in the platform's cache folder. Not created here."""
     chosen = os.environ.get(HOME_VARIABLE)
     if chosen:
-        return Path(chosen).expanduser()
+        return Path(chosen).expanduser().absolute()
     from platformdirs import user_cache_path
 
     return user_cache_path("fcnbench", appauthor=False)

@@ -8,11 +8,11 @@ with a `torch.nn.Module`.
 from __future__ import annotations
 
 import functools
-import importlib.util
+import importlib
 import inspect
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,20 @@ from torch import nn
 from fcnbench.datasets.consent import accepting
 from fcnbench.errors import FcnbenchError, ModelError, UnknownName, WeightsError
 from fcnbench.ground.console import note
-from fcnbench.ground.digests import digest_text, short
+from fcnbench.ground.packages import modules_of
+from fcnbench.ground.process import absolute_if_there, settle
 from fcnbench.models.dense import COARSE, Dense
 from fcnbench.models.fast import accelerated
 from fcnbench.models.labelmap import LabelMap, Mapped, match_labels
+from fcnbench.models.modelfile import forget_changed_package, import_model_file, remember
 from fcnbench.models.names import ModelName, dense_factor, find_model
+from fcnbench.models.networks import set_evaluation_mode
+from fcnbench.models.published import published
 from fcnbench.models.registered import MODELS
 from fcnbench.models.schemes import SCHEMES
-from fcnbench.models.segmenter import ModuleSegmenter, Segmenter, module_of
+from fcnbench.models.segmenter import ModuleSegmenter, Segmenter
+from fcnbench.models.sources import Sources, file_of
+from fcnbench.models.switches import protected
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +48,7 @@ class LoadedModel:
         weights: what `--weights` said; None when the model brought its own.
         segmenter: the model itself.
         labels: how its classes are mapped to the data set's; None where it does not name its own.
+        sources: the user's own source files that it is made of.
     """
 
     name: str
@@ -50,6 +57,7 @@ class LoadedModel:
     weights: str | None
     segmenter: Segmenter
     labels: LabelMap | None = None
+    sources: Sources = field(default_factory=Sources)
 
 
 def load_model(
@@ -96,11 +104,25 @@ def open_model(
     dense: str | None = None,
     fast: bool = True,
 ) -> LoadedModel:
-    """Like `load_model`, with where the model came from."""
+    """Like `load_model`, with where the model came from.
+
+    The model's code runs with process-wide settings as an evaluation has them; what it changes is set back.
+    """
     found = find_model(name)
-    factory, display = _factory_of(found), found.display
     text = None if weights is None else str(weights)
-    segmenter = _as_segmenter(_built(factory, display, text, num_classes), display)
+    if text is not None and text not in published():
+        text = absolute_if_there(text)
+    with protected(restore_path=False):
+        factory, sources = _factory_of(found)
+        settle()
+        built = _built(factory, found.display, text, num_classes)
+        settle()
+        if not found.scheme and not found.builtin:
+            sources.look()
+        set_evaluation_mode(built)
+    remember(sources)
+    display = found.display
+    segmenter = _as_segmenter(built, display)
     labels = None
     if classes and (own := tuple(getattr(segmenter, "classes", ()))):
         labels = match_labels(own, classes)
@@ -118,21 +140,41 @@ def open_model(
     if dense is not None:
         factor = dense_factor(dense)
         segmenter, display = Dense(segmenter, COARSE if factor is None else factor), f"{display}+{dense}"
-    module = module_of(segmenter)
-    if module is not None:
-        module.eval()
-    return LoadedModel(display, found.provider, found.version, text, segmenter, labels)
+    return LoadedModel(display, found.provider, found.version, text, segmenter, labels, sources)
 
 
-def _factory_of(name: ModelName) -> Any:
-    """Import what builds a model; a scheme's function with its argument filled in."""
+def _factory_of(name: ModelName) -> tuple[Any, Sources]:
+    """Import what builds a model, and find its source; a scheme's function has its argument filled in."""
     if name.path is not None:
-        return _factory_in_file(name.path, name.argument)
+        module, sources = import_model_file(name.path)
+        if not hasattr(module, name.argument):
+            raise UnknownName(f"{name.path} has nothing called {name.argument!r}", "write path/to/file.py:factory")
+        return getattr(module, name.argument), sources
     if not name.scheme:
-        return MODELS.load(name.argument)
-    module, _, function = SCHEMES[name.scheme].target.partition(":")
-    factory = getattr(importlib.import_module(module), function)
-    return functools.partial(factory, name.argument) if name.argument else factory
+        package = _modules_of(name)
+        forget_changed_package(package)
+        before = frozenset(sys.modules)
+        factory = MODELS.load(name.argument)
+        return factory, Sources(folder=_folder_of(factory), package=package, before=before) if package else Sources()
+    module_name, _, function = SCHEMES[name.scheme].target.partition(":")
+    factory = getattr(importlib.import_module(module_name), function)
+    return functools.partial(factory, name.argument) if name.argument else factory, Sources()
+
+
+def _modules_of(name: ModelName) -> frozenset[str]:
+    """The top-level modules of the package that registered a model; none for fcnbench's own."""
+    if name.builtin:
+        return frozenset()
+    return modules_of(name.provider) | {MODELS.find(name.argument).target.partition(".")[0].partition(":")[0]}
+
+
+def _folder_of(factory: Any) -> Path | None:
+    """The folder that holds the package of a factory."""
+    top = getattr(factory, "__module__", "").partition(".")[0]
+    path = file_of(sys.modules.get(top))
+    if path is None:
+        return None
+    return path.parent.parent if path.stem == "__init__" else path.parent
 
 
 def _built(factory: Any, name: str, weights: str | None, num_classes: int | None) -> Any:
@@ -182,25 +224,3 @@ def _as_segmenter(built: Any, name: str) -> Segmenter:
         "the methods prepare(image) and logits(batch)",
         "return the network, or wrap it in fcnbench.models.segmenter.ModuleSegmenter",
     )
-
-
-def _factory_in_file(path: Path, attribute: str) -> Any:
-    module_name = f"fcnbench_user_{short(digest_text(path))}"
-    found = importlib.util.spec_from_file_location(module_name, path)
-    if found is None or found.loader is None:
-        raise ModelError(f"{path} can't be imported as Python", "write path/to/file.py:factory")
-    module = importlib.util.module_from_spec(found)
-    # As for `python file.py`: the file may import its neighbours.
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    sys.modules[module_name] = module
-    try:
-        found.loader.exec_module(module)
-    # The user's file may fail in any way while it is imported, and even exit.
-    except (Exception, SystemExit) as error:
-        del sys.modules[module_name]
-        raise ModelError(f"{path} can't be imported: {type(error).__name__}: {error}", "repair the file") from error
-    if not hasattr(module, attribute):
-        raise UnknownName(f"{path} has nothing called {attribute!r}", "write path/to/file.py:factory")
-    return getattr(module, attribute)

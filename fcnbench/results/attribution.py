@@ -1,4 +1,8 @@
-"""Why two runs may differ: what lies under a number, layer by layer, in the order that a picture goes through."""
+"""Why two runs may differ: what lies under a number, layer by layer.
+
+The model's own code comes first: whoever changed it looks for nothing else. The other layers are in the order that an
+image goes through.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,9 @@ from fcnbench.results.record import Record
 
 State = Literal["same", "differs", "unknown"]
 
+_ALWAYS = ("torch", "torchvision", "numpy", "pyarrow")
+"""Packages that take part in every run of a model; others may be imported for something else."""
+
 _DECODERS = ("pillow", "simplejpeg", "deflate")
 """Packages that decode; the others are the layer `versions`."""
 
@@ -20,7 +27,7 @@ class Layer:
     """One layer of two runs.
 
     Attributes:
-        name: data, decoder, preprocessing, weights, versions, device or code.
+        name: code, data, decoder, preprocessing, weights, versions or device.
         state: whether it is the same in both; `unknown` where neither says anything.
         text: what differs, as `A -> B`; what it is where it is the same.
     """
@@ -32,7 +39,12 @@ class Layer:
 
 def layers(first: Record, second: Record) -> list[Layer]:
     """All layers in order; the first that differs is where to look first."""
-    return [_layer(name, facts(first), facts(second)) for name, facts in _LAYERS.items()]
+    return [
+        _layer("code", *_codes(first, second)),
+        *(_layer(name, facts(first), facts(second)) for name, facts in _LAYERS.items()),
+        _layer("versions", *_versions(first, second)),
+        _layer("device", _device(first), _device(second)),
+    ]
 
 
 def first_difference(found: list[Layer]) -> Layer | None:
@@ -78,13 +90,21 @@ def _weights(record: Record) -> dict[str, str]:
     return {"digest": short(record.model.weights_digest or ""), "file": record.model.weights or ""}
 
 
-def _versions(record: Record) -> dict[str, str]:
-    packages = {name: version for name, version in record.environment.packages.items() if name not in _DECODERS}
-    packages.pop("fcnbench", None)
-    names = ("torch", "torchvision", "numpy", "pyarrow")
-    return {name: packages.get(name, "") for name in dict.fromkeys([*names, *packages])} | {
-        "python": record.environment.python
-    }
+def _versions(first: Record, second: Record) -> tuple[dict[str, str], dict[str, str]]:
+    """Versions of what takes part in every run; of other packages those that both runs imported, where they differ."""
+    one, two = first.environment.packages, second.environment.packages
+    more = [name for name in one if name in two and one[name] != two[name]]
+    names = [name for name in dict.fromkeys([*_ALWAYS, *more]) if name not in (*_DECODERS, "fcnbench")]
+
+    def facts(record: Record) -> dict[str, str]:
+        packages = record.environment.packages
+        return {name: packages.get(name, "") for name in names} | {
+            "python": record.environment.python,
+            "fcnbench": record.fcnbench,
+            "revision": record.environment.revision[:12],
+        }
+
+    return facts(first), facts(second)
 
 
 def _device(record: Record) -> dict[str, str]:
@@ -101,13 +121,20 @@ def _device(record: Record) -> dict[str, str]:
     }
 
 
-def _code(record: Record) -> dict[str, str]:
-    model = record.model
-    return {
-        "model": model.name,
-        "from": f"{model.provider} {model.version}".strip(),
-        "fcnbench": record.fcnbench,
-        "revision": record.environment.revision[:12],
+def _codes(first: Record, second: Record) -> tuple[dict[str, str], dict[str, str]]:
+    """The model's name and provider, and its source files, where both records name them."""
+    both = first.code is not None and second.code is not None
+    return _code(first, files=both), _code(second, files=both)
+
+
+def _code(record: Record, *, files: bool) -> dict[str, str]:
+    model, code = record.model, record.code
+    facts = {"model": model.name, "from": f"{model.provider} {model.version}".strip()}
+    if code is None or not files:
+        return facts
+    return facts | {
+        **{name: short(digest) for name, digest in code.files.items()},
+        "repository": f"{code.revision[:12]}{' with changes' * code.dirty}",
     }
 
 
@@ -116,7 +143,4 @@ _LAYERS: dict[str, Callable[[Record], dict[str, str]]] = {
     "decoder": _decoder,
     "preprocessing": _preprocessing,
     "weights": _weights,
-    "versions": _versions,
-    "device": _device,
-    "code": _code,
 }

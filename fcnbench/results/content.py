@@ -26,7 +26,7 @@ from fcnbench.evaluation.result import (
 from fcnbench.metrics.bootstrap import DRAWS, LEVEL, SEED
 from fcnbench.metrics.trimap import WIDTHS, trimap_curves
 from fcnbench.protocol import Protocol
-from fcnbench.results.record import POLICIES, DataFacts, ModelFacts, Record
+from fcnbench.results.record import POLICIES, CodeFacts, DataFacts, ModelFacts, Record
 
 VERSION = 1
 FORMAT = f"fcnbench.record/{VERSION}"
@@ -63,6 +63,8 @@ def content_of(record: Record) -> dict[str, Any]:
         "timing": _timing(evaluation),
         "environment": asdict(record.environment),
     }
+    if record.code is not None:
+        content["code"] = asdict(record.code)
     if evaluation.margins is not None:
         content["margins"] = {"below": list(MARGINS), "pixels": evaluation.margins.sum(axis=0).tolist()}
     if evaluation.execution is not None:
@@ -108,6 +110,7 @@ def record_of(content: dict[str, Any], arrays: dict[str, Any]) -> Record:
             execution=Execution(**content["execution"]) if "execution" in content else None,
         ),
         environment=Environment(**content["environment"]),
+        code=CodeFacts(**content["code"]) if "code" in content else None,
     )
 
 

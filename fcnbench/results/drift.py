@@ -12,7 +12,7 @@ from fcnbench.errors import UsageError
 from fcnbench.evaluation.result import MARGINS
 from fcnbench.ground.console import listed
 from fcnbench.metrics.scores import METRICS
-from fcnbench.results.attribution import first_difference
+from fcnbench.results.attribution import first_difference, layers
 from fcnbench.results.compare import Comparison, compare
 from fcnbench.results.record import Record
 
@@ -105,6 +105,8 @@ def judge(
     if baseline.data.labels != current.data.labels and not reasons:
         reasons.append("data: the label maps are not the baseline's")
     if reasons:
+        code = first_difference(layers(baseline, current)[:1])
+        reasons += [f"code: {code.text}"] if code is not None else []
         return _verdict("drift", baseline, current, allowance, tuple(reasons), None)
     found = compare(baseline, current, predictions)
     if found.flips == 0:

@@ -52,6 +52,23 @@ class ModelFacts:
 
 
 @dataclass(frozen=True)
+class CodeFacts:
+    """The user's own source files that took part in a run: a model's file or package, and what it imports beside it.
+
+    Attributes:
+        digest: digest of all of them.
+        files: digest of each by its name from the model's folder; `elsewhere:` before modules outside of it.
+        revision: git revision of the repository that holds the model; empty where none does.
+        dirty: whether files of it were changed since that revision.
+    """
+
+    digest: str
+    files: dict[str, str]
+    revision: str
+    dirty: bool
+
+
+@dataclass(frozen=True)
 class DataFacts:
     """The data of a run.
 
@@ -82,6 +99,7 @@ class Record:
         geo_classes: class names of the second label map; none where there is none.
         evaluation: integers, digests and times.
         environment: what it ran on.
+        code: the user's own source files; None where fcnbench's alone took part.
     """
 
     run: str
@@ -95,6 +113,7 @@ class Record:
     geo_classes: tuple[str, ...]
     evaluation: Evaluation
     environment: Environment
+    code: CodeFacts | None = None
 
     @cached_property
     def confusion(self) -> NDArray[np.int64]:

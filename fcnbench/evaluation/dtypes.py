@@ -1,0 +1,108 @@
+"""What a forward pass really computes in: the dtypes of its operations, seen as PyTorch carries them out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+
+from fcnbench.errors import ModelError
+from fcnbench.evaluation.arithmetic import HALVES, Arithmetic
+
+_REDUCED = {torch.float16, torch.bfloat16, torch.qint8, torch.quint8, torch.qint32} | {
+    value for name, value in vars(torch).items() if name.startswith("float8_") and isinstance(value, torch.dtype)
+}
+"""Dtypes that hold less than float32."""
+
+
+class _Seen(TorchDispatchMode):
+    """Notes the reduced dtypes that operations give, and the first operation of each."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.operations: dict[torch.dtype, str] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Carry out an operation and look at the dtypes of its results."""
+        result = func(*args, **(kwargs or {}))
+        # Views and copies of stored half-precision weights round nothing.
+        if not _moves(func, args):
+            for each in tree_iter(result):
+                if isinstance(each, Tensor) and each.dtype in _REDUCED:
+                    self.operations.setdefault(each.dtype, str(func))
+        return result
+
+
+def _moves(func: Any, args: Any) -> bool:
+    """Whether an operation only passes on values that were reduced before."""
+    if any(each.alias_info is not None and not each.alias_info.is_write for each in func._schema.returns):
+        return True
+    copies = func._schema.name in ("aten::_to_copy", "aten::clone", "aten::copy_", "aten::contiguous")
+    source = args[1] if func._schema.name == "aten::copy_" else args[0] if args else None
+    return copies and isinstance(source, Tensor) and source.dtype in _REDUCED
+
+
+@contextmanager
+def checked_dtypes(arithmetic: Arithmetic, *, must_appear: bool = True) -> Iterator[None]:
+    """Refuse a forward pass in the block that computes in another dtype than a run's precision says.
+
+    Args:
+        arithmetic: of the run.
+        must_appear: whether a half precision has to be seen: a network that PyTorch does not carry out shows nothing.
+
+    Raises:
+        ModelError: it computes in a reduced dtype that the precision does not name, or never in the one that it names.
+    """
+    seen = _Seen()
+    # A compiled network is carried out as one piece; as it is written, it shows its operations.
+    with seen, torch.compiler.set_stance("force_eager") if arithmetic.compiled else nullcontext():
+        yield
+    half = HALVES.get(arithmetic.precision)
+    for dtype, operation in seen.operations.items():
+        if dtype != half:
+            raise wrong_dtype(arithmetic, dtype, f"the network computes in {_text(dtype)} ({operation})")
+    if must_appear and half is not None and half not in seen.operations:
+        raise ModelError(
+            f"--precision {arithmetic.precision}: no operation of the network computes in {_text(half)}",
+            "drop --precision: the network keeps its own dtypes, whatever is asked for",
+        )
+
+
+def refuse_reduced(arithmetic: Arithmetic, values: Tensor, what: str) -> None:
+    """Refuse a tensor of a reduced dtype that a run's precision does not name.
+
+    Args:
+        arithmetic: of the run.
+        values: input or logits of a network.
+        what: what they are, with a verb, for the message.
+
+    Raises:
+        ModelError: its dtype is another one.
+    """
+    if values.dtype in _REDUCED and values.dtype != HALVES.get(arithmetic.precision):
+        raise wrong_dtype(arithmetic, values.dtype, f"{what} {_text(values.dtype)}")
+
+
+def wrong_dtype(arithmetic: Arithmetic, found: torch.dtype, text: str) -> ModelError:
+    """Return the error for numbers of another dtype than a run's precision.
+
+    Args:
+        arithmetic: of the run.
+        found: the dtype.
+        text: where it was found.
+    """
+    names = [name for name, dtype in HALVES.items() if dtype == found]
+    named = f"pass --precision {names[0]}, or " if names else ""
+    return ModelError(
+        f"the run's precision is {arithmetic.precision}, and {text}",
+        f"{named}bring the network to float32 with .float() and switch its own autocast off",
+    )
+
+
+def _text(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,195 @@
+"""The source files of a model: its own file or package, and what these import from beside them.
+
+Only the user's own files count, not those of Python, fcnbench or installed packages. They are found in two ways: by
+the import statements in them, wherever these stand, and by what was imported while the model's code ran.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from fcnbench.ground.digests import digest_file, digest_lines, digest_text
+
+_INSTALLED = ("site-packages", "dist-packages")
+"""Folders that hold installed packages, wherever they lie."""
+
+_ELSEWHERE = "elsewhere:"
+
+_IMPORTERS = ("import_module", "__import__")
+"""Functions that import a module by its name."""
+
+
+@dataclass
+class Sources:
+    """The source files of one model.
+
+    Attributes:
+        folder: folder of the model's file, or of its package; None where all code is fcnbench's.
+        package: top-level modules of the model's distribution.
+        files: digest of every source file by its name from the folder; `elsewhere:` and its module where it lies
+            outside of that.
+        before: modules that were imported before the model was.
+    """
+
+    folder: Path | None = None
+    package: frozenset[str] = frozenset()
+    files: dict[str, str] = field(default_factory=dict)
+    before: frozenset[str] = frozenset()
+    _paths: dict[str, Path] = field(default_factory=dict)
+
+    def add(self, name: str, path: Path) -> None:
+        """Note a file under a module's name, with the digest that it has now; a file that is known keeps its digest."""
+        shown = self._shown(name, path)
+        if shown not in self.files:
+            with suppress(OSError):
+                self.files[shown] = source_digest(path)
+                self._paths[shown] = path
+
+    def look(self) -> None:
+        """Note what has been imported meanwhile."""
+        for name, module in list(sys.modules.items()):
+            path = file_of(module)
+            if path is not None and self._owns(name, path):
+                self.add(name, path)
+
+    def __bool__(self) -> bool:
+        return bool(self.files)
+
+    @property
+    def digest(self) -> str:
+        """Digest of all files; empty where there are none."""
+        return digest_lines(f"{name} {self.files[name]}" for name in sorted(self.files)) if self.files else ""
+
+    @property
+    def paths(self) -> list[Path]:
+        """The paths of all files."""
+        return list(self._paths.values())
+
+    def still(self, name: str, digest: str) -> bool:
+        """Whether a file has a digest that an earlier run found; a file that is not known yet is looked for."""
+        if name in self.files:
+            return self.files[name] == digest
+        inside = name.removeprefix(_ELSEWHERE)
+        folders = [self.folder] if inside == name and self.folder is not None else _own_roots()
+        return any(same_source(folder / inside, digest) for folder in folders)
+
+    def _owns(self, name: str, path: Path) -> bool:
+        return name.partition(".")[0] in self.package or (name not in self.before and users_own(path))
+
+    def _shown(self, name: str, path: Path) -> str:
+        if self.folder is not None and path.is_relative_to(self.folder):
+            return path.relative_to(self.folder).as_posix()
+        # A path would tell where the user's files lie.
+        inside = name.replace(".", "/")
+        return f"{_ELSEWHERE}{inside}/{path.name}" if path.stem == "__init__" else f"{_ELSEWHERE}{inside}{path.suffix}"
+
+
+def source_digest(path: Path) -> str:
+    """Return the digest of a source file; Python files have the same with any line ends.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    return digest_text(path) if path.suffix == ".py" else digest_file(path)
+
+
+def same_source(path: Path, digest: str) -> bool:
+    """Whether a file is there and has this digest."""
+    try:
+        return source_digest(path) == digest
+    except OSError:
+        return False
+
+
+def users_own(path: Path) -> bool:
+    """Whether a source file is the user's own: not part of Python, of fcnbench, or of an installed package."""
+    resolved = path.resolve()
+    if any(part in _INSTALLED for part in resolved.parts):
+        return False
+    return not any(resolved.is_relative_to(folder) for folder in _library_folders())
+
+
+@cache
+def _library_folders() -> tuple[Path, ...]:
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    known = {Path(path).resolve() for name in names if (path := sysconfig.get_path(name))}
+    return (*known, Path(__file__).resolve().parents[1])
+
+
+def file_of(module: ModuleType | None) -> Path | None:
+    """Return the file that a module was read from; None for a built-in one, and for what only looks like a module."""
+    file = getattr(module, "__file__", None)
+    return Path(file) if isinstance(file, str) and file else None
+
+
+def imported_files(path: Path) -> dict[str, Path]:
+    """Return the user's own modules that a file imports, directly or through others, by name; they are not run.
+
+    Args:
+        path: a Python file; its neighbours are found as for `python file.py`.
+    """
+    folder = path.resolve().parent
+    roots = [folder, *_own_roots()]
+    found: dict[str, Path] = {}
+    waiting: list[tuple[str, Path]] = [("", path)]
+    while waiting:
+        package, current = waiting.pop()
+        for name in _imported_names(current, package):
+            for module, file in _resolved(name, roots):
+                if module not in found and file != path:
+                    found[module] = file
+                    inside = module if file.name == "__init__.py" else module.rpartition(".")[0]
+                    waiting.append((inside, file))
+    return found
+
+
+def _own_roots() -> list[Path]:
+    """The folders of `sys.path` that hold the user's own modules."""
+    folders = (Path(entry or ".") for entry in sys.path)
+    return [folder for folder in folders if folder.is_dir() and users_own(folder)]
+
+
+def _imported_names(path: Path, package: str) -> list[str]:
+    """The absolute names of the modules that a file's import statements name, and may name."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return []
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in _IMPORTERS and isinstance(node.args[0].value, str):
+                names.append(node.args[0].value)
+    return [name for name in dict.fromkeys(names) if name and not name.startswith(".")]
+
+
+def _resolved(name: str, roots: list[Path]) -> Iterator[tuple[str, Path]]:
+    """The user's own files that importing a module runs: those of its packages, and its own."""
+    parts = name.split(".")
+    for root in roots:
+        if not any((root / f"{parts[0]}{ending}").exists() for ending in ("", ".py")):
+            continue
+        folder = root
+        for depth, part in enumerate(parts, start=1):
+            inside, file = folder / part / "__init__.py", folder / f"{part}.py"
+            if inside.is_file():
+                yield ".".join(parts[:depth]), inside
+            elif file.is_file() and not (folder / part).is_dir():
+                yield ".".join(parts[:depth]), file
+            folder = folder / part
+        return
