@@ -17,6 +17,9 @@ from fcnbench.models.registered import SHIPPED
 from fcnbench.protocol import PRECISIONS
 
 if TYPE_CHECKING:
+    import torch
+
+    from fcnbench.evaluation.arithmetic import Arithmetic
     from fcnbench.results.speed import SpeedRecord
 
 
@@ -115,43 +118,78 @@ def bench(
     if precision is not None and precision not in PRECISIONS:
         raise UsageError(f"--precision {precision} is unknown", f"choose one of {', '.join(PRECISIONS)}")
     files.check_writable(paths.results(board) / "submissions")
+    from fcnbench.evaluation.arithmetic import FP32, Arithmetic
+    from fcnbench.evaluation.device import choose_device
+    from fcnbench.models.switches import protected
+    from fcnbench.results.speedboard import build_speed_boards, speed_folder
+
+    # Absolute while the model's code runs, which may change the working directory.
+    given, on = paths.results(board), choose_device(device)
+    arithmetic = Arithmetic(precision or FP32.precision, bool(compiled))
+    arithmetic.refuse(on)
+    options = _Options(model, weights, classes, on, fast and not arithmetic.compiled, arithmetic, scenario, batch)
+    with protected():
+        record = _timed(options, trials, seconds)
+    paths.keep_out_of_git(given)
+    path = record.save(given)
+    build_speed_boards(given)
+    return Bench(record, path, speed_folder(given) / f"{record.machine}.csv")
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What is timed, and how."""
+
+    model: str
+    weights: str | Path | None
+    classes: int | None
+    on: torch.device
+    fast: bool
+    arithmetic: Arithmetic
+    scenario: str
+    batch: int
+
+
+def _timed(options: _Options, trials: int, seconds: float) -> SpeedRecord:
+    """Load the model and time it."""
     from fcnbench.api.run import facts_of
-    from fcnbench.evaluation.arithmetic import FP32, Arithmetic, uncompiled
-    from fcnbench.evaluation.device import choose_device, move
+    from fcnbench.evaluation.arithmetic import FP32, uncompiled
+    from fcnbench.evaluation.device import move
+    from fcnbench.evaluation.dtypes import checked_dtypes
     from fcnbench.evaluation.environment import describe
     from fcnbench.evaluation.roofline import ceiling, work_of
     from fcnbench.evaluation.scenario import measure
-    from fcnbench.evaluation.timing import WARM_UPS, paper_batch
+    from fcnbench.evaluation.timing import WARM_UPS, paper_batch, running_at_paper_size
     from fcnbench.models.load import open_model
     from fcnbench.models.segmenter import answers_from_truth, module_of
+    from fcnbench.models.switches import foreign_code
     from fcnbench.results.record import new_run
     from fcnbench.results.speed import SpeedRecord
-    from fcnbench.results.speedboard import build_speed_boards, speed_folder
 
-    root, on = paths.results(board), choose_device(device)
-    arithmetic = Arithmetic(precision or FP32.precision, bool(compiled))
-    arithmetic.refuse(on)
-    loaded = open_model(model, weights, classes, fast=fast and not arithmetic.compiled)
+    on, arithmetic, batch = options.on, options.arithmetic, options.batch
+    loaded = open_model(options.model, options.weights, options.classes, fast=options.fast)
     segmenter = loaded.segmenter
     if answers_from_truth(segmenter):
-        raise UsageError(f"{model} has no forward pass", "time a network")
+        raise UsageError(f"{options.model} has no forward pass", "time a network")
     move(segmenter, on)
     arithmetic.prepare(segmenter)
     environment = describe(on)
-    with arithmetic.held(on):
-        found = measure(segmenter, on, scenario, batch, trials, seconds)
+    with arithmetic.held(on), foreign_code("the forward pass"):
+        with running_at_paper_size("run it on such a picture by itself"), checked_dtypes(arithmetic):
+            segmenter.logits(paper_batch(segmenter, on))
+        found = measure(segmenter, on, options.scenario, batch, trials, seconds)
     with FP32.held(on), uncompiled():
         work = work_of(segmenter, paper_batch(segmenter, on, batch))
     module, best = module_of(segmenter), ceiling(on, arithmetic)
     name, created = new_run()
-    record = SpeedRecord(
+    return SpeedRecord(
         run=name,
         created=created,
         fcnbench=__version__,
         model=facts_of(loaded),
         parameters=sum(value.numel() for value in module.parameters()) if module is not None else None,
         precision=arithmetic.name,
-        scenario=scenario,
+        scenario=options.scenario,
         batch=batch,
         forward=str(getattr(segmenter, "forward_path", "plain")),
         warm_ups=WARM_UPS,
@@ -165,10 +203,6 @@ def bench(
         ceiling_bytes=round(best.bytes_per_second),
         environment=environment,
     )
-    paths.keep_out_of_git(root)
-    path = record.save(root)
-    build_speed_boards(root)
-    return Bench(record, path, speed_folder(root) / f"{record.machine}.csv")
 
 
 def _milliseconds(seconds: tuple[float, ...]) -> tuple[float, ...]:

@@ -77,16 +77,18 @@ def examine_model(
     from fcnbench.evaluation.device import choose_device, move
     from fcnbench.models.conform import conformance
     from fcnbench.models.load import open_model
+    from fcnbench.models.switches import protected
 
     on = choose_device(device)
-    with accepting(accept_terms):
-        loaded = open_model(model, chosen, space.num_classes, classes=space.classes)
-    move(loaded.segmenter, on)
     findings = []
-    with progress(None, f"examine {loaded.name}", "check") as bar:
-        for finding in conformance(loaded, space.num_classes, on):
-            findings.append(finding)
-            bar.update()
+    with protected():
+        with accepting(accept_terms):
+            loaded = open_model(model, chosen, space.num_classes, classes=space.classes)
+        move(loaded.segmenter, on)
+        with progress(None, f"examine {loaded.name}", "check") as bar:
+            for finding in conformance(loaded, space.num_classes, on):
+                findings.append(finding)
+                bar.update()
     return findings
 
 

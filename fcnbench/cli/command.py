@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from fcnbench.cli.output import result_stream
+
 
 @dataclass(frozen=True)
 class Command:
@@ -96,4 +98,5 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 def print_json(content: dict[str, Any]) -> None:
     """Print one JSON object on standard output; in ASCII, which every encoding of standard output has."""
-    print(json.dumps(content, allow_nan=False))
+    if (stream := result_stream()) is not None:
+        print(json.dumps(content, allow_nan=False), file=stream, flush=True)

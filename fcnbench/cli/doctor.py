@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -72,9 +70,7 @@ def _device(options: argparse.Namespace) -> int:
     for option, given in (("TASK", options.task), ("--model", options.model), ("--weights", options.weights)):
         if given is not None:
             raise UsageError(f"--report is about a device, and {option} is not", f"drop {option} or --report")
-    # Nothing but the result may end up on standard output.
-    with contextlib.redirect_stdout(sys.stderr):
-        report = device_report(options.report, options.device)
+    report = device_report(options.report, options.device)
     findings = findings_of(report)
     if options.json:
         found = [asdict(finding) for finding in findings]

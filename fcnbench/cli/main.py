@@ -6,7 +6,9 @@ import argparse
 import errno
 import os
 import sys
+import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext
 from io import TextIOWrapper
 from itertools import takewhile
 
@@ -28,6 +30,7 @@ from fcnbench.cli import (
 )
 from fcnbench.cli import list as listing
 from fcnbench.cli.command import print_json
+from fcnbench.cli.output import fill_closed_descriptors, reserved_for_json, result_stream
 from fcnbench.cli.parser import COMMAND, Parser
 from fcnbench.errors import FcnbenchError, Interrupted, OutputError, UsageError
 from fcnbench.ground.console import note
@@ -106,6 +109,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command line; return its exit code."""
     as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        fill_closed_descriptors()
+    with reserved_for_json(for_good=arguments is None) if as_json else nullcontext():
+        return _main(arguments, as_json)
+
+
+def _main(arguments: Sequence[str] | None, as_json: bool) -> int:
     # Letters that the terminal's encoding lacks are escaped; a result is not lost for a name.
     if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -115,8 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         with asking(downloads.question()):
             code = int(options.command.execute(options))
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        if (stream := result_stream()) is not None:
+            stream.flush()
         return code
     except BrokenPipeError:
         # Whoever read the output has seen enough; the work was done before it was printed.
@@ -127,11 +137,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         failure = _of_system(error)
     except RuntimeError as error:
-        if "home directory" not in str(error):  # of pathlib, about ~user
-            raise
-        failure = UsageError("a path begins with ~ and a name that this machine does not know", "write the whole path")
+        failure = _of_runtime(error)
     except KeyboardInterrupt:
         failure = Interrupted("stopped; what an earlier run did is kept", "run the same command again")
+    except Exception as error:  # noqa: BLE001 - whatever is left
+        failure = _unexpected(error)
     note(_fitted(f"fcnbench: {failure}"))
     if as_json:
         print_json(
@@ -147,11 +157,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _drop_output() -> None:
     """Let what is still to be printed vanish, so that Python does not complain of it when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if (stream := result_stream()) is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _of_system(error: OSError) -> FcnbenchError:
-    """Return the error for what the system refused because of the command line or the terminal; raise any other."""
+    """Return the error for what the system refused because of the command line or the terminal, or for any other."""
     if error.errno == errno.ENAMETOOLONG:
         return UsageError(f"a path is too long: {str(error.filename)[:60]}...", "name a shorter one")
     if error.filename is None and error.errno in (errno.ENOSPC, errno.EIO, errno.EBADF):
@@ -159,7 +170,20 @@ def _of_system(error: OSError) -> FcnbenchError:
         return OutputError(
             f"standard output can't be written: {error.strerror}", "what the command wrote to files is there"
         )
-    raise error
+    return _unexpected(error)
+
+
+def _of_runtime(error: RuntimeError) -> FcnbenchError:
+    if "home directory" in str(error):  # of pathlib, about ~user
+        return UsageError("a path begins with ~ and a name that this machine does not know", "write the whole path")
+    return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> FcnbenchError:
+    """Return the error for a fault of fcnbench itself, whose author needs the traceback."""
+    traceback.print_exception(error)
+    text = f"unexpected {type(error).__name__}: {error}"
+    return FcnbenchError(text, "this is a fault of fcnbench: please report it with the lines above")
 
 
 def _fitted(text: str) -> str:

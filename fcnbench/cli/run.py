@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import sys
 from typing import TYPE_CHECKING, Any
 
 from fcnbench.cli import downloads
@@ -94,9 +92,7 @@ def execute(options: argparse.Namespace) -> int:
         return _sweep(options)
     if options.dry_run:
         return _dry_run(options)
-    # What a user's model prints must not end up in the JSON.
-    with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
-        finished = _run(options)
+    finished = _run(options)
     from fcnbench.evaluation.world import the_world
 
     if not the_world().first:
@@ -120,8 +116,7 @@ def _sweep(options: argparse.Namespace) -> int:
             f"--sweep FILE says what is run, and --{given[0].strip('_').replace('_', '-')} does too",
             "run one of its cells with --dry-run" if given[0] == "dry_run" else "put it into the file",
         )
-    with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
-        done = sweep(options.sweep, board=options.board)
+    done = sweep(options.sweep, board=options.board)
     from fcnbench.evaluation.world import the_world
 
     if not the_world().first:

@@ -6,7 +6,6 @@ Pillow decodes everything; it is imported on first use, so that listing tasks st
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from fcnbench.datasets import png
 from fcnbench.datasets.jpeg import fast_decode
+from fcnbench.datasets.pillow import MOST_PIXELS, decoded_strictly, strict_pillow
 from fcnbench.errors import DataCorrupt
 from fcnbench.labelspace import LabelSpace
 
@@ -32,16 +32,12 @@ def _opened(content: bytes, what: str) -> Iterator[Image]:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of huge pictures that may be decompression bombs; here that is an error.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content)) as picture:
-                yield picture
+        with strict_pillow(), Image.open(io.BytesIO(content)) as picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                raise ValueError(f"{picture.width}x{picture.height} pixels, which may be a decompression bomb")
+            yield picture
     # Pillow raises these (and SyntaxError for broken PNG chunks) on bytes that are no picture or only a part of one.
-    except (
-        OSError, SyntaxError, ValueError, EOFError, OverflowError,
-        Image.DecompressionBombError, Image.DecompressionBombWarning,
-    ) as error:  # fmt: skip
+    except (OSError, SyntaxError, ValueError, EOFError, OverflowError) as error:
         if isinstance(error, DataCorrupt):
             raise
         # Pillow names the memory that it read from; a person knows no such thing.
@@ -52,6 +48,7 @@ def _opened(content: bytes, what: str) -> Iterator[Image]:
         ) from error
 
 
+@decoded_strictly
 def decode_image(content: bytes, what: str) -> NDArray[np.uint8]:
     """Decode a picture to uint8 [H, W, 3] RGB, as stored: no rotation by EXIF, since label maps know none.
 
@@ -69,6 +66,7 @@ def decode_image(content: bytes, what: str) -> NDArray[np.uint8]:
         return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
+@decoded_strictly
 def decode_depth(content: bytes, what: str) -> NDArray[np.uint16]:
     """Decode a depth picture to uint16 [H, W], millimetres.
 
@@ -107,6 +105,7 @@ def encode_depth(depth: NDArray[np.uint16]) -> bytes:
     return f"P5\n{width} {height}\n65535\n".encode() + depth.astype(">u2").tobytes()
 
 
+@decoded_strictly
 def decode_label(content: bytes, what: str) -> NDArray[np.uint8]:
     """Decode a label map to its indices, uint8 [H, W]: palette indices or grey values, never colours.
 

@@ -124,6 +124,11 @@ def process_switches() -> list[Switch]:
     # Python lets the main thread alone set handlers, and reads None for one that C code has set.
     if threading.current_thread() is threading.main_thread():
         switches += [_handler(name) for name in _SIGNALS if hasattr(signal, name)]
+    if (pillow := sys.modules.get("PIL.Image")) is not None and "PIL.ImageFile" in sys.modules:
+        file = sys.modules["PIL.ImageFile"]
+        # Images are decoded strictly, whatever these say; a model's own decoding may need them.
+        switches.append(_attribute_at_end("Pillow's truncated images", file, "LOAD_TRUNCATED_IMAGES"))
+        switches.append(_attribute_at_end("Pillow's largest image", pillow, "MAX_IMAGE_PIXELS"))
     if "numpy" in sys.modules:
         import numpy as np
 
@@ -167,6 +172,10 @@ def absolute_if_there(text: str) -> str:
         if path.is_file() or (len(path.parts) > 1 and path.exists()):
             return str(path.absolute())
     return text
+
+
+def _attribute_at_end(name: str, owner: Any, attribute: str) -> Switch:
+    return Switch(name, lambda: getattr(owner, attribute), lambda value: setattr(owner, attribute, value), at_end=True)
 
 
 class _Same:

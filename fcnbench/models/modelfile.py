@@ -9,9 +9,17 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    ModuleSpec,
+    PathFinder,
+    SourceFileLoader,
+)
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, FrameType, ModuleType
 
 from fcnbench.errors import ModelError
 from fcnbench.ground.digests import digest_text, short
@@ -19,6 +27,15 @@ from fcnbench.models.sources import Sources, file_of, imported_files, same_sourc
 
 _imported: dict[Path, str] = {}
 """Digest that the user's own files had when they were imported."""
+
+
+class _FromSource(SourceFileLoader):
+    """Compiles a file whenever it is imported: stored bytecode hides edits within a second that keep the size."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Return the code of the source as it is now."""
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
 
 
 class _Neighbours:
@@ -29,11 +46,30 @@ class _Neighbours:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the spec of a top-level module in the folder; None leaves it to Python."""
-        if self.folder is None or path is not None or "." in name:
+        """Return the spec of a module in the folder, or in a package there; None leaves it to Python."""
+        if self.folder is None or (path is None and self._is_for_others(name)):
             return None
-        return PathFinder.find_spec(name, [str(self.folder)], target)
+        folders = [str(self.folder)] if path is None else [each for each in path if self._holds(each)]
+        for folder in folders:
+            spec = FileFinder(folder, *_LOADERS).find_spec(name, target)
+            if spec is not None and spec.loader is not None:
+                return spec
+        # A folder without `__init__.py` may be spread over several places, which Python puts together.
+        return PathFinder.find_spec(name, folders, target) if folders else None
 
+    def _is_for_others(self, name: str) -> bool:
+        """Whether an installed package is imported by code that is not the user's: a neighbour must not take its name."""
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None and "importlib" in frame.f_code.co_filename:
+            frame = frame.f_back
+        importer = None if frame is None else Path(frame.f_code.co_filename)
+        return importer is not None and not users_own(importer) and PathFinder.find_spec(name) is not None
+
+    def _holds(self, folder: str) -> bool:
+        return self.folder is not None and Path(folder).is_relative_to(self.folder)
+
+
+_LOADERS = ((ExtensionFileLoader, EXTENSION_SUFFIXES), (_FromSource, SOURCE_SUFFIXES))
 
 _neighbours = _Neighbours()
 
@@ -49,7 +85,7 @@ def import_model_file(path: Path) -> tuple[ModuleType, Sources]:
     """
     path = path.absolute()
     name = f"fcnbench_user_{short(digest_text(path))}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
     if spec is None or spec.loader is None:
         raise ModelError(f"{path.name} can't be imported as Python", "write path/to/file.py:factory")
     own = imported_files(path)
@@ -90,29 +126,36 @@ def forget_changed_package(modules: frozenset[str]) -> None:
         modules: its top-level modules.
     """
     for top in modules:
-        _forget_if_stale(top, _files_below(top))
+        if any(file in _imported for file in _files_below(top).values()) and _is_stale(_files_below(top)):
+            _forget(top)
 
 
 def _make_way(own: Mapping[str, Path], path: Path) -> None:
-    """Forget modules that stand where the model's own ones belong, and own ones that have changed.
+    """Forget modules that stand where the model's own ones belong, and all of its own ones if one has changed.
 
     Raises:
         ModelError: a module that is not the user's stands there.
     """
-    for top in dict.fromkeys(name.partition(".")[0] for name in own):
+    tops = dict.fromkeys(name.partition(".")[0] for name in own)
+    outdated = False
+    for top in tops:
         wanted = {name: file.resolve() for name, file in own.items() if name.partition(".")[0] == top}
         loaded = _files_below(top)
         others = [file for name, file in loaded.items() if name in wanted and file.resolve() != wanted[name]]
         foreign = [file for file in others if not users_own(file)]
-        if foreign or (top in sys.modules and file_of(sys.modules[top]) is None and not _is_folder(sys.modules[top])):
+        built_in = (
+            top in sys.modules and file_of(sys.modules[top]) is None and not hasattr(sys.modules[top], "__path__")
+        )
+        if foreign or built_in:
             raise ModelError(
                 f"beside {path.name} lies a module called {top}, and Python has already imported another {top}",
                 f"rename it: its name is that of {'an installed package' if foreign else 'a part of Python'}",
             )
-        if others or _is_elsewhere(top, wanted):
+        outdated |= bool(others) or _is_elsewhere(top, wanted) or _is_stale(loaded)
+    # A module holds what it took from another one: if one is outdated, all are read again.
+    if outdated:
+        for top in tops:
             _forget(top)
-        else:
-            _forget_if_stale(top, loaded)
 
 
 def _is_elsewhere(top: str, wanted: Mapping[str, Path]) -> bool:
@@ -124,14 +167,9 @@ def _is_elsewhere(top: str, wanted: Mapping[str, Path]) -> bool:
     return not any(file.is_relative_to(folder) for file in wanted.values() for folder in folders)
 
 
-def _is_folder(module: ModuleType) -> bool:
-    return hasattr(module, "__path__")
-
-
-def _forget_if_stale(top: str, loaded: Mapping[str, Path]) -> None:
-    # A file that was imported before anybody noted its digest may have been edited since.
-    if any(not same_source(file, _imported.get(file, "")) for file in loaded.values()):
-        _forget(top)
+def _is_stale(loaded: Mapping[str, Path]) -> bool:
+    """Whether one of the files has changed since it was imported; unknown where nobody noted its digest then."""
+    return any(not same_source(file, _imported.get(file, "")) for file in loaded.values())
 
 
 def _files_below(top: str) -> dict[str, Path]:

@@ -54,10 +54,12 @@ class Sources:
                 self._paths[shown] = path
 
     def look(self) -> None:
-        """Note what has been imported meanwhile."""
+        """Note what has been imported meanwhile; a model without source of its own has none to note."""
+        if self.folder is None and not self.package:
+            return
         for name, module in list(sys.modules.items()):
             path = file_of(module)
-            if path is not None and self._owns(name, path):
+            if path is not None and name != "__main__" and self._owns(name, path):
                 self.add(name, path)
 
     def __bool__(self) -> bool:
@@ -144,7 +146,7 @@ def imported_files(path: Path) -> dict[str, Path]:
         package, current = waiting.pop()
         for name in _imported_names(current, package):
             for module, file in _resolved(name, roots):
-                if module not in found and file != path:
+                if module not in found and file != path and users_own(file):
                     found[module] = file
                     inside = module if file.name == "__init__.py" else module.rpartition(".")[0]
                     waiting.append((inside, file))

@@ -59,7 +59,10 @@ def test_every_cell_is_run_once_and_found_again(tmp_path: Path, capsys: pytest.C
         assert record is not None
         assert (record.model.name, record.protocol.precision) == (outcome.cell.model, outcome.cell.precision)
         assert record.protocol.count == "3/64"
-    assert fcnbench.sweep(file, board=tmp_path).outcomes == done.outcomes
+    again = fcnbench.sweep(file, board=tmp_path).outcomes
+    assert [each.record for each in again] == [each.record for each in done.outcomes]
+    assert [each.taken_over for each in again] == [True] * 4
+    assert not any(each.taken_over for each in done.outcomes)
     assert records(tmp_path) == made
     (tmp_path / done.outcomes[1].record).unlink()
     fcnbench.sweep(file, board=tmp_path)

@@ -1,0 +1,92 @@
+"""Standard output of `--json`: one JSON object, whatever a model, a library or a child process prints.
+
+What is printed during a command, by Python or past it through file descriptor 1, goes to standard error; the object
+goes where standard output went before.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TextIO
+
+_OUT, _ERR = 1, 2
+"""File descriptors of standard output and standard error."""
+
+_reserved: TextIO | None = None
+
+
+def result_stream() -> TextIO | None:
+    """Return where the result goes; None where standard output is closed."""
+    return sys.stdout if _reserved is None else _reserved
+
+
+@contextmanager
+def reserved_for_json(*, for_good: bool) -> Iterator[None]:
+    """Keep standard output for the JSON object inside the block.
+
+    Args:
+        for_good: whether it stays so afterwards: the process ends, and C libraries may print what they still hold.
+    """
+    global _reserved  # noqa: PLW0603 - there is one standard output
+    before, stdout = _reserved, sys.stdout
+    descriptor = _descriptor(stdout)
+    saved = -1
+    if descriptor is not None:
+        stdout.flush()
+        saved = os.dup(descriptor)
+        os.dup2(_ERR if _is_open(_ERR) else os.open(os.devnull, os.O_WRONLY), descriptor)
+        # The object is ASCII, which every encoding of a terminal has.
+        _reserved = os.fdopen(os.dup(saved), "w", encoding="ascii")
+    else:
+        _reserved = stdout
+    sys.stdout = sys.stderr if sys.stderr is not None else io.StringIO()
+    try:
+        yield
+    finally:
+        if not for_good:
+            _flush_c_libraries()
+            if descriptor is not None:
+                with suppress(OSError, ValueError):
+                    _reserved.close()
+                os.dup2(saved, descriptor)
+            sys.stdout, _reserved = stdout, before
+        if saved >= 0:
+            os.close(saved)
+
+
+def fill_closed_descriptors() -> None:
+    """Open the null device where standard output or error is closed: no file that is opened later becomes either."""
+    for descriptor in (0, _OUT, _ERR):
+        if not _is_open(descriptor):
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+
+
+def _descriptor(stream: TextIO | None) -> int | None:
+    """The descriptor of standard output; None where it is closed, or replaced by something in memory."""
+    if stream is None:
+        return None
+    try:
+        number = stream.fileno()
+    except (OSError, ValueError):
+        return None
+    return number if _is_open(number) else None
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def _flush_c_libraries() -> None:
+    """Write out what C's own buffers hold, while descriptor 1 is still standard error."""
+    import ctypes
+
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).fflush(None)

@@ -1,0 +1,176 @@
+"""A model's file and its neighbours: each file gets its own, as they are now; and the digest names them all."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import fcnbench
+from fcnbench.errors import ModelError
+from fcnbench.models.load import open_model
+from fcnbench.models.modelfile import import_model_file
+from fcnbench.models.sources import imported_files, users_own
+
+BIAS = """
+import torch
+from torch import nn
+{imports}
+
+
+class Net(nn.Module):
+    num_classes = 8
+
+    def forward(self, x):
+        {late}
+        out = torch.zeros(x.shape[0], 8, *x.shape[2:])
+        out[:, {k}] = 1
+        return out
+
+
+def build():
+    return Net()
+"""
+
+
+def net(folder: Path, *, imports: str = "", late: str = "pass", k: str = "K", **files: str) -> str:
+    """Write a model that always answers class `k`, and neighbours; `__` in their names is a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "net.py").write_text(BIAS.format(imports=imports, late=late, k=k))
+    for name, text in files.items():
+        path = folder / f"{name.replace('__', '/')}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return f"{folder / 'net.py'}:build"
+
+
+def answer(name: str) -> int:
+    """The class that a model answers."""
+    return int(fcnbench.load_model(name).logits(torch.zeros(1, 3, 4, 4)).argmax(1)[0, 0, 0])
+
+
+LAYOUTS = {
+    "module": {"imports": "from common import K", "common": "K = {k}\n"},
+    "package": {"imports": "from nets.parts import K", "nets__parts": "from .more import K\n", "nets__more": "K = {k}\n", "nets____init__": ""},  # fmt: skip  # noqa: E501
+    "namespace package": {"imports": "from nets.parts import K", "nets__parts": "K = {k}\n"},
+    "through another": {"imports": "from one import K", "one": "from two import K\n", "two": "K = {k}\n"},
+    "in the forward pass": {"late": "from common import K", "common": "K = {k}\n"},
+    "by name": {"imports": "import importlib\nK = importlib.import_module('common').K", "common": "K = {k}\n"},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_every_file_gets_its_own_neighbours(tmp_path: Path, layout: dict[str, str]) -> None:
+    for k in (2, 5, 2):
+        name = net(tmp_path / f"n{k}", **{key: text.replace("{k}", str(k)) for key, text in layout.items()})
+        assert answer(name) == k
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_an_edited_neighbour_is_seen_in_the_same_process(tmp_path: Path, layout: dict[str, str]) -> None:
+    digests = set()
+    for k in (1, 6):
+        name = net(tmp_path, **{key: text.replace("{k}", str(k)) for key, text in layout.items()})
+        assert answer(name) == k
+        digests.add(open_model(name).sources.digest)
+    assert len(digests) == 2
+
+
+def test_a_neighbour_that_did_not_change_is_the_same_module(tmp_path: Path) -> None:
+    name = net(tmp_path, imports="from common import K", common="K = 3\n")
+    answer(name)
+    before = sys.modules["common"]
+    answer(name)
+    assert sys.modules["common"] is before
+
+
+def test_a_helper_beside_the_notebook_is_seen_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path / "project"))
+    name = net(tmp_path / "project" / "models", imports="from tools.consts import K", **{"../tools/consts": "K = 4\n"})
+    (tmp_path / "project" / "tools").mkdir(exist_ok=True)
+    (tmp_path / "project" / "tools" / "consts.py").write_text("K = 4\n")
+    importlib.invalidate_caches()
+    assert answer(name) == 4
+    (tmp_path / "project" / "tools" / "consts.py").write_text("K = 7\n")
+    assert answer(name) == 7
+    files = open_model(name).sources.files
+    assert set(files) == {"net.py", "elsewhere:tools/consts.py"}
+    assert str(tmp_path) not in str(files)
+
+
+def test_a_neighbour_with_the_name_of_an_imported_package_is_refused(tmp_path: Path) -> None:
+    name = net(tmp_path, imports="from numpy import K", numpy="K = 3\n")
+    with pytest.raises(ModelError, match="a module called numpy, and Python has already imported another numpy"):
+        fcnbench.load_model(name)
+
+
+def test_a_neighbour_is_not_taken_for_a_package_that_others_import(tmp_path: Path) -> None:
+    name = net(tmp_path, imports="from wave import K", k="K", wave="K = 3\n", colorsys="raise RuntimeError('mine')\n")
+    sys.modules.pop("wave", None)
+    sys.modules.pop("colorsys", None)
+    assert answer(name) == 3
+    sys.modules.pop("wave")
+    namespace = {"__name__": "library"}
+    exec(compile("import colorsys", torch.__file__, "exec"), namespace)
+    assert namespace["colorsys"].__file__ != str(tmp_path / "colorsys.py")
+
+
+def test_files_that_are_not_imported_do_not_count(tmp_path: Path) -> None:
+    name = net(tmp_path, imports="from common import K", common="K = 3\n", other="K = 1\n")
+    before = open_model(name).sources
+    assert set(before.files) == {"net.py", "common.py"}
+    (tmp_path / "other.py").write_text("K = 2\n")
+    assert open_model(name).sources.digest == before.digest
+
+
+def test_line_ends_of_a_checkout_do_not_count(tmp_path: Path) -> None:
+    name = net(tmp_path, imports="from common import K", common="K = 3\n")
+    before = open_model(name).sources.digest
+    (tmp_path / "common.py").write_bytes(b"K = 3\r\n")
+    assert open_model(name).sources.digest == before
+
+
+def test_what_only_turns_up_later_is_noted(tmp_path: Path) -> None:
+    net(tmp_path, k="3", hidden="K = 1\n")
+    _, sources = import_model_file(tmp_path / "net.py")
+    assert set(sources.files) == {"net.py"}
+    spec = importlib.util.spec_from_file_location("hidden", tmp_path / "hidden.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["hidden"] = module
+    spec.loader.exec_module(module)
+    sources.look()
+    assert set(sources.files) == {"net.py", "hidden.py"}
+    del sys.modules["hidden"]
+
+
+def test_import_statements_are_found_without_running_them(tmp_path: Path) -> None:
+    (tmp_path / "pack" / "deep").mkdir(parents=True)
+    for name in ("pack/__init__", "pack/deep/__init__", "pack/side"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError\n")
+    (tmp_path / "pack/deep/end.py").write_text("from .. import side\nfrom ..side import x\n")
+    (tmp_path / "broken.py").write_text("def (\n")
+    (tmp_path / "top.py").write_text(
+        "import torch\nimport broken\ndef f():\n    from pack.deep.end import x\n    __import__('late')\n"
+    )
+    (tmp_path / "late.py").write_text("")
+    assert set(imported_files(tmp_path / "top.py")) == {
+        "broken", "pack", "pack.deep", "pack.deep.end", "pack.side", "late",
+    }  # fmt: skip
+
+
+def test_only_the_users_own_files_count(tmp_path: Path) -> None:
+    assert users_own(tmp_path / "net.py")
+    assert not users_own(Path(importlib.__file__))
+    assert not users_own(Path(torch.__file__))
+    assert not users_own(Path(fcnbench.__file__).parent / "models" / "load.py")
+    assert not users_own(tmp_path / ".venv/lib/python3.11/site-packages/timm/models.py")
+
+
+def test_a_file_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text("import sys\nsys.exit(3)\n")
+    with pytest.raises(ModelError, match=r"net\.py can't be imported: SystemExit: 3"):
+        fcnbench.load_model(f"{tmp_path / 'net.py'}:build")
