@@ -33,29 +33,28 @@ def reserved_for_json(*, for_good: bool) -> Iterator[None]:
     """
     global _reserved  # noqa: PLW0603 - there is one standard output
     before, stdout = _reserved, sys.stdout
-    descriptor = _descriptor(stdout)
-    saved = -1
-    if descriptor is not None:
+    own = _descriptor(stdout)
+    if own is not None:
         stdout.flush()
-        saved = os.dup(descriptor)
-        os.dup2(_ERR if _is_open(_ERR) else os.open(os.devnull, os.O_WRONLY), descriptor)
-        # The object is ASCII, which every encoding of a terminal has.
-        _reserved = os.fdopen(os.dup(saved), "w", encoding="ascii")
-    else:
-        _reserved = stdout
+    # The object is ASCII, which every encoding of a terminal has.
+    _reserved = stdout if own is None else os.fdopen(os.dup(own), "w", encoding="ascii")
+    saved = {number: os.dup(number) for number in dict.fromkeys((own, _OUT)) if number is not None and _is_open(number)}
+    for number in saved:
+        os.dup2(_ERR if _is_open(_ERR) else os.open(os.devnull, os.O_WRONLY), number)
     sys.stdout = sys.stderr if sys.stderr is not None else io.StringIO()
     try:
         yield
     finally:
         if not for_good:
             _flush_c_libraries()
-            if descriptor is not None:
+            for number, kept in saved.items():
+                os.dup2(kept, number)
+            if own is not None and _reserved is not None:
                 with suppress(OSError, ValueError):
                     _reserved.close()
-                os.dup2(saved, descriptor)
             sys.stdout, _reserved = stdout, before
-        if saved >= 0:
-            os.close(saved)
+        for kept in saved.values():
+            os.close(kept)
 
 
 def fill_closed_descriptors() -> None:

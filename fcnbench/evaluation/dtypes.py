@@ -20,6 +20,9 @@ _REDUCED = {torch.float16, torch.bfloat16, torch.qint8, torch.quint8, torch.qint
 """Dtypes that hold less than float32."""
 
 
+_COPIES = ("aten::_to_copy", "aten::clone", "aten::copy_", "aten::contiguous")
+
+
 class _Seen(TorchDispatchMode):
     """Notes the reduced dtypes that operations give, and the first operation of each."""
 
@@ -31,20 +34,21 @@ class _Seen(TorchDispatchMode):
         """Carry out an operation and look at the dtypes of its results."""
         result = func(*args, **(kwargs or {}))
         # Views and copies of stored half-precision weights round nothing.
-        if not _moves(func, args):
-            for each in tree_iter(result):
-                if isinstance(each, Tensor) and each.dtype in _REDUCED:
-                    self.operations.setdefault(each.dtype, str(func))
+        moved = _moved(func, args)
+        for each in tree_iter(result):
+            if isinstance(each, Tensor) and each.dtype in _REDUCED and each.dtype != moved:
+                self.operations.setdefault(each.dtype, str(func))
         return result
 
 
-def _moves(func: Any, args: Any) -> bool:
-    """Whether an operation only passes on values that were reduced before."""
-    if any(each.alias_info is not None and not each.alias_info.is_write for each in func._schema.returns):
-        return True
-    copies = func._schema.name in ("aten::_to_copy", "aten::clone", "aten::copy_", "aten::contiguous")
-    source = args[1] if func._schema.name == "aten::copy_" else args[0] if args else None
-    return copies and isinstance(source, Tensor) and source.dtype in _REDUCED
+def _moved(func: Any, args: Any) -> torch.dtype | None:
+    """The dtype of the values that an operation only passes on; None for one that computes."""
+    schema = func._schema
+    view = any(each.alias_info is not None and not each.alias_info.is_write for each in schema.returns)
+    if not view and schema.name not in _COPIES:
+        return None
+    source = args[1] if schema.name == "aten::copy_" else args[0] if args else None
+    return source.dtype if isinstance(source, Tensor) else None
 
 
 @contextmanager

@@ -58,7 +58,7 @@ class _Neighbours:
         return PathFinder.find_spec(name, folders, target) if folders else None
 
     def _is_for_others(self, name: str) -> bool:
-        """Whether an installed package is imported by code that is not the user's: a neighbour must not take its name."""
+        """Whether other code than the user's imports an installed package, whose name no neighbour may take."""
         frame: FrameType | None = sys._getframe(2)
         while frame is not None and "importlib" in frame.f_code.co_filename:
             frame = frame.f_back

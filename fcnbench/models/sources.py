@@ -23,6 +23,9 @@ _INSTALLED = ("site-packages", "dist-packages")
 
 _ELSEWHERE = "elsewhere:"
 
+_MAIN = ("__main__", "__mp_main__")
+"""Names of the program itself, which is not the model's."""
+
 _IMPORTERS = ("import_module", "__import__")
 """Functions that import a module by its name."""
 
@@ -59,7 +62,7 @@ class Sources:
             return
         for name, module in list(sys.modules.items()):
             path = file_of(module)
-            if path is not None and name != "__main__" and self._owns(name, path):
+            if path is not None and name not in _MAIN and self._owns(name, path):
                 self.add(name, path)
 
     def __bool__(self) -> bool:

@@ -54,7 +54,12 @@ def answer(name: str) -> int:
 
 LAYOUTS = {
     "module": {"imports": "from common import K", "common": "K = {k}\n"},
-    "package": {"imports": "from nets.parts import K", "nets__parts": "from .more import K\n", "nets__more": "K = {k}\n", "nets____init__": ""},  # fmt: skip  # noqa: E501
+    "package": {
+        "imports": "from nets.parts import K",
+        "nets__parts": "from .more import K\n",
+        "nets__more": "K = {k}\n",
+        "nets____init__": "",
+    },
     "namespace package": {"imports": "from nets.parts import K", "nets__parts": "K = {k}\n"},
     "through another": {"imports": "from one import K", "one": "from two import K\n", "two": "K = {k}\n"},
     "in the forward pass": {"late": "from common import K", "common": "K = {k}\n"},
@@ -138,7 +143,8 @@ def test_what_only_turns_up_later_is_noted(tmp_path: Path) -> None:
     _, sources = import_model_file(tmp_path / "net.py")
     assert set(sources.files) == {"net.py"}
     spec = importlib.util.spec_from_file_location("hidden", tmp_path / "hidden.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["hidden"] = module
     spec.loader.exec_module(module)

@@ -77,8 +77,10 @@ def test_what_the_caller_left_on_is_off_inside_and_on_again_afterwards(statement
         assert str(torch.get_default_device()) == "cpu"
         assert not torch.is_autocast_enabled("cpu")
         assert torch.get_float32_matmul_precision() == "highest"
-        assert torch.backends.mkldnn.enabled and torch.backends.cudnn.deterministic
-        assert not torch.backends.cudnn.benchmark and not torch.backends.cudnn.allow_tf32
+        assert torch.backends.mkldnn.enabled
+        assert torch.backends.cudnn.deterministic
+        assert not torch.backends.cudnn.benchmark
+        assert not torch.backends.cudnn.allow_tf32
         assert float(torch.tensor(1e-40) * 1.0) > 0
         exec(statement)
     assert state() == before
@@ -88,18 +90,23 @@ def test_what_the_caller_left_on_is_off_inside_and_on_again_afterwards(statement
 def test_a_forward_pass_that_changes_such_a_setting_is_refused_and_undone(statement: str) -> None:
     with protected(), torch.inference_mode():
         before = state()
-        with pytest.raises(ModelError, match="the forward pass changes a process-wide setting"), foreign_code(
-            "the forward pass"
+        with (
+            pytest.raises(ModelError, match="the forward pass changes a process-wide setting"),
+            foreign_code("the forward pass"),
         ):
             exec(statement)
         assert state() == before
 
 
 def test_an_error_of_the_model_is_not_hidden_by_what_it_changed() -> None:
-    with protected():
-        with pytest.raises(ZeroDivisionError), foreign_code("the forward pass"):
+    def fail() -> None:
+        with foreign_code("the forward pass"):
             torch.set_default_dtype(torch.float64)
             raise ZeroDivisionError
+
+    with protected():
+        with pytest.raises(ZeroDivisionError):
+            fail()
         assert torch.get_default_dtype() == torch.float32
 
 
@@ -113,7 +120,8 @@ def test_a_block_of_the_model_that_ends_with_the_pass_is_fine() -> None:
 
 def test_autocast_of_the_run_itself_is_held_and_not_refused() -> None:
     with protected(), held_switches(autocast=("cpu", torch.bfloat16)):
-        assert torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        assert torch.is_autocast_enabled("cpu")
+        assert torch.get_autocast_dtype("cpu") == torch.bfloat16
         with foreign_code("the forward pass"):
             pass
         with pytest.raises(ModelError, match="autocast"), foreign_code("the forward pass"):
@@ -149,7 +157,8 @@ def test_a_change_in_a_reader_thread_is_refused_there_too() -> None:
 
     with protected(), held_switches(autocast=("cpu", torch.bfloat16)):
         error = in_a_thread(prepare)
-        assert isinstance(error, ModelError) and "preparing an image" in error.message
+        assert isinstance(error, ModelError)
+        assert "preparing an image" in error.message
         # The main thread's autocast is its own business.
         assert in_a_thread(after) is None
 
@@ -203,7 +212,7 @@ def test_everything_else_that_code_leaves_behind_is_set_back(tmp_path: Path) -> 
         # What the code imports later may still be found through it.
         assert sys.path[0] == str(tmp_path)
     assert sys.path == path
-    assert (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS) == pillow
+    assert pillow == (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS)
 
 
 def test_a_working_directory_that_is_gone_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,219 @@
+"""What the signature says of the precision is what was computed, or the run is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import fcnbench
+from fcnbench.errors import FcnbenchError, ModelError
+from fcnbench.evaluation.arithmetic import Arithmetic
+from fcnbench.evaluation.dtypes import checked_dtypes
+
+NETS = """
+import torch
+from torch import nn
+from fcnbench.models.segmenter import ModuleSegmenter
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.c = nn.Conv2d(3, 8, 3, padding=1)
+        self.d = nn.Conv2d(8, 8, 1)
+
+    def forward(self, x):
+        return self.d(self.c(x).relu())
+
+
+class Autocast(Net):
+    def forward(self, x):
+        with torch.autocast("cpu", torch.bfloat16):
+            return super().forward(x).float()
+
+
+class Inside(Net):
+    def forward(self, x):
+        return self.d(self.c(x).relu().half().float())
+
+
+class Half(Net):
+    def forward(self, x):
+        return super().forward(x.bfloat16()).float()
+
+
+class HalfLogits(Net):
+    def forward(self, x):
+        return super().forward(x).bfloat16()
+
+
+class Upcast(Net):
+    def forward(self, x):
+        x = nn.functional.conv2d(x, self.c.weight.float(), self.c.bias.float(), padding=1).relu()
+        return nn.functional.conv2d(x, self.d.weight.float(), self.d.bias.float())
+
+
+class Quantised(Net):
+    def forward(self, x):
+        return super().forward(x).to(torch.float8_e4m3fn).float()
+
+
+class Switches(Net):
+    def forward(self, x):
+        torch.set_float32_matmul_precision("medium")
+        return super().forward(x)
+
+
+class Draws(Net):
+    def forward(self, x):
+        return super().forward(x) + torch.randn(1, 8, *x.shape[2:])
+
+
+def plain():
+    return Net()
+
+
+def left_on():
+    net = Net()
+    torch.set_autocast_enabled("cpu", True)
+    torch.set_default_dtype(torch.bfloat16)
+    torch.set_flush_denormal(True)
+    return net
+
+
+def autocast():
+    return Autocast()
+
+
+def inside():
+    return Inside()
+
+
+def half():
+    return Half().bfloat16()
+
+
+def half_logits():
+    return HalfLogits()
+
+
+def upcast():
+    return Upcast().bfloat16()
+
+
+def quantised():
+    return Quantised()
+
+
+def switches():
+    return Switches()
+
+
+def draws():
+    return Draws()
+
+
+def training():
+    class Dropping(Net):
+        num_classes = 8
+
+        def __init__(self):
+            super().__init__()
+            self.parts = [nn.Dropout(0.5)]
+
+        def forward(self, x):
+            return self.parts[0](super().forward(x))
+
+    return Dropping().train()
+
+
+def prepares_half():
+    return ModuleSegmenter(Net(), lambda image: torch.from_numpy(image.copy()).permute(2, 0, 1).half())
+
+
+def prepare_switches():
+    def prepare(image):
+        torch.set_default_dtype(torch.float64)
+        return torch.from_numpy(image.copy()).permute(2, 0, 1).float()
+
+    return ModuleSegmenter(Net(), prepare)
+"""
+
+
+@pytest.fixture
+def nets(tmp_path: Path) -> str:
+    """A file of networks."""
+    (tmp_path / "nets.py").write_text(NETS)
+    return str(tmp_path / "nets.py")
+
+
+def digest(nets: str, name: str, tmp_path: Path, **options: object) -> str:
+    """Digest of the predictions of a network of the file."""
+    done = fcnbench.run(f"{nets}:{name}", limit=3, board=tmp_path / "board", **options)  # type: ignore[arg-type]
+    return done.record.predictions
+
+
+@pytest.mark.parametrize("name", ["left_on", "upcast"])
+def test_what_a_file_leaves_on_changes_no_pixel(nets: str, name: str, tmp_path: Path) -> None:
+    if name == "upcast":  # float32 arithmetic on rounded weights is float32 arithmetic
+        assert digest(nets, name, tmp_path)
+        return
+    assert digest(nets, name, tmp_path) == digest(nets, "plain", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("autocast", "the network computes in bfloat16"),
+        ("half", "the network computes in bfloat16"),
+        ("inside", "the network computes in float16"),
+        ("half_logits", "the network computes in bfloat16"),
+        ("quantised", "the network computes in float8_e4m3fn"),
+        ("prepares_half", "prepare gives float16"),
+        ("switches", "the forward pass changes a process-wide setting"),
+        ("prepare_switches", "preparing an image changes a process-wide setting"),
+    ],
+)
+def test_other_arithmetic_than_the_signature_says_is_refused(nets: str, name: str, text: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=text) as caught:
+        digest(nets, name, tmp_path)
+    assert caught.value.exit_code == 4
+    assert not (tmp_path / "board" / "submissions" / f"nets.py-{name}").exists()
+
+
+def test_half_precision_that_is_asked_for_is_signed_and_computed(nets: str, tmp_path: Path) -> None:
+    done = fcnbench.run(f"{nets}:plain", limit=2, precision="bf16", board=tmp_path / "board")
+    assert "|bf16|" in done.record.protocol.signature()
+    with pytest.raises(ModelError, match="computes in float16"):
+        digest(nets, "inside", tmp_path, precision="bf16")
+
+
+def test_a_network_that_never_computes_in_the_precision_is_refused() -> None:
+    with (
+        pytest.raises(ModelError, match="no operation of the network computes in bfloat16"),
+        checked_dtypes(Arithmetic("bf16")),
+    ):
+        torch.ones(3) + 1
+    with checked_dtypes(Arithmetic("fp32")):
+        torch.ones(3) + 1
+
+
+def test_networks_are_in_evaluation_mode_wherever_they_are(nets: str, tmp_path: Path) -> None:
+    assert digest(nets, "training", tmp_path) == digest(nets, "plain", tmp_path)
+
+
+def test_random_numbers_depend_on_the_image_alone(nets: str, tmp_path: Path) -> None:
+    first = fcnbench.run(f"{nets}:draws", limit=3, board=tmp_path / "board").record.evaluation
+    torch.manual_seed(9)
+    np.random.seed(9)
+    more = fcnbench.run(f"{nets}:draws", limit=6, board=tmp_path / "board").record.evaluation
+    assert more.predictions[:3] == first.predictions
+
+
+def test_bench_refuses_what_run_refuses(nets: str, tmp_path: Path) -> None:
+    with pytest.raises(FcnbenchError, match="computes in bfloat16"):
+        fcnbench.bench(f"{nets}:autocast", trials=1, seconds=0, board=tmp_path)
