@@ -23,7 +23,7 @@ from types import CodeType, FrameType, ModuleType
 
 from fcnbench.errors import ModelError
 from fcnbench.ground.digests import digest_text, short
-from fcnbench.models.sources import Sources, file_of, imported_files, same_source, users_own
+from fcnbench.models.sources import Sources, file_of, imported_files, is_package, same_source, users_own
 
 _imported: dict[Path, str] = {}
 """Digest that the user's own files had when they were imported."""
@@ -54,8 +54,8 @@ class _Neighbours:
             spec = FileFinder(folder, *_LOADERS).find_spec(name, target)
             if spec is not None and spec.loader is not None:
                 return spec
-        # A folder without `__init__.py` may be spread over several places, which Python puts together.
-        return PathFinder.find_spec(name, folders, target) if folders else None
+        # A folder without `__init__.py` is a package only where there is no other of its name.
+        return None if not folders or is_package(name) else PathFinder.find_spec(name, folders, target)
 
     def _is_for_others(self, name: str) -> bool:
         """Whether other code than the user's imports an installed package, whose name no neighbour may take."""

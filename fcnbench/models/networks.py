@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from fcnbench.ground.digests import digest_bytes
+from fcnbench.models.segmenter import Around
 
 _MOST = 100_000
 """Objects that are looked at: a model that keeps a dataset in memory is not searched to its end."""
@@ -57,10 +58,10 @@ def state_digest(model: object, known: nn.Module | None) -> str:
     left_out = {id(part) for part in known.modules()} if known is not None else set()
     parts: list[bytes | memoryview] = []
     for each in _objects_in(model):
+        values: list[tuple[str, Any]] = [("", each)]
         if isinstance(each, nn.Module):
-            values = [] if id(each) in left_out else list(each.state_dict().items())
-        else:
-            values = [("", each)] if isinstance(each, Tensor | np.ndarray) else []
+            own = [*each._parameters.items(), *each._buffers.items()]
+            values = [] if id(each) in left_out else own
         for name, value in values:
             if isinstance(value, Tensor | np.ndarray):
                 parts += [f"{name} {value.dtype} {tuple(value.shape)}\n".encode(), raw_bytes(value)]
@@ -76,7 +77,7 @@ def raw_bytes(values: Tensor | np.ndarray[Any, Any]) -> bytes | memoryview:
 
 
 def _objects_in(model: object) -> Iterator[Any]:
-    """Give a model and the objects in it, each once; networks are not searched further."""
+    """Give a model and the objects in it, each once."""
     waiting, seen, alive = deque([model]), set[int](), list[Any]()
     while waiting and len(seen) < _MOST:
         each = waiting.popleft()
@@ -90,10 +91,12 @@ def _objects_in(model: object) -> Iterator[Any]:
 
 
 def _inside(each: Any) -> Iterable[Any]:  # noqa: PLR0911 - one line for each kind
+    if isinstance(each, Around):
+        return [each.inner]  # what it keeps itself is made of that
     if isinstance(each, nn.Module):
         # A module may keep networks in plain lists, which it does not count among its own.
         own = {"_parameters", "_buffers", "_modules"}
-        return [value for name, value in vars(each).items() if name not in own]
+        return [*each._modules.values(), *(value for name, value in vars(each).items() if name not in own)]
     if isinstance(each, Mapping):
         return list(each.values())
     if isinstance(each, list | tuple | set | frozenset | deque):

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 
@@ -183,11 +184,21 @@ def _imported_names(path: Path, package: str) -> list[str]:
     return [name for name in dict.fromkeys(names) if name and not name.startswith(".")]
 
 
+def is_package(name: str) -> bool:
+    """Whether Python itself finds a top-level module of this name, other than a folder without `__init__.py`."""
+    if "." in name:
+        return False
+    spec = PathFinder.find_spec(name)
+    return spec is not None and spec.origin is not None
+
+
 def _resolved(name: str, roots: list[Path]) -> Iterator[tuple[str, Path]]:
     """The user's own files that importing a module runs: those of its packages, and its own."""
     parts = name.split(".")
     for root in roots:
-        if not any((root / f"{parts[0]}{ending}").exists() for ending in ("", ".py")):
+        if not any((root / f"{parts[0]}{ending}").is_file() for ending in (".py", "/__init__.py")) and (
+            not (root / parts[0]).is_dir() or is_package(parts[0])
+        ):
             continue
         folder = root
         for depth, part in enumerate(parts, start=1):

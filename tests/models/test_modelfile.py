@@ -123,6 +123,12 @@ def test_a_neighbour_is_not_taken_for_a_package_that_others_import(tmp_path: Pat
     assert namespace["colorsys"].__file__ != str(tmp_path / "colorsys.py")
 
 
+def test_a_folder_without_init_does_not_hide_an_installed_package(tmp_path: Path) -> None:
+    name = net(tmp_path, imports="from torch.nn import Module\nK = 3", torch__nn="raise RuntimeError\n")
+    assert answer(name) == 3
+    assert set(open_model(name).sources.files) == {"net.py"}
+
+
 def test_files_that_are_not_imported_do_not_count(tmp_path: Path) -> None:
     name = net(tmp_path, imports="from common import K", common="K = 3\n", other="K = 1\n")
     before = open_model(name).sources

@@ -49,6 +49,7 @@ KEEPERS: dict[str, Callable[[nn.Module], Any]] = {
     "partial": lambda net: functools.partial(enclosed, net=net),
     "bound method": lambda net: SimpleNamespace(net=net).__dict__["net"].forward,
     "hidden in a module": Hidden,
+    "hidden in a part of a module": lambda net: nn.Sequential(nn.Sequential(Hidden(net))),
 }
 
 
