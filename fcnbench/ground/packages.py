@@ -35,7 +35,7 @@ def installed_version(package: str) -> str:
 def modules_of(package: str) -> frozenset[str]:
     """Return the top-level modules that an installed package brings."""
     wanted = _normal(package)
-    return frozenset(module for module, owner in _owners(tuple(sys.path)).items() if _normal(owner) == wanted)
+    return frozenset(module for module, owner in _owners(tuple(sys.path)).items() if owner == wanted)
 
 
 @cache
@@ -47,7 +47,7 @@ def _owners(path: tuple[str, ...]) -> dict[str, str]:
             for entry in sorted(Path(folder or ".").glob("*-info")):
                 if (found := _FOLDER.fullmatch(entry.name)) is not None:
                     for module in _modules(entry, found["name"]):
-                        owners.setdefault(module, found["name"].replace("_", "-"))
+                        owners.setdefault(module, _normal(found["name"]))
     return owners
 
 
