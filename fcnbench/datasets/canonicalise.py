@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnbench.datasets.card import write_card
-from fcnbench.datasets.layout import total_of
 from fcnbench.datasets.manifest import Manifest, Row, rows_digest
 from fcnbench.datasets.pictures import check_sizes, decode_depth, decode_image, encode_label, label_counts
 from fcnbench.datasets.sources import recognise
 from fcnbench.datasets.spec import DatasetSpec, Source
+from fcnbench.datasets.splits import ListedSplit
 from fcnbench.datasets.store import (
     PARQUET_NAME,
     columns_of,
@@ -75,7 +75,8 @@ def canonicalise(spec: DatasetSpec, source: Source, folder: Path, allow_partial:
         DataCorrupt: a picture or label map is not what it should be.
         OutputError: the store could not be written.
     """
-    total = total_of(spec, source.split)
+    _refuse_other_ids(spec, source)
+    total = spec.split.images
     if not allow_partial:
         _refuse_gaps(spec, source, total)
     files.drop_leftovers(folder)
@@ -134,6 +135,18 @@ def _manifest(spec: DatasetSpec, source: Source, total: int, tally: _Tally) -> M
 def _counts(histogram: NDArray[np.int64], num_classes: int) -> tuple[int, ...]:
     """Pixels per class, then the ignored ones."""
     return (*(int(count) for count in histogram[:num_classes]), int(histogram[-1]))
+
+
+def _refuse_other_ids(spec: DatasetSpec, source: Source) -> None:
+    """Refuse a source whose ids are not the task's, whoever wrote the source."""
+    if isinstance(spec.split, ListedSplit):
+        spec.split.check(source.split, f"of {source.place}")
+    elif source.split.ids != spec.split.ids:
+        raise DataCorrupt(
+            f"{source.place} has {source.split.images} ids, and they are not the {spec.split.images} of the split "
+            f"{spec.split.name} in its order",
+            f"let the source of {spec.name} give its specification's split",
+        )
 
 
 def _refuse_gaps(spec: DatasetSpec, source: Source, total: int) -> None:

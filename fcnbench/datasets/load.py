@@ -89,11 +89,12 @@ def stored(spec: DatasetSpec, allow_partial: bool) -> Dataset | None:
 
 
 def _is_of(manifest: Manifest, spec: DatasetSpec) -> bool:
-    """Whether a store is of just this task: its classes, and its split, unless that comes with the archive."""
+    """Whether a store is of just this task: its classes, and its split; of a listed split, its number of ids."""
     space = spec.label_space
     return (
         (manifest.dataset, manifest.classes, manifest.ignore) == (spec.name, space.classes, space.ignore)
         and manifest.geo_classes == (spec.geo.classes if spec.geo else ())
+        and manifest.total == spec.split.images
         and (isinstance(spec.split, ListedSplit) or manifest.split == spec.split.digest)
     )
 
