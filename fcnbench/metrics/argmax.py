@@ -28,7 +28,8 @@ def argmax_map(logits: NDArray[np.float32]) -> NDArray[np.uint8]:
         uint8 [H, W].
 
     Raises:
-        PredictionError: some logit is NaN, or the shape is not [C, H, W] with 1 to 255 channels.
+        PredictionError: some logit is NaN, a pixel's logits are all minus infinity, or the shape is not [C, H, W] with
+            1 to 255 channels.
     """
     if logits.ndim != 3:
         raise PredictionError(f"logits of one image are [C, H, W]; these have shape {logits.shape}")
@@ -39,12 +40,12 @@ def argmax_map(logits: NDArray[np.float32]) -> NDArray[np.uint8]:
     labels = np.zeros(height * width, np.uint8)
     kernel = argmax_kernel()
     if (_by_numpy if kernel is None else kernel)(planes, labels):
-        raise nan_logits()
+        raise undefined_logits(nan=bool(np.isnan(planes).any()))
     return labels.reshape(height, width)
 
 
 def _by_numpy(planes: NDArray[np.float32], labels: NDArray[np.uint8]) -> bool:
-    """Write the labels [N] of planes [C, N] over zeros; whether some value is NaN."""
+    """Write the labels [N] of planes [C, N] over zeros; return whether some pixel has no largest value."""
     wins = np.empty(_BLOCK, np.uint8)
     for start in range(0, labels.size, _BLOCK):
         block = planes[:, start : start + _BLOCK]
@@ -58,15 +59,20 @@ def _by_numpy(planes: NDArray[np.float32], labels: NDArray[np.uint8]) -> bool:
             np.greater(plane, best, out=win.view(bool))
             np.multiply(win, channel, out=win)
             np.maximum(chosen, win, out=chosen)
-            # np.maximum carries a NaN along to the end, where one look finds it.
+            # np.maximum carries a NaN along to the end, where one comparison finds it, and minus infinity too.
             np.maximum(best, plane, out=best)
-        if np.isnan(best).any():
+        if not np.greater(best, -np.inf, out=win.view(bool)).all():
             return True
     return False
 
 
-def nan_logits() -> PredictionError:
-    """The error for logits that hold NaN, whichever device found it."""
+def undefined_logits(nan: bool) -> PredictionError:
+    """Return the error for logits without a largest value, whichever device found it.
+
+    Args:
+        nan: whether they hold NaN; else all logits of some pixel are minus infinity.
+    """
+    found = "hold NaN" if nan else "are minus infinity in every class at some pixel, so no class is the largest there"
     return PredictionError(
-        "the logits hold NaN", "check the weights and the preprocessing; in half precision, check for overflow"
+        f"the logits {found}", "check the weights and the preprocessing; in half precision, check for overflow"
     )
