@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from fcnbench.datasets.card import write_card
 from fcnbench.datasets.manifest import Manifest, Row, rows_digest
-from fcnbench.datasets.pictures import check_sizes, decode_depth, decode_image, encode_label, label_counts
+from fcnbench.datasets.pictures import check_sizes, decode_depth, decode_hha, decode_image, encode_label, label_counts
 from fcnbench.datasets.sources import recognise
 from fcnbench.datasets.spec import DatasetSpec, Source
 from fcnbench.datasets.splits import ListedSplit
@@ -182,9 +182,9 @@ def _read(spec: DatasetSpec, source: Source, sample_id: str) -> _Done:
     native = source.read(sample_id)
     what = f"{spec.name} {sample_id} in {source.place}"
     height, width = native.label.shape
-    for kind, content in (("picture", native.image), ("HHA picture", native.hha)):
+    for kind, content, decode in (("picture", native.image, decode_image), ("HHA picture", native.hha, decode_hha)):
         if content is not None:
-            check_sizes(decode_image(content, f"the {kind} of {what}"), native.label, what, kind)
+            check_sizes(decode(content, f"the {kind} of {what}"), native.label, what, kind)
     if native.depth is not None:
         check_sizes(decode_depth(native.depth, f"the depth map of {what}"), native.label, what, "depth map")
     if native.geo is not None:

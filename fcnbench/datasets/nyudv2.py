@@ -100,6 +100,12 @@ class RawSource:
         self._file = _open_hdf5(path)
         try:
             self._images = self._array("images", 4, (3, _FRAME[1], _FRAME[0]))
+            if self._images.dtype != np.uint8:
+                raise DataCorrupt(
+                    f"{self.place}: 'images' holds {self._images.dtype}, expected uint8: cut to 8 bits they would be "
+                    "other images",
+                    "pass the publishers' own nyu_depth_v2_labeled.mat",
+                )
             self._labels = self._array("labels", 3, (_FRAME[1], _FRAME[0]))
             # The filled depths: the raw ones have holes, and the logarithm of 0 is no depth.
             self._depths = self._array("depths", 3, (_FRAME[1], _FRAME[0]))
