@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from fcnbench.datasets.card import write_card
 from fcnbench.datasets.manifest import Manifest, Row, rows_digest
+from fcnbench.datasets.masks import check_masks
 from fcnbench.datasets.pictures import check_sizes, decode_depth, decode_hha, decode_image, encode_label, label_counts
 from fcnbench.datasets.sources import recognise
 from fcnbench.datasets.spec import DatasetSpec, Source
@@ -93,6 +94,8 @@ def canonicalise(spec: DatasetSpec, source: Source, folder: Path, allow_partial:
                 f"{short(spec.fingerprint)}",
                 "this platform makes it differently, which must not happen: please report it with `fcnbench doctor`",
             )
+        if manifest.complete:
+            check_masks(manifest)
         manifest.save(scratch)
         write_card(spec, manifest, scratch)
         target = folder / short(manifest.fingerprint, 16)
