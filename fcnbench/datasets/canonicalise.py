@@ -81,13 +81,15 @@ def canonicalise(spec: DatasetSpec, source: Source, folder: Path, allow_partial:
     if not allow_partial:
         _refuse_gaps(spec, source, total)
     files.drop_leftovers(folder)
-    labelled = source.labels()
+    identity, labelled = source.identity(), source.labels()
     ids = [sample_id for sample_id in source.split.ids if sample_id in labelled]
     tally = _Tally(np.zeros(256, np.int64), np.zeros(256, np.int64))
     with files.scratch_folder(folder) as scratch:
         with progress(len(ids), f"canonicalise {spec.name}") as bar:
             _write_parquet(spec, scratch / PARQUET_NAME, _samples(spec, source, ids, tally, bar))
-        manifest = _manifest(spec, source, total, tally)
+        manifest = _manifest(spec, source, total, tally, identity)
+        if source.identity() != identity:
+            raise DataCorrupt(f"{source.place} changed while it was read", "let nothing write to it, and try again")
         if spec.fingerprint and manifest.complete and manifest.fingerprint != spec.fingerprint:
             raise DataCorrupt(
                 f"{spec.name} came out with the fingerprint {short(manifest.fingerprint)}, expected "
@@ -114,13 +116,13 @@ def fingerprint(spec: DatasetSpec, source: Source) -> str:
     )
 
 
-def _manifest(spec: DatasetSpec, source: Source, total: int, tally: _Tally) -> Manifest:
+def _manifest(spec: DatasetSpec, source: Source, total: int, tally: _Tally, identity: str) -> Manifest:
     candidates = tuple(name for names in spec.archives for name in names)
     return Manifest(
         dataset=spec.name,
         variant=source.variant,
         origin=source.place,
-        identity=source.identity(),
+        identity=identity,
         sources=tuple(recognise(path, candidates) for path in source.archives),
         pinned=spec.fingerprint is not None and len(tally.rows) == total,
         split=source.split.digest,

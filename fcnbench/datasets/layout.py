@@ -186,8 +186,8 @@ class FileSource:
         return tuple(tree.place for tree in self._used() if tree.place.is_file())
 
     def identity(self) -> str:
-        """A digest over the files that would be read."""
-        return digest_lines(tree.identity(self._paths(tree)) for tree in self._used())
+        """Return a digest over the ids and the files that would be read."""
+        return digest_lines([self.split.digest, *(tree.identity(self._paths(tree)) for tree in self._used())])
 
     def images(self) -> frozenset[str]:
         """Ids of the task whose picture is there."""
