@@ -7,6 +7,8 @@ compiled (`compiled.py`).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,11 +20,11 @@ _BLOCK = 1 << 15
 """Pixels per block: best values (32 KiB), comparison and labels (8 KiB each) fit the L1/L2 cache."""
 
 
-def argmax_map(logits: NDArray[np.float32]) -> NDArray[np.uint8]:
+def argmax_map(logits: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.uint8]:
     """The label map of one image's logits: the class with the largest value, the lowest index on a tie.
 
     Args:
-        logits: float32 [C, H, W], C at most 255.
+        logits: float32 or float64 [C, H, W], C at most 255.
 
     Returns:
         uint8 [H, W].
@@ -36,15 +38,17 @@ def argmax_map(logits: NDArray[np.float32]) -> NDArray[np.uint8]:
     channels, height, width = logits.shape
     if not 1 <= channels <= MAX_CLASSES:
         raise PredictionError(f"1 to {MAX_CLASSES} classes are possible, not {channels}")
-    planes = np.ascontiguousarray(logits, np.float32).reshape(channels, height * width)
+    # Double precision is compared as it is: rounded to float32, values may tie, or overflow.
+    double = logits.dtype == np.float64
+    planes = np.ascontiguousarray(logits, None if double else np.float32).reshape(channels, height * width)
     labels = np.zeros(height * width, np.uint8)
-    kernel = argmax_kernel()
+    kernel = None if double else argmax_kernel()
     if (_by_numpy if kernel is None else kernel)(planes, labels):
         raise undefined_logits(nan=bool(np.isnan(planes).any()))
     return labels.reshape(height, width)
 
 
-def _by_numpy(planes: NDArray[np.float32], labels: NDArray[np.uint8]) -> bool:
+def _by_numpy(planes: NDArray[Any], labels: NDArray[np.uint8]) -> bool:
     """Write the labels [N] of planes [C, N] over zeros; return whether some pixel has no largest value."""
     wins = np.empty(_BLOCK, np.uint8)
     for start in range(0, labels.size, _BLOCK):

@@ -210,3 +210,14 @@ def test_a_kernel_that_is_wrong_or_can_not_be_made_is_not_used(monkeypatch: pyte
     assert compiled._agrees(compiled._argmax)
     monkeypatch.setitem(sys.modules, "numba", None)
     assert compiled.argmax_kernel.__wrapped__() is None
+
+
+def test_double_precision_is_compared_as_it_is() -> None:
+    logits = np.zeros((3, 1, 3))
+    logits[:, 0, 0] = [1.0, 1.0 + 1e-12, 1.0]
+    logits[:, 0, 1] = [1e300, 0.0, 2e300]
+    logits[:, 0, 2] = [-1e300, -2e300, -3e300]
+    assert argmax_map(logits).tolist() == [[1, 2, 0]]
+    logits[:, 0, 2] = -np.inf
+    with pytest.raises(PredictionError, match="minus infinity"):
+        argmax_map(logits)
