@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnbench.datasets.card import write_card
-from fcnbench.datasets.layout import total_of
 from fcnbench.datasets.manifest import Manifest, Row, rows_digest
-from fcnbench.datasets.pictures import check_sizes, decode_depth, decode_image, encode_label, label_counts
+from fcnbench.datasets.masks import check_masks
+from fcnbench.datasets.pictures import check_sizes, decode_depth, decode_hha, decode_image, encode_label, label_counts
 from fcnbench.datasets.sources import recognise
 from fcnbench.datasets.spec import DatasetSpec, Source
+from fcnbench.datasets.splits import ListedSplit
 from fcnbench.datasets.store import (
     PARQUET_NAME,
     columns_of,
@@ -75,23 +76,28 @@ def canonicalise(spec: DatasetSpec, source: Source, folder: Path, allow_partial:
         DataCorrupt: a picture or label map is not what it should be.
         OutputError: the store could not be written.
     """
-    total = total_of(spec, source.split)
+    _refuse_other_ids(spec, source)
+    total = spec.split.images
     if not allow_partial:
         _refuse_gaps(spec, source, total)
     files.drop_leftovers(folder)
-    labelled = source.labels()
+    identity, labelled = source.identity(), source.labels()
     ids = [sample_id for sample_id in source.split.ids if sample_id in labelled]
     tally = _Tally(np.zeros(256, np.int64), np.zeros(256, np.int64))
     with files.scratch_folder(folder) as scratch:
         with progress(len(ids), f"canonicalise {spec.name}") as bar:
             _write_parquet(spec, scratch / PARQUET_NAME, _samples(spec, source, ids, tally, bar))
-        manifest = _manifest(spec, source, total, tally)
+        manifest = _manifest(spec, source, total, tally, identity)
+        if source.identity() != identity:
+            raise DataCorrupt(f"{source.place} changed while it was read", "let nothing write to it, and try again")
         if spec.fingerprint and manifest.complete and manifest.fingerprint != spec.fingerprint:
             raise DataCorrupt(
                 f"{spec.name} came out with the fingerprint {short(manifest.fingerprint)}, expected "
                 f"{short(spec.fingerprint)}",
                 "this platform makes it differently, which must not happen: please report it with `fcnbench doctor`",
             )
+        if manifest.complete:
+            check_masks(manifest)
         manifest.save(scratch)
         write_card(spec, manifest, scratch)
         target = folder / short(manifest.fingerprint, 16)
@@ -110,13 +116,13 @@ def fingerprint(spec: DatasetSpec, source: Source) -> str:
     )
 
 
-def _manifest(spec: DatasetSpec, source: Source, total: int, tally: _Tally) -> Manifest:
+def _manifest(spec: DatasetSpec, source: Source, total: int, tally: _Tally, identity: str) -> Manifest:
     candidates = tuple(name for names in spec.archives for name in names)
     return Manifest(
         dataset=spec.name,
         variant=source.variant,
         origin=source.place,
-        identity=source.identity(),
+        identity=identity,
         sources=tuple(recognise(path, candidates) for path in source.archives),
         pinned=spec.fingerprint is not None and len(tally.rows) == total,
         split=source.split.digest,
@@ -134,6 +140,18 @@ def _manifest(spec: DatasetSpec, source: Source, total: int, tally: _Tally) -> M
 def _counts(histogram: NDArray[np.int64], num_classes: int) -> tuple[int, ...]:
     """Pixels per class, then the ignored ones."""
     return (*(int(count) for count in histogram[:num_classes]), int(histogram[-1]))
+
+
+def _refuse_other_ids(spec: DatasetSpec, source: Source) -> None:
+    """Refuse a source whose ids are not the task's, whoever wrote the source."""
+    if isinstance(spec.split, ListedSplit):
+        spec.split.check(source.split, f"of {source.place}")
+    elif source.split.ids != spec.split.ids:
+        raise DataCorrupt(
+            f"{source.place} has {source.split.images} ids, and they are not the {spec.split.images} of the split "
+            f"{spec.split.name} in its order",
+            f"let the source of {spec.name} give its specification's split",
+        )
 
 
 def _refuse_gaps(spec: DatasetSpec, source: Source, total: int) -> None:
@@ -169,9 +187,9 @@ def _read(spec: DatasetSpec, source: Source, sample_id: str) -> _Done:
     native = source.read(sample_id)
     what = f"{spec.name} {sample_id} in {source.place}"
     height, width = native.label.shape
-    for kind, content in (("picture", native.image), ("HHA picture", native.hha)):
+    for kind, content, decode in (("picture", native.image, decode_image), ("HHA picture", native.hha, decode_hha)):
         if content is not None:
-            check_sizes(decode_image(content, f"the {kind} of {what}"), native.label, what, kind)
+            check_sizes(decode(content, f"the {kind} of {what}"), native.label, what, kind)
     if native.depth is not None:
         check_sizes(decode_depth(native.depth, f"the depth map of {what}"), native.label, what, "depth map")
     if native.geo is not None:

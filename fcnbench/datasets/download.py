@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fcnbench.datasets.answers import OK, Body, Failed, Kept, body_of, digest_known, validator
 from fcnbench.datasets.sources import Archive
 from fcnbench.errors import DataMissing, OutputError
 from fcnbench.ground import files
@@ -39,20 +42,8 @@ _TIMEOUT = (15.0, 60.0)
 _ATTEMPTS = 3
 """Connections to one mirror in a row, each going on from where the last broke off."""
 
-_OK, _PARTIAL, _RANGE_REFUSED = 200, 206, 416
-"""HTTP status codes: the whole file, the range asked for, no such range."""
-
-
 Hashers = dict[str, "hashlib._Hash"]
 """A running hash for each digest that is known."""
-
-
-class _Failed(Exception):
-    """A mirror failed; the message says how, and `again` whether another connection may help."""
-
-    def __init__(self, reason: str, again: bool = False) -> None:
-        super().__init__(reason)
-        self.again = again
 
 
 @dataclass(frozen=True)
@@ -101,7 +92,7 @@ def download(archive: Archive, folder: Path, option: str = "--from") -> Path:
         for url in archive.urls:
             try:
                 _from_mirror(archive, url, target)
-            except _Failed as failure:
+            except Failed as failure:
                 failures.append(f"  {url}: {failure}")
                 note(f"{archive.file}: {url} failed: {failure}")
             else:
@@ -121,7 +112,7 @@ def check_mirror(url: str, archive: Archive) -> Mirror:
             answer = session.head(url, allow_redirects=True, timeout=_TIMEOUT)
     except requests.RequestException as error:
         return Mirror(url, False, _reason(error))
-    if answer.status_code != _OK:
+    if answer.status_code != OK:
         return Mirror(url, False, f"HTTP {answer.status_code}")
     kind, size = answer.headers.get("Content-Type", ""), answer.headers.get("Content-Length", "")
     if "html" in kind:
@@ -136,7 +127,7 @@ def _from_mirror(archive: Archive, url: str, target: Path) -> None:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             _one_connection(archive, url, target)
-        except _Failed as failure:
+        except Failed as failure:
             if not failure.again or attempt == _ATTEMPTS:
                 raise
         else:
@@ -148,107 +139,92 @@ def _one_connection(archive: Archive, url: str, target: Path) -> None:
     import requests
 
     part, origin = _part(target), _origin(target)
-    arrived, headers = _resumable(archive, url, part, origin)
+    kept = _resumable(archive, url, part, origin)
     try:
         with (
             _session() as session,
-            session.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as answer,
+            session.get(url, headers=kept.headers, stream=True, timeout=_TIMEOUT) as answer,
         ):
-            start = _start_of(answer, arrived)
+            body = body_of(answer, archive, kept)
             hashers = archive.hashers()
             with _writable(part):
-                _hash_kept(part, arrived if start is None else start, hashers)
-                if start is not None:
-                    total = _total(archive, answer, start)
-                    files.write_json(origin, {"url": url, "validator": _validator(answer)})
-                    _stream(archive, answer, part, start, total, hashers)
+                _hash_kept(part, kept.arrived if body is None else body.start, hashers)
+                if body is not None:
+                    files.write_json(origin, {"url": url, "validator": validator(answer), "size": body.total})
+                    _stream(archive, answer, part, body, hashers)
     except requests.RequestException as error:
-        raise _Failed(_reason(error), again=True) from error
+        raise Failed(_reason(error), again=True) from error
+    except Failed as failure:
+        if failure.stale:
+            _drop(part, origin)
+        raise
     _finish(archive, hashers, part, origin, target)
 
 
-def _resumable(archive: Archive, url: str, part: Path, origin: Path) -> tuple[int, dict[str, str]]:
-    """How many bytes of an earlier attempt can be kept, and the headers that ask for the rest.
+def _resumable(archive: Archive, url: str, part: Path, origin: Path) -> Kept:
+    """What of an earlier attempt can be gone on with.
 
-    With a published size the bytes of any mirror will do, since the digest decides in the end. Without one, only the
-    same address can go on, and only while it names the same version of the file.
+    Where a digest decides in the end and the size is published, the bytes of any mirror will do. Else only the same
+    address can go on, and only while it names the same version of the file.
     """
     try:
         arrived = part.stat().st_size
         known = json.loads(read_text(origin))
         same = known["url"] == url and isinstance(known["validator"], str)
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0, {}
+        size = known.get("size")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Kept()
     if not arrived or (archive.exact_size is not None and arrived > archive.exact_size):
-        return 0, {}
+        return Kept()
     if same and known["validator"]:
-        return arrived, {"Range": f"bytes={arrived}-", "If-Range": known["validator"]}
-    return (arrived, {"Range": f"bytes={arrived}-"}) if archive.exact_size is not None else (0, {})
+        return Kept(arrived, known["validator"], size if type(size) is int else None, own=True)
+    return Kept(arrived, own=same) if archive.exact_size is not None and digest_known(archive) else Kept()
 
 
-def _start_of(answer: requests.Response, arrived: int) -> int | None:
-    """Where in the file the answer's body begins; None when nothing is missing any more."""
-    if answer.status_code == _PARTIAL:
-        unit, _, span = answer.headers.get("Content-Range", "").partition(" ")
-        if unit != "bytes" or not span.startswith(f"{arrived}-"):
-            raise _Failed(f"answers with the range {span!r}, asked for {arrived}-")
-        return arrived
-    if answer.status_code == _RANGE_REFUSED and arrived:
-        return None
-    if answer.status_code != _OK:
-        raise _Failed(f"HTTP {answer.status_code} {answer.reason}")
-    if "html" in answer.headers.get("Content-Type", ""):
-        raise _Failed("answers with an HTML page in place of the archive")
-    return 0
-
-
-def _total(archive: Archive, answer: requests.Response, start: int) -> int | None:
-    """The file's size as the server tells it, checked against the published one."""
-    length = answer.headers.get("Content-Length", "")
-    total = start + int(length) if length.isdecimal() else None
-    if archive.exact_size is not None and total is not None and total != archive.exact_size:
-        raise _Failed(f"offers {total} bytes, expected {archive.exact_size}")
-    return total if total is not None else archive.exact_size
-
-
-def _stream(
-    archive: Archive, answer: requests.Response, part: Path, start: int, total: int | None, hashers: Hashers
-) -> None:
+def _stream(archive: Archive, answer: requests.Response, part: Path, body: Body, hashers: Hashers) -> None:
     """Append the answer's body to the part file and the hashes, raw: a server's own compression is not undone."""
     import urllib3
 
-    arrived, known = start, f" of {total} bytes" if total is not None else " bytes"
-    with part.open("r+b" if start else "wb") as stream, progress(total, archive.file, "byte", start) as bar:
-        stream.seek(start)
+    arrived, total = body.start, body.total
+    end = total if body.end is None else body.end
+    known = f" of {total} bytes" if total is not None else " bytes"
+    with part.open("r+b" if arrived else "wb") as stream, progress(total, archive.file, "byte", arrived) as bar:
+        stream.seek(arrived)
         stream.truncate()
         try:
             while chunk := answer.raw.read(_CHUNK, decode_content=False):
                 arrived += len(chunk)
-                if total is not None and arrived > total:
-                    raise _Failed(f"sends more than the {total} bytes expected")
+                if end is not None and arrived > end:
+                    raise Failed(f"sends more than the {end} bytes expected", stale=not digest_known(archive))
                 stream.write(chunk)
                 for hasher in hashers.values():
                     hasher.update(chunk)
                 bar.update(len(chunk))
         except (urllib3.exceptions.TimeoutError, TimeoutError) as error:
-            raise _Failed(f"stopped sending after {arrived}{known}", again=True) from error
+            raise Failed(f"stopped sending after {arrived}{known}", again=True) from error
         except (urllib3.exceptions.HTTPError, ConnectionError) as error:
-            raise _Failed(f"broke off after {arrived}{known}", again=True) from error
+            raise Failed(f"broke off after {arrived}{known}", again=True) from error
     if total is not None and arrived < total:
-        raise _Failed(f"broke off after {arrived}{known}", again=True)
+        raise Failed(f"broke off after {arrived}{known}", again=True)
 
 
 def _finish(archive: Archive, hashers: Hashers, part: Path, origin: Path, target: Path) -> None:
-    """Check the digests of what arrived; give it the archive's name, or drop it."""
-    if wrong := archive.mismatch(hashers):
-        with part.open("rb") as stream:
-            head = stream.read(256).lstrip().lower()
-        part.unlink()
-        origin.unlink(missing_ok=True)
-        page = "an HTML page in place of the archive: " if head.startswith((b"<!doctype", b"<html")) else ""
-        raise _Failed(f"gave {page}{wrong}")
+    """Check the digests of what arrived, or that it is not a page; give it the archive's name, or drop it."""
+    with part.open("rb") as stream:
+        head = stream.read(256).removeprefix(BOM_UTF8).lstrip()
+    # No archive and no file of weights begins like that.
+    page = re.match(rb"<[!?a-zA-Z]", head) is not None
+    if (wrong := archive.mismatch(hashers)) or (page and not digest_known(archive)):
+        _drop(part, origin)
+        raise Failed("gave " + ": ".join(["an HTML page in place of the archive"] * page + [wrong] * bool(wrong)))
     with _writable(target):
         part.replace(target)
+    origin.unlink(missing_ok=True)
+
+
+def _drop(part: Path, origin: Path) -> None:
+    """Forget what arrived: it can't be gone on with."""
+    part.unlink(missing_ok=True)
     origin.unlink(missing_ok=True)
 
 
@@ -304,12 +280,6 @@ def _session() -> requests.Session:
     session.headers["Accept-Encoding"] = "identity"
     session.max_redirects = 10
     return session
-
-
-def _validator(answer: requests.Response) -> str:
-    """What names this version of the file: a strong ETag, else the date; empty if the server tells neither."""
-    tag = str(answer.headers.get("ETag", ""))
-    return tag if tag and not tag.startswith("W/") else str(answer.headers.get("Last-Modified", ""))
 
 
 def _reason(error: Exception) -> str:

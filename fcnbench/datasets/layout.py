@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fcnbench.datasets.pictures import check_label
 from fcnbench.datasets.sources import archive_files
 from fcnbench.datasets.spec import DatasetSpec, NativeSample
-from fcnbench.datasets.splits import ListedSplit, Split
+from fcnbench.datasets.splits import Split
 from fcnbench.datasets.trees import Tree, open_tree
 from fcnbench.errors import DataCorrupt, DataMissing, FcnbenchError
 from fcnbench.ground.digests import digest_lines
@@ -145,7 +145,11 @@ def split_at(root: Root, spec: DatasetSpec) -> Split:
             f"{spec.name} takes its ids from {place}, and there is no such file",
             f"pass --from PATH with {spec.accepts}, complete with its id lists",
         )
-    return spec.split.read(content, place)
+    split = spec.split.read(content, place)
+    for path in spec.split.apart:
+        if (other := root.read(path)) is not None:
+            spec.split.check_apart(split, other, place, str(root.tree.place / _below(root.path, path)))
+    return split
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,8 +186,8 @@ class FileSource:
         return tuple(tree.place for tree in self._used() if tree.place.is_file())
 
     def identity(self) -> str:
-        """A digest over the files that would be read."""
-        return digest_lines(tree.identity(self._paths(tree)) for tree in self._used())
+        """Return a digest over the ids and the files that would be read."""
+        return digest_lines([self.split.digest, *(tree.identity(self._paths(tree)) for tree in self._used())])
 
     def images(self) -> frozenset[str]:
         """Ids of the task whose picture is there."""
@@ -313,13 +317,6 @@ class Family:
 
     def _variant(self, root: Root) -> str:
         return next((name for name in self.variants if name.casefold() == root.name.casefold()), self.fallback)
-
-
-def total_of(spec: DatasetSpec, split: Split) -> int:
-    """How many images the whole task has, whatever list its source came with."""
-    if isinstance(spec.split, ListedSplit) and spec.split.images is not None:
-        return spec.split.images
-    return split.images
 
 
 def _below(root: str, path: str) -> str:

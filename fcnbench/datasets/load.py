@@ -9,6 +9,7 @@ from fcnbench.datasets.canonicalise import canonicalise
 from fcnbench.datasets.catalogue import find_dataset
 from fcnbench.datasets.fetch import fetch_archives
 from fcnbench.datasets.manifest import Manifest
+from fcnbench.datasets.masks import check_masks
 from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.datasets.splits import ListedSplit
 from fcnbench.datasets.store import Dataset
@@ -35,9 +36,15 @@ def load_dataset(
         UnknownName: no task is called so.
         UsageError: `from_` is empty.
         DataMissing: no store and nothing to make it from, terms that were not accepted, or an incomplete source.
-        DataCorrupt: the source or the store holds something else than the task.
+        DataCorrupt: the source or the store holds something else than the task, or all its label maps are masks of
+            0 and 255.
     """
-    spec = find_dataset(task)
+    data = _loaded(find_dataset(task), from_, allow_partial, accept_terms)
+    check_masks(data.manifest)
+    return data
+
+
+def _loaded(spec: DatasetSpec, from_: str | Path | None, allow_partial: bool, accept_terms: bool) -> Dataset:
     if from_ is not None and not str(from_):
         raise UsageError("--from names no path", "pass an archive or a folder, or drop --from")
     folder = paths.stores() / spec.name
@@ -89,11 +96,12 @@ def stored(spec: DatasetSpec, allow_partial: bool) -> Dataset | None:
 
 
 def _is_of(manifest: Manifest, spec: DatasetSpec) -> bool:
-    """Whether a store is of just this task: its classes, and its split, unless that comes with the archive."""
+    """Whether a store is of just this task: its classes, and its split; of a listed split, its number of ids."""
     space = spec.label_space
     return (
         (manifest.dataset, manifest.classes, manifest.ignore) == (spec.name, space.classes, space.ignore)
         and manifest.geo_classes == (spec.geo.classes if spec.geo else ())
+        and manifest.total == spec.split.images
         and (isinstance(spec.split, ListedSplit) or manifest.split == spec.split.digest)
     )
 

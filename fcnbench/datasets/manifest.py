@@ -59,7 +59,7 @@ class Manifest:
         dataset: name of the task.
         variant: the release that the pixels come from.
         origin: the path or generator that was read.
-        identity: digest of what was found there, by names, sizes and times.
+        identity: digest of what was found there, by names, sizes, times and samples of content.
         sources: the archives that were read, with their digests; none for a folder or a generator.
         pinned: whether the fingerprint is the one that the task itself fixes.
         split: digest of the task's id list.

@@ -52,8 +52,9 @@ def native_classes(values: NDArray[Any], lowest: int, highest: int, what: str) -
             f"{what} holds {values.dtype} of shape {values.shape}, expected a label map [H, W]",
             "use the data set's original label maps",
         )
-    # NaN fails every comparison, so it is found here too.
-    stray = values[~((values >= lowest) & (values <= highest) & (np.mod(values, 1) == 0))]
+    # NaN fails every comparison, so it is found here too; and so is infinity, whose remainder is NaN.
+    with np.errstate(invalid="ignore"):
+        stray = values[~((values >= lowest) & (values <= highest) & (np.mod(values, 1) == 0))]
     if stray.size:
         shown = ", ".join(str(value) for value in np.unique(stray)[:5])
         raise DataCorrupt(

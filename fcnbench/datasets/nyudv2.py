@@ -24,6 +24,7 @@ from fcnbench.datasets.pictures import encode_depth, encode_ppm
 from fcnbench.datasets.sources import archive_files
 from fcnbench.datasets.spec import DatasetSpec, NativeSample, Source
 from fcnbench.datasets.splits import Split, published_split
+from fcnbench.datasets.unchanged import ARCHIVE, fingerprint_file
 from fcnbench.errors import DataCorrupt, DataMissing, FcnbenchError
 from fcnbench.ground.digests import digest_lines
 from fcnbench.ground.text import read_text
@@ -100,6 +101,12 @@ class RawSource:
         self._file = _open_hdf5(path)
         try:
             self._images = self._array("images", 4, (3, _FRAME[1], _FRAME[0]))
+            if self._images.dtype != np.uint8:
+                raise DataCorrupt(
+                    f"{self.place}: 'images' holds {self._images.dtype}, expected uint8: cut to 8 bits they would be "
+                    "other images",
+                    "pass the publishers' own nyu_depth_v2_labeled.mat",
+                )
             self._labels = self._array("labels", 3, (_FRAME[1], _FRAME[0]))
             # The filled depths: the raw ones have holes, and the logarithm of 0 is no depth.
             self._depths = self._array("depths", 3, (_FRAME[1], _FRAME[0]))
@@ -108,9 +115,8 @@ class RawSource:
             raise
 
     def identity(self) -> str:
-        """From the file's path, size and modification time."""
-        status = self._path.stat()
-        return digest_lines([f"archive {self._path.resolve()} {status.st_size} {status.st_mtime_ns}"])
+        """Return a digest over the file's path, size, times and samples of its content."""
+        return digest_lines([f"archive {self._path.resolve()} {fingerprint_file(self._path, ARCHIVE)}"])
 
     def images(self) -> frozenset[str]:
         """Ids of the task that the file has."""

@@ -164,7 +164,7 @@ def _task(name: str, title: str, space: LabelSpace) -> DatasetSpec:
         name=name,
         title=title,
         label_space=space,
-        split=ListedSplit("pascalcontextval", "ImageSets/Main/val.txt", 5105),
+        split=ListedSplit("pascalcontextval", "ImageSets/Main/val.txt", 5105, apart=("ImageSets/Main/train.txt",)),
         open_source=opened,
         archives=(("voc2010trainval", "pascal-context"),),
         accepts=(

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnbench.datasets import png
+from fcnbench.datasets.bits import check_bits, check_header, pnm_maximum
 from fcnbench.datasets.jpeg import fast_decode
 from fcnbench.datasets.pillow import MOST_PIXELS, decoded_strictly, strict_pillow
 from fcnbench.errors import DataCorrupt
@@ -22,6 +23,9 @@ from fcnbench.labelspace import LabelSpace
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+
+_DEPTH_MAXIMUM = 65535
+"""The largest value of a PGM file that Pillow reads as it is written."""
 
 _GREYS = tuple((value, value, value) for value in range(256))
 
@@ -50,20 +54,45 @@ def _opened(content: bytes, what: str) -> Iterator[Image]:
 
 @decoded_strictly
 def decode_image(content: bytes, what: str) -> NDArray[np.uint8]:
-    """Decode a picture to uint8 [H, W, 3] RGB, as stored: no rotation by EXIF, since label maps know none.
+    """Decode an image of at most 8 bits per channel to uint8 [H, W, 3] RGB.
+
+    Colours are taken as stored: no rotation by EXIF, since label maps know none, no colour profile, and no blending
+    where the image has an alpha channel or a transparent colour.
 
     Args:
         content: the file's bytes.
-        what: name of the picture, for messages.
+        what: name of the image, for messages.
 
     Raises:
-        DataCorrupt: truncated, or no picture.
+        DataCorrupt: truncated, not an image, or one of more than 8 bits per channel.
     """
     if (pixels := fast_decode(content)) is not None:
         return pixels
+    check_header(content, what)
     with _opened(content, what) as picture:
+        check_bits(picture, what)
+        # Pillow warns of a palette's transparent colours when it leaves them out, which is meant.
+        picture.info.pop("transparency", None)
         # A copy: Pillow's own memory is read-only, which PyTorch warns about.
         return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
+
+
+@decoded_strictly
+def decode_hha(content: bytes, what: str) -> NDArray[np.uint8]:
+    """Decode an HHA image to uint8 [H, W, 3].
+
+    Raises:
+        DataCorrupt: as for `decode_image`, or it has other than three channels.
+    """
+    check_header(content, what)
+    with _opened(content, what) as picture:
+        check_bits(picture, what)
+        if picture.mode != "RGB":
+            raise DataCorrupt(
+                f"{what} is an image of mode {picture.mode}; HHA has three channels (disparity, height, angle)",
+                "use the data set's original HHA images; depth maps do not belong among them",
+            )
+    return decode_image(content, what)
 
 
 @decoded_strictly
@@ -78,6 +107,11 @@ def decode_depth(content: bytes, what: str) -> NDArray[np.uint16]:
             raise DataCorrupt(
                 f"{what} is a picture of mode {picture.mode}; a depth map has one channel of 16-bit millimetres",
                 "use the data set's original depth maps",
+            )
+        if picture.format == "PPM" and pnm_maximum(content) != _DEPTH_MAXIMUM:
+            raise DataCorrupt(
+                f"{what} is a PGM file whose largest value is not 65535, so that its depths would be stretched",
+                "write depth maps as 16-bit PNG, in millimetres",
             )
         values = np.array(picture)
     if values.size and (values.min() < 0 or values.max() > np.iinfo(np.uint16).max):

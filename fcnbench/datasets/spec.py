@@ -56,7 +56,7 @@ class Source(Protocol):
         """Files whose digests say what is read; none for a folder or a generator."""
 
     def identity(self) -> str:
-        """A digest that changes whenever what would be read changes; cheap: names, sizes, times."""
+        """A digest that changes whenever what would be read changes; cheap: names, sizes, times, samples of content."""
 
     def images(self) -> frozenset[str]:
         """Ids of the task whose picture is there."""

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnbench.datasets.manifest import Manifest, Row
-from fcnbench.datasets.pictures import check_label, check_sizes, decode_depth, decode_image, decode_label
+from fcnbench.datasets.pictures import check_label, check_sizes, decode_depth, decode_hha, decode_image, decode_label
 from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.errors import DataCorrupt
 from fcnbench.ground.digests import digest_bytes, digest_lines
@@ -242,7 +242,7 @@ class Dataset(Sequence[Sample]):
             image=pixels,
             label=label,
             depth=decode_depth(depth, f"the depth map of {what}") if depth else None,
-            hha=decode_image(hha, f"the HHA picture of {what}") if hha else None,
+            hha=decode_hha(hha, f"the HHA picture of {what}") if hha else None,
             geo=decode_label(geo, f"the second label map of {what}") if geo else None,
         )
 

@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import IO, Protocol
 
+from fcnbench.datasets.unchanged import ARCHIVE, FILE, fingerprint_file
 from fcnbench.errors import DataCorrupt, DataMissing, OutputError
 from fcnbench.ground.console import followed, progress
 from fcnbench.ground.digests import digest_lines
@@ -51,7 +52,11 @@ class Tree(Protocol):
         """A file's content."""
 
     def identity(self, paths: Iterable[str]) -> str:
-        """A digest that changes when one of the files changes; from names, sizes and times."""
+        """A digest that changes when one of the files changes; from names, sizes, times and samples of their content.
+
+        Raises:
+            DataCorrupt: a file is not there any more, or can't be read.
+        """
 
     def close(self) -> None:
         """Let go of open files."""
@@ -116,12 +121,9 @@ class FolderTree:
             ) from error
 
     def identity(self, paths: Iterable[str]) -> str:
-        """From each file's name, size and modification time."""
-        lines = [f"folder {self.place.resolve()}"]
-        for path in sorted(paths):
-            status = (self.place / path).stat()
-            lines.append(f"{path} {status.st_size} {status.st_mtime_ns}")
-        return digest_lines(lines)
+        """Return a digest over each file's name, size, times and samples of its content."""
+        files = [f"{path} {fingerprint_file(self.place / path, FILE)}" for path in sorted(paths)]
+        return digest_lines([f"folder {self.place.resolve()}", *files])
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -159,9 +161,8 @@ class _Archive:
         return self._table.get(folder, set())
 
     def identity(self, paths: Iterable[str]) -> str:
-        """From the archive's path, size and modification time."""
-        status = self.place.stat()
-        return digest_lines([f"archive {self.place.resolve()} {status.st_size} {status.st_mtime_ns}"])
+        """Return a digest over the archive's path, size, times and samples of its content."""
+        return digest_lines([f"archive {self.place.resolve()} {fingerprint_file(self.place, ARCHIVE)}"])
 
     def _damaged(self, error: Exception) -> DataCorrupt:
         return DataCorrupt(

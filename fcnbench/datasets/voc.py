@@ -65,6 +65,7 @@ _EITHER = (
 )
 _VOC2011 = "the archive VOCtrainval_25-May-2011.tar, or a folder that holds VOCdevkit/VOC2011"
 _VOC2012 = "the archive VOCtrainval_11-May-2012.tar, or a folder that holds VOCdevkit/VOC2012"
+_LISTS = "ImageSets/Segmentation"
 
 VOC2011VAL = _task(
     "voc2011val",
@@ -80,7 +81,7 @@ VOC2011VAL = _task(
 VOC2011VAL_FULL = _task(
     "voc2011val-full",
     "PASCAL VOC 2011 segmentation val, all of it (Table 1 of the CVPR paper), 1,111 images",
-    ListedSplit("voc2011val-full", "ImageSets/Segmentation/val.txt", 1111),
+    ListedSplit("voc2011val-full", f"{_LISTS}/val.txt", 1111, apart=(f"{_LISTS}/train.txt",)),
     "2011",
     (("voc2011trainval",),),
     _VOC2011,
@@ -100,7 +101,7 @@ VOC2012VAL = _task(
 VOC2012TRAIN = _task(
     "voc2012train",
     "PASCAL VOC 2012 segmentation train, 1,464 images",
-    ListedSplit("voc2012train", "ImageSets/Segmentation/train.txt", 1464),
+    ListedSplit("voc2012train", f"{_LISTS}/train.txt", 1464, apart=(f"{_LISTS}/val.txt",)),
     "2012",
     (("voc2012trainval",),),
     _VOC2012,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fcnbench.errors import PredictionError
 from fcnbench.evaluation.result import MARGINS
-from fcnbench.metrics.argmax import argmax_map, nan_logits
+from fcnbench.metrics.argmax import argmax_map, undefined_logits
 
 Map = NDArray[np.uint8]
 
@@ -29,7 +29,7 @@ def label_map(logits: Tensor) -> Map:
         uint8 [H, W]; the lowest class on a tie.
 
     Raises:
-        PredictionError: some logit is NaN.
+        PredictionError: some logit is NaN, or a pixel's logits are all minus infinity.
     """
     return begun(logits)()
 
@@ -73,14 +73,14 @@ def _some(logits: Tensor) -> Tensor:
 
 
 def _reduced(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """The labels, and whether some logit is NaN."""
+    """The labels, and whether the largest logit of some pixel is NaN, or minus infinity."""
     largest, labels = logits.max(dim=0)
-    return labels.to(torch.uint8), largest.isnan().any()
+    return labels.to(torch.uint8), torch.stack([largest.isnan().any(), largest.isneginf().any()])
 
 
-def _checked(labels: Tensor, nan: Tensor) -> Map:
-    if bool(nan):
-        raise nan_logits()
+def _checked(labels: Tensor, undefined: Tensor) -> Map:
+    if bool(undefined.any()):
+        raise undefined_logits(nan=bool(undefined[0]))
     return labels.cpu().numpy()
 
 
@@ -95,5 +95,6 @@ def near_ties(logits: Tensor, truth: Map, ignore: int) -> NDArray[np.int64]:
     if len(logits) == 1:
         return np.zeros(len(MARGINS), np.int64)
     first, second = logits.float().topk(2, dim=0).values
-    gaps = (first - second)[torch.from_numpy(truth != ignore).to(logits.device)]
+    # Two logits of plus infinity tie, and their difference is NaN.
+    gaps = torch.where(first == second, 0.0, first - second)[torch.from_numpy(truth != ignore).to(logits.device)]
     return np.array([int((gaps < margin).sum()) for margin in MARGINS], np.int64)

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnbench.datasets.masks import HINT as MASKS_HINT
 from fcnbench.datasets.store import Dataset, Sample, digest_label
 from fcnbench.errors import PredictionError
 from fcnbench.evaluation.predictions import PredictionFolder, open_predictions
 from fcnbench.evaluation.result import Evaluation
 from fcnbench.ground.console import listed, note, progress
 from fcnbench.ground.parallel import ordered
-from fcnbench.labelspace import LabelSpace
+from fcnbench.labelspace import IGNORE, LabelSpace
 from fcnbench.metrics.confusion import confusion_matrix
 from fcnbench.metrics.trimap import WIDTHS, trimap_matrices
 
@@ -43,13 +44,14 @@ class PredictionsError(PredictionError):
 
 @dataclass(frozen=True, eq=False)
 class _Result:
-    """What was counted on an image."""
+    """What was counted on an image; the prediction's values where none is but 0 and 255."""
 
     id: str
     matrix: NDArray[np.int64]
     digest: str
     geo: NDArray[np.int64] | None
     bands: NDArray[np.int64] | None
+    values: frozenset[int] | None
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class _Problem:
 
     what: str
     text: str
+    values: frozenset[int] | None = None
 
 
 def score_predictions(
@@ -82,7 +85,9 @@ def score_predictions(
     space = dataset.label_space
     bands = np.zeros((len(WIDTHS), space.num_classes, space.num_classes), np.int64)
     done: list[_Result] = []
+    values: set[int | None] = set()
     for each in _scored(dataset, found, trimap, threads):
+        values |= each.values if each.values is not None else {None}
         if isinstance(each, _Problem):
             problems.setdefault(each.what, []).append(each.text)
             continue
@@ -90,8 +95,16 @@ def score_predictions(
             # Added up at once: the bands of all images would take a hundred times the memory of their matrices.
             bands += each.bands
         done.append(replace(each, bands=None))
+    masks = space.num_classes > 1 and values == {0, IGNORE}
     if problems:
+        if masks:
+            problems["masks of 0 and 255? no file holds another value"] = [MASKS_HINT]
         raise PredictionsError(found.folder, problems)
+    if masks:
+        note(
+            f"WARNING: no prediction in {found.folder} holds a value but 0 and 255: class 0 is predicted everywhere; "
+            f"if these are masks, {MASKS_HINT}"
+        )
     if not done:
         raise PredictionsError(found.folder, {"no image has both label and prediction": [dataset.manifest.dataset]})
     geo = [each.geo for each in done if each.geo is not None]
@@ -138,19 +151,28 @@ def _scored(
 
 
 def _one(dataset: Dataset, truth: Sample, found: PredictionFolder, trimap: bool) -> _Result | _Problem:
-    space, geo = dataset.label_space, None
+    space, geo, values = dataset.label_space, None, None
     try:
         prediction = found.read(truth.id)
         if prediction.shape != truth.label.shape:
             sizes = " against ".join(f"{width}x{height}" for height, width in (prediction.shape, truth.label.shape))
             return _Problem("of another size than the picture", f"{truth.id} ({sizes})")
+        values = _values(prediction)
         matrix = _matrix(truth.label, prediction, space)
         if truth.geo is not None and dataset.geo is not None and truth.id in found.geo:
             geo = _matrix(truth.geo, found.read(truth.id, geo=True), dataset.geo)
     except PredictionError as error:
-        return _Problem("no label map of these classes", f"{truth.id} ({error.message})")
+        return _Problem("no label map of these classes", f"{truth.id} ({error.message})", values)
     bands = trimap_matrices(truth.label, prediction, space.num_classes, space.ignore) if trimap else None
-    return _Result(truth.id, matrix, digest_label(prediction), geo, bands)
+    return _Result(truth.id, matrix, digest_label(prediction), geo, bands, values)
+
+
+def _values(prediction: Map) -> frozenset[int] | None:
+    """Which of 0 and 255 occur; None where another value does."""
+    # One more wraps 255 to 0, so that one maximum tells: a fiftieth of the time that scoring takes.
+    if prediction.size == 0 or (prediction + np.uint8(1)).max() > 1:
+        return None
+    return frozenset(np.unique(prediction).tolist())
 
 
 def _matrix(truth: Map, prediction: Map, space: LabelSpace) -> NDArray[np.int64]:

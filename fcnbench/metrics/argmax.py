@@ -7,6 +7,8 @@ compiled (`compiled.py`).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,33 +20,36 @@ _BLOCK = 1 << 15
 """Pixels per block: best values (32 KiB), comparison and labels (8 KiB each) fit the L1/L2 cache."""
 
 
-def argmax_map(logits: NDArray[np.float32]) -> NDArray[np.uint8]:
+def argmax_map(logits: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.uint8]:
     """The label map of one image's logits: the class with the largest value, the lowest index on a tie.
 
     Args:
-        logits: float32 [C, H, W], C at most 255.
+        logits: float32 or float64 [C, H, W], C at most 255.
 
     Returns:
         uint8 [H, W].
 
     Raises:
-        PredictionError: some logit is NaN, or the shape is not [C, H, W] with 1 to 255 channels.
+        PredictionError: some logit is NaN, a pixel's logits are all minus infinity, or the shape is not [C, H, W] with
+            1 to 255 channels.
     """
     if logits.ndim != 3:
         raise PredictionError(f"logits of one image are [C, H, W]; these have shape {logits.shape}")
     channels, height, width = logits.shape
     if not 1 <= channels <= MAX_CLASSES:
         raise PredictionError(f"1 to {MAX_CLASSES} classes are possible, not {channels}")
-    planes = np.ascontiguousarray(logits, np.float32).reshape(channels, height * width)
+    # Double precision is compared as it is: rounded to float32, values may tie, or overflow.
+    double = logits.dtype == np.float64
+    planes = np.ascontiguousarray(logits, None if double else np.float32).reshape(channels, height * width)
     labels = np.zeros(height * width, np.uint8)
-    kernel = argmax_kernel()
+    kernel = None if double else argmax_kernel()
     if (_by_numpy if kernel is None else kernel)(planes, labels):
-        raise nan_logits()
+        raise undefined_logits(nan=bool(np.isnan(planes).any()))
     return labels.reshape(height, width)
 
 
-def _by_numpy(planes: NDArray[np.float32], labels: NDArray[np.uint8]) -> bool:
-    """Write the labels [N] of planes [C, N] over zeros; whether some value is NaN."""
+def _by_numpy(planes: NDArray[Any], labels: NDArray[np.uint8]) -> bool:
+    """Write the labels [N] of planes [C, N] over zeros; return whether some pixel has no largest value."""
     wins = np.empty(_BLOCK, np.uint8)
     for start in range(0, labels.size, _BLOCK):
         block = planes[:, start : start + _BLOCK]
@@ -58,15 +63,20 @@ def _by_numpy(planes: NDArray[np.float32], labels: NDArray[np.uint8]) -> bool:
             np.greater(plane, best, out=win.view(bool))
             np.multiply(win, channel, out=win)
             np.maximum(chosen, win, out=chosen)
-            # np.maximum carries a NaN along to the end, where one look finds it.
+            # np.maximum carries a NaN along to the end, where one comparison finds it, and minus infinity too.
             np.maximum(best, plane, out=best)
-        if np.isnan(best).any():
+        if not np.greater(best, -np.inf, out=win.view(bool)).all():
             return True
     return False
 
 
-def nan_logits() -> PredictionError:
-    """The error for logits that hold NaN, whichever device found it."""
+def undefined_logits(nan: bool) -> PredictionError:
+    """Return the error for logits without a largest value, whichever device found it.
+
+    Args:
+        nan: whether they hold NaN; else all logits of some pixel are minus infinity.
+    """
+    found = "hold NaN" if nan else "are minus infinity in every class at some pixel, so no class is the largest there"
     return PredictionError(
-        "the logits hold NaN", "check the weights and the preprocessing; in half precision, check for overflow"
+        f"the logits {found}", "check the weights and the preprocessing; in half precision, check for overflow"
     )

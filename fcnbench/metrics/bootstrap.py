@@ -37,6 +37,8 @@ _BLOCK = 256
 class Difference:
     """By how much B is better than A in one metric, with images drawn in pairs.
 
+    All four numbers are NaN where either has no such score: the mean IU without background where nothing else is true.
+
     Attributes:
         value: B minus A, a fraction.
         low: lower end of the interval.
@@ -112,9 +114,13 @@ def paired(
     for name in before:
         value = float(after[name] - before[name])
         drawn = drawn_after[name] - drawn_before[name]
+        scored = drawn[~np.isnan(drawn)]
+        if np.isnan(value) or not scored.size:
+            differences[name] = Difference(np.nan, np.nan, np.nan, np.nan)
+            continue
         # A hair's breadth is allowed for rounding, so that a difference of 0 is reached by every draw.
-        reached = np.count_nonzero(np.abs(drawn - np.nanmean(drawn)) >= abs(value) - 1e-12)
-        low, high = _ends(drawn, level)
+        reached = np.count_nonzero(np.abs(scored - scored.mean()) >= abs(value) - 1e-12)
+        low, high = _ends(scored, level)
         differences[name] = Difference(value, low, high, (int(reached) + 1) / (draws + 1))
     return differences
 
@@ -167,6 +173,9 @@ def _parts(stack: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int6
 
 
 def _ends(values: NDArray[np.float64], level: float) -> tuple[float, float]:
-    """Both ends of a percentile interval; draws without a scored pixel have no score and are left out."""
-    low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
+    """Both ends of a percentile interval, NaN where no draw has a score; draws without one are left out."""
+    scored = values[~np.isnan(values)]
+    if not scored.size:
+        return np.nan, np.nan
+    low, high = np.quantile(scored, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -16,7 +16,7 @@ _BLOCK = 1 << 12
 """Pixels per block: their best values and labels (20 KiB) stay in the L1 cache."""
 
 Kernel = Callable[[NDArray[np.float32], NDArray[np.uint8]], bool]
-"""From float32 planes [C, N], writes uint8 labels [N]; whether some value is NaN."""
+"""From float32 planes [C, N], writes uint8 labels [N]; return whether some pixel has no largest value."""
 
 
 @cache
@@ -37,7 +37,8 @@ def _argmax(planes: NDArray[np.float32], labels: NDArray[np.uint8]) -> bool:
     channels, pixels = planes.shape
     best = np.empty(_BLOCK, np.float32)
     chosen = np.empty(_BLOCK, np.uint8)
-    nan = False
+    lowest = np.float32(-np.inf)
+    undefined = False
     for start in range(0, pixels, _BLOCK):
         count = min(_BLOCK, pixels - start)
         for place in range(count):
@@ -48,23 +49,28 @@ def _argmax(planes: NDArray[np.float32], labels: NDArray[np.uint8]) -> bool:
             label = np.uint8(channel)
             for place in range(count):
                 value = plane[place]
-                # A NaN wins once and is never beaten, so that one look at the end finds it.
+                # A NaN wins once and is never beaten, so that one comparison at the end finds it.
                 wins = value > best[place] or value != value  # noqa: PLR0124
                 best[place] = value if wins else best[place]
                 chosen[place] = label if wins else chosen[place]
         for place in range(count):
-            nan |= best[place] != best[place]
+            # Neither NaN nor minus infinity is greater.
+            undefined |= not best[place] > lowest
             labels[start + place] = chosen[place]
-    return nan
+    return undefined
 
 
 def _agrees(kernel: Kernel) -> bool:
-    """Whether a kernel gives numpy's labels for ties, infinities and NaN."""
+    """Check that a kernel gives numpy's labels for ties and infinities, and finds pixels without a largest value."""
     random = np.random.default_rng(0)
     planes = random.integers(-3, 4, (7, _BLOCK + 5)).astype(np.float32)
     planes[2, ::7], planes[3, ::5] = np.inf, -np.inf
     labels = np.empty(planes.shape[1], np.uint8)
     if kernel(planes, labels) or not np.array_equal(labels, planes.argmax(axis=0)):
         return False
-    planes[random.integers(7), random.integers(planes.shape[1])] = np.nan
-    return bool(kernel(planes, labels))
+    pixel = random.integers(planes.shape[1])
+    for values in (np.where(np.arange(7) == random.integers(7), np.nan, planes[:, pixel]), np.full(7, -np.inf)):
+        planes[:, pixel] = values
+        if not kernel(planes, labels):
+            return False
+    return True

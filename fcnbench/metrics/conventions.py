@@ -16,7 +16,8 @@ Averaging = Literal["present", "predicted", "plain", "pairs"]
 0/0 spreads as NaN; all pairs of an image and a class that is true or predicted in it."""
 
 Arithmetic = Literal["float64", "float32", "float32 areas, rounded"]
-"""How the ratios are formed: the last sums the areas of every image in float32, and rounds percent to 2 decimals."""
+"""How the ratios are formed: the last sums the areas of every image, unions too, in float32, and rounds percent to 2
+decimals as numpy rounds float32: what lies halfway goes to the even digit, such as 67.525 to 67.52."""
 
 
 @dataclass(frozen=True)
@@ -73,20 +74,35 @@ def read(per_image: NDArray[np.int64], averaging: Averaging, arithmetic: Arithme
     """
     parts = (per_image.diagonal(axis1=1, axis2=2), per_image.sum(axis=2), per_image.sum(axis=1))
     hits, true, predicted = (_summed(part, averaging, arithmetic) for part in parts)
+    union = true + predicted - hits
+    if arithmetic == "float32 areas, rounded":
+        union = _summed(parts[1] + parts[2] - parts[0], averaging, arithmetic)
     # 0/0 is NaN, as in every one of these harnesses.
     with np.errstate(invalid="ignore"):
-        acc, iu = hits / true, hits / (true + predicted - hits)
+        acc, iu = hits / true, hits / union
         present = true > 0
         counted = {"present": present, "plain": np.full_like(present, True)}.get(averaging, ~np.isnan(iu))
         found = {
             "pixel_acc": hits.sum() / true.sum(),
-            "mean_acc": acc[present].mean(),
-            "mean_iu": iu[counted].mean(),
-            "fw_iu": (true * iu)[present].sum() / true.sum(),
+            "mean_acc": _mean(acc, present),
+            "mean_iu": _mean(iu, counted),
+            "fw_iu": np.where(present, true * iu, 0).sum() / true.sum(),
         }
     if arithmetic == "float32 areas, rounded":
-        return {name: round(float(value * 100), 2) / 100 for name, value in found.items()}
+        return {name: _rounded(value) for name, value in found.items()}
     return {name: float(value) for name, value in found.items()}
+
+
+def _mean(values: NDArray[Any], chosen: NDArray[np.bool_]) -> Any:
+    """Mean of the chosen values in their own type, NaN where none is chosen; summed in the order of `np.nanmean`."""
+    total = np.where(chosen, values, values.dtype.type(0)).sum()
+    return values.dtype.type(total / np.count_nonzero(chosen)) if chosen.any() else np.nan
+
+
+def _rounded(fraction: Any) -> float:
+    """A fraction in float32 to two decimals of its percentage; then in float64, so that it is printed as it is."""
+    percent = np.round(np.float32(fraction) * np.float32(100), 2)
+    return round(float(percent), 2) / 100
 
 
 def _summed(part: NDArray[np.int64], averaging: Averaging, arithmetic: Arithmetic) -> NDArray[Any]:

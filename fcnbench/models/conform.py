@@ -93,6 +93,8 @@ def _shape(segmenter: Segmenter, size: tuple[int, int], num_classes: int, device
         wrong.append(f"logits are {found.dtype}, expected floating point")
     elif bool(found.isnan().any()):
         wrong.append("the logits hold NaN")
+    elif bool(found.amax(1).isneginf().any()):
+        wrong.append("the logits are minus infinity in every class at some pixel")
     return not wrong, "; ".join(wrong) or f"logits {tuple(found.shape)} of {found.dtype}".replace("torch.", "")
 
 
@@ -123,6 +125,8 @@ def _batch_invariant(segmenter: Segmenter, device: torch.device) -> tuple[bool, 
         alone = torch.cat([segmenter.logits(picture[None].to(device)) for picture in pictures])
         together = segmenter.logits(torch.stack(pictures).to(device))
     finite = alone.isfinite()
+    if not bool(finite.any()):
+        return False, "two pictures together: no logit is finite"
     scale = float(alone[finite].abs().max()) or 1.0
     gap = float((alone - together)[finite].abs().max()) / scale
     flipped = int((alone.argmax(1) != together.argmax(1)).sum())

@@ -134,14 +134,17 @@ class Record:
         """The four metrics by name, and what the task adds to them.
 
         `mean_iu_nobg` is the mean IU without the class `background`; `geo_pixel_acc` the pixel accuracy of the second
-        label map.
+        label map. Either is left out where it has no pixel to be of.
         """
         found = self.scores(absent)
         result = found.as_dict()
         if self.background is not None and not np.isnan(without := found.mean_iu_without(self.background)):
             result["mean_iu_nobg"] = without
         if self.evaluation.geo is not None:
-            result["geo_pixel_acc"] = scores(self.evaluation.geo.sum(axis=0)).pixel_acc
+            geo = self.evaluation.geo.sum(axis=0)
+            # In a part of a dataset all its pixels may be ignored, which is no reason to lose the other scores.
+            if geo.any():
+                result["geo_pixel_acc"] = scores(geo).pixel_acc
         return result
 
     def intervals(self, absent: AbsentPolicy | None = None) -> dict[str, tuple[float, float]]:

@@ -24,6 +24,7 @@ class Behaviour:
         redirect: answer with a redirect to this path.
         length: the Content-Length that is claimed; None tells the truth, empty leaves it out.
         encoding: Content-Encoding that is claimed.
+        script: answers that are given first, one after the other: status, headers and body, just as they are.
         before_body: called before a body is sent.
         requests: (method, Range header) of every request, in order.
     """
@@ -38,6 +39,7 @@ class Behaviour:
     redirect: str = ""
     length: str | None = None
     encoding: str = ""
+    script: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
     before_body: Callable[[], None] = lambda: None
     requests: list[tuple[str, str]] = field(default_factory=list)
 
@@ -59,6 +61,16 @@ def serving(behaviour: Behaviour) -> Iterator[str]:
         def _answer(self, body: bool) -> None:
             asked = self.headers.get("Range", "")
             behaviour.requests.append((self.command, asked))
+            if behaviour.script:
+                status, headers, content = behaviour.script.pop(0)
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                with suppress(ConnectionError):
+                    self.wfile.write(content)
+                self.close_connection = True
+                return
             if behaviour.redirect:
                 self.send_response(302)
                 self.send_header("Location", behaviour.redirect)

@@ -100,9 +100,16 @@ def test_train_and_test_of_nyudv2_and_sift_flow_are_told_apart() -> None:
     assert find_leakage(published_split("siftflow-test").ids, "siftflowtrain").clear
 
 
-def test_an_uncleared_run_enters_no_board(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from fcnbench.cli.main import main
+def test_an_uncleared_run_enters_no_board(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
 
+    from fcnbench.cli.main import main
+    from fcnbench.datasets import sbd
+
+    small = replace(sbd.SBDVAL.split, images=len(PASCAL))
+    monkeypatch.setattr(sbd, "SBDVAL", replace(sbd.SBDVAL, split=small))
     (tmp_path / "net.py").write_text(
         "import torch\nfrom fcnbench import ModuleSegmenter\n"
         "class Net(torch.nn.Module):\n"

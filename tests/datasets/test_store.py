@@ -1,21 +1,28 @@
 """The canonical store: built once, whole or absent, checked when it is read, readable by Hugging Face `datasets`."""
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from fcnbench.datasets.layout import FileSource
 from fcnbench.datasets.load import load_dataset
 from fcnbench.datasets.manifest import Manifest
 from fcnbench.datasets.store import PARQUET_NAME
+from fcnbench.datasets.unchanged import fingerprint_file
 from fcnbench.errors import DataCorrupt, DataMissing, UnknownName, UsageError
+from tests.datasets import native
 
 Make = Callable[..., Path]
 
@@ -47,6 +54,106 @@ def test_the_same_source_is_not_canonicalised_twice(make_voc: Make, voc_ids: lis
     second = load_dataset("voc2011val", folder, allow_partial=True)
     assert (second.folder / PARQUET_NAME).stat().st_mtime_ns == stamp
     assert stores(tmp_path) == [first.folder]
+
+
+def uncompressed(label: np.ndarray) -> bytes:
+    """A label map as a PNG whose size does not depend on its content."""
+    picture, stream = Image.fromarray(label.astype(np.uint8)), io.BytesIO()
+    picture.putpalette([value for value in range(256) for _ in range(3)])
+    picture.save(stream, "PNG", compress_level=0)
+    return stream.getvalue()
+
+
+def stored_zip(content: native.Content, target: Path) -> Path:
+    """A zip file without compression, whose size does not depend on its content either."""
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+    return target
+
+
+def replaced(path: Path, content: bytes, in_place: bool) -> None:
+    """Put other content of the same size into a file's place, with the same modification time."""
+    status = path.stat()
+    assert len(content) == status.st_size
+    if in_place:
+        path.write_bytes(content)
+    else:
+        other = path.with_name(f"{path.name}.new")
+        other.write_bytes(content)
+        other.replace(path)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("form", ["folder", "tar", "zip"])
+def test_files_of_the_same_size_and_time_are_not_taken_for_those_that_were_read(
+    voc_ids: list[str], tmp_path: Path, form: str, in_place: bool
+) -> None:
+    first, second = dict(native.voc(voc_ids)), dict(native.voc(voc_ids))
+    name = f"VOCdevkit/VOC2012/SegmentationClass/{voc_ids[2]}.png"
+    label = np.asarray(Image.open(io.BytesIO(first[name])))
+    first[name], second[name] = (uncompressed(np.where(label == 3, index, label)) for index in (3, 7))
+    if form == "folder":
+        source = native.write(first, tmp_path / "native")
+        path, content = source / name, second[name]
+    else:
+        pack = native.tar if form == "tar" else stored_zip
+        source = path = pack(first, tmp_path / "voc.archive")
+        content = pack(second, tmp_path / "other.archive").read_bytes()
+    before = load_dataset("voc2011val", source, allow_partial=True)
+    replaced(path, content, in_place)
+    after = load_dataset("voc2011val", source, allow_partial=True)
+    assert (before[2].label == 3).any()
+    assert (after[2].label == 7).any()
+    assert after.manifest.fingerprint != before.manifest.fingerprint
+
+
+def test_samples_of_the_content_tell_where_there_is_no_time_of_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, real = tmp_path / "file", Path.stat
+
+    def without(self: Path, **options: bool) -> SimpleNamespace:
+        found = real(self, **options)
+        return SimpleNamespace(st_size=found.st_size, st_mtime_ns=found.st_mtime_ns, st_ctime_ns=0)
+
+    monkeypatch.setattr(Path, "stat", without)
+    for size, place in ((100, 50), (12_288, 6_000), (100_000, 0), (100_000, 99_999), (100_000, 50_000)):
+        content = bytearray(size)
+        path.write_bytes(content)
+        os.utime(path, ns=(1, 1))
+        before = fingerprint_file(path, 3)
+        os.utime(path, ns=(1, 1))
+        assert fingerprint_file(path, 3) == before
+        content[place] = 1
+        path.write_bytes(content)
+        os.utime(path, ns=(1, 1))
+        assert fingerprint_file(path, 3) != before
+
+
+def test_a_list_in_another_order_is_another_source(tmp_path: Path) -> None:
+    ids = [f"2007_{index:06d}" for index in range(10, 13)]
+    content = native.voc(ids, lists={"Segmentation/train": ids})
+    source = native.write(content, tmp_path / "native")
+    assert load_dataset("voc2012train", source, allow_partial=True).ids == tuple(ids)
+    (source / "VOCdevkit/VOC2012/ImageSets/Segmentation/train.txt").write_bytes(native.listing(ids[::-1]))
+    assert load_dataset("voc2012train", source, allow_partial=True).ids == tuple(ids[::-1])
+
+
+def test_a_source_that_changes_while_it_is_read_is_refused(
+    make_voc: Make, voc_ids: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, read = make_voc(voc_ids), FileSource.read
+
+    def touched(self: FileSource, sample_id: str) -> object:
+        (folder / f"VOCdevkit/VOC2012/JPEGImages/{voc_ids[0]}.jpg").touch()
+        return read(self, sample_id)
+
+    monkeypatch.setattr(FileSource, "read", touched)
+    with pytest.raises(DataCorrupt, match="changed while it was read"):
+        load_dataset("voc2011val", folder, allow_partial=True)
+    assert stores(tmp_path) == []
 
 
 def test_a_changed_source_gives_another_fingerprint(make_voc: Make, voc_ids: list[str]) -> None:

@@ -18,7 +18,7 @@ from fcnbench.datasets.load import load_dataset
 from fcnbench.datasets.manifest import Row
 from fcnbench.errors import DataMissing, Interrupted, ModelError, PredictionError
 from fcnbench.evaluation.journal import Journal
-from fcnbench.evaluation.labels import label_map
+from fcnbench.evaluation.labels import label_map, near_ties
 from fcnbench.evaluation.look import Look
 from fcnbench.evaluation.loop import batches, evaluate, scorable
 from fcnbench.evaluation.result import Evaluation
@@ -95,6 +95,13 @@ class NaNs(Stub):
         return logits
 
 
+class NoLargest(Stub):
+    def logits(self, batch: Tensor) -> Tensor:
+        logits = super().logits(batch)
+        logits[0, :, 2, 2] = float("-inf")
+        return logits
+
+
 class Labels(Stub):
     def logits(self, batch: Tensor) -> Tensor:
         return super().logits(batch).long()
@@ -121,6 +128,7 @@ class Fails(Stub):
         (WrongShape, PredictionError, r"on image val-0000: logits are \(1, 8, \d+, \d+\), expected \(1, 8, \d+, \d+\)"),
         (WrongClasses, PredictionError, r"on image val-0000: logits are \(1, 5,.*the 8 classes of pocket8"),
         (NaNs, PredictionError, "on image val-0000: the logits hold NaN"),
+        (NoLargest, PredictionError, "on image val-0000: the logits are minus infinity in every class at some pixel"),
         (Labels, PredictionError, "logits are torch.int64, expected floating point"),
         (NoTensor, PredictionError, "logits are NoneType"),
         (Batched, PredictionError, r"prepare gave \(1, 3,"),
@@ -205,9 +213,22 @@ def test_labels_alone_can_not_be_run(make_voc: object, voc_ids: list[str]) -> No
 def test_label_maps_do_not_depend_on_the_way_they_are_found(dtype: torch.dtype) -> None:
     logits = torch.randn(5, 40, 30, generator=torch.Generator().manual_seed(0)).to(dtype)
     np.testing.assert_array_equal(label_map(logits), logits.double().numpy().argmax(0))
+    logits[1, 7, 7] = logits[3, 7, 7] = float("inf")
+    assert label_map(logits)[7, 7] == 1
+    logits[:, 7, 7] = float("-inf")
+    with pytest.raises(PredictionError, match="minus infinity in every class"):
+        label_map(logits)
     logits[2, 7, 7] = float("nan")
     with pytest.raises(PredictionError, match="NaN"):
         label_map(logits)
+
+
+def test_two_logits_of_plus_infinity_are_a_near_tie() -> None:
+    logits = torch.zeros(3, 1, 3)
+    logits[:2, 0, 0] = float("inf")
+    logits[1, 0, 1] = float("inf")
+    logits[1:, 0, 2] = torch.tensor([50.0, float("-inf")])
+    assert near_ties(logits, np.zeros((1, 3), np.uint8), 255).tolist() == [1, 1, 1, 1]
 
 
 def test_an_error_while_reading_reaches_the_loop_and_the_thread_ends() -> None:

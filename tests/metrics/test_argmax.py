@@ -43,6 +43,10 @@ def test_equals_numpy_with_its_ties_and_infinities(
     if infinite:
         values = np.append(values, np.array([-np.inf, np.inf], np.float32))
     logits = np.random.default_rng(seed).choice(values, (channels, height, width))
+    if (logits.max(axis=0) == -np.inf).any():
+        with pytest.raises(PredictionError, match="minus infinity"):
+            argmax_map(logits)
+        return
     labels = argmax_map(logits)
     assert labels.dtype == np.uint8
     assert labels.shape == (height, width)
@@ -73,7 +77,6 @@ def test_negative_zero_ties_with_zero() -> None:
 @pytest.mark.parametrize(
     ("values", "label"),
     [
-        ([-np.inf, -np.inf, -np.inf], 0),
         ([np.inf, np.inf, 0], 0),
         ([0, np.inf, np.inf], 1),
         ([-np.inf, -3.4e38, -np.inf], 1),
@@ -93,6 +96,25 @@ def test_one_nan_anywhere_is_refused(channel: int, pixel: int, rival: float) -> 
     logits[:, 0, pixel] = rival
     logits[channel, 0, pixel] = np.nan
     with pytest.raises(PredictionError, match="NaN"):
+        argmax_map(logits)
+
+
+@pytest.mark.parametrize("compile_it", [True, False])
+@pytest.mark.parametrize("pixel", [0, BLOCK - 1, BLOCK, 2 * BLOCK])
+@pytest.mark.parametrize("channels", [1, 2, 21])
+def test_minus_infinity_in_every_class_of_a_pixel_is_refused(
+    monkeypatch: pytest.MonkeyPatch, compile_it: bool, pixel: int, channels: int
+) -> None:
+    if not compile_it:
+        monkeypatch.setattr(argmax, "argmax_kernel", lambda: None)
+    logits = noise(channels, 1, 2 * BLOCK + 1)
+    logits[:, 0, pixel] = -np.inf
+    with pytest.raises(PredictionError, match="are minus infinity in every class at some pixel"):
+        argmax_map(logits)
+    logits[-1, 0, pixel] = np.finfo(np.float32).min
+    assert argmax_map(logits)[0, pixel] == channels - 1
+    logits[0, 0, pixel] = np.nan
+    with pytest.raises(PredictionError, match="hold NaN"):
         argmax_map(logits)
 
 
@@ -155,7 +177,7 @@ def test_the_compiled_way_and_numpys_give_the_same_labels(monkeypatch: pytest.Mo
     assert compiled.argmax_kernel() is not None
     random = np.random.default_rng(3)
     pictures = [random.integers(-2, 3, shape).astype(np.float32) for shape in ((1, 3, 5), (21, 97, 131), (255, 2, 3))]
-    pictures += [random.standard_normal((5, 64, 64), dtype=np.float32), np.full((3, 4, 4), -np.inf, np.float32)]
+    pictures += [random.standard_normal((5, 64, 64), dtype=np.float32), np.full((3, 4, 4), np.inf, np.float32)]
     found = [argmax_map(picture) for picture in pictures]
     monkeypatch.setattr(argmax, "argmax_kernel", lambda: None)
     for picture, labels in zip(pictures, found, strict=True):
@@ -179,7 +201,23 @@ def test_a_kernel_that_is_wrong_or_can_not_be_made_is_not_used(monkeypatch: pyte
         labels[:] = 0
         return False
 
+    def blind(planes: np.ndarray, labels: np.ndarray) -> bool:
+        labels[:] = planes.argmax(axis=0)
+        return bool(np.isnan(planes).any())
+
     assert not compiled._agrees(first)
+    assert not compiled._agrees(blind)
     assert compiled._agrees(compiled._argmax)
     monkeypatch.setitem(sys.modules, "numba", None)
     assert compiled.argmax_kernel.__wrapped__() is None
+
+
+def test_double_precision_is_compared_as_it_is() -> None:
+    logits = np.zeros((3, 1, 3))
+    logits[:, 0, 0] = [1.0, 1.0 + 1e-12, 1.0]
+    logits[:, 0, 1] = [1e300, 0.0, 2e300]
+    logits[:, 0, 2] = [-1e300, -2e300, -3e300]
+    assert argmax_map(logits).tolist() == [[1, 2, 0]]
+    logits[:, 0, 2] = -np.inf
+    with pytest.raises(PredictionError, match="minus infinity"):
+        argmax_map(logits)

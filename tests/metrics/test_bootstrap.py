@@ -129,3 +129,19 @@ def test_wrong_input_is_refused() -> None:
         paired(stack(3), stack(4))
     with pytest.raises(UsageError, match="policy 'all' is unknown"):
         intervals(stack(), "all")
+
+
+def test_a_score_that_no_draw_has_is_nan_without_a_warning() -> None:
+    """The mean IU without background where nothing but background is true, and images without a scored pixel."""
+    only_first = np.zeros((3, 2, 2), np.int64)
+    only_first[:, 0, 0] = 5
+    found = intervals(only_first, without=0, draws=10)
+    assert found["mean_iu"] == (1.0, 1.0)
+    assert np.isnan(found["mean_iu_nobg"]).all()
+    nothing = np.zeros((2, 3, 3), np.int64)
+    assert all(np.isnan(ends).all() for ends in intervals(nothing, draws=10).values())
+    for each in (
+        *paired(nothing, nothing, draws=10).values(),
+        paired(only_first, only_first, without=0)["mean_iu_nobg"],
+    ):
+        assert np.isnan([each.value, each.low, each.high, each.p]).all()

@@ -95,6 +95,78 @@ def test_mmsegmentation_is_its_iou_metric(void: bool, nowhere: bool) -> None:
     assert 100 * found["mean_iu"] == pytest.approx(float(wanted["mIoU"]), abs=1e-5)
 
 
+def mmsegmentations(stack: NDArray[np.int64]) -> dict[str, str]:
+    """Its three metrics as it prints them: areas added up, divided and rounded in float32, by definition."""
+    hits, true, predicted = stack.diagonal(axis1=1, axis2=2), stack.sum(2), stack.sum(1)
+    areas = [part.astype(np.float32) for part in (hits, true, true + predicted - hits)]
+    intersect, label, union = (sum(area[1:], start=area[0]) for area in areas)
+    with np.errstate(invalid="ignore"):
+        found = {
+            "pixel_acc": intersect.sum() / label.sum(),
+            "mean_acc": np.nanmean(intersect / label),
+            "mean_iu": np.nanmean(intersect / union),
+        }
+    return {name: str(np.round(value * np.float32(100), 2)) for name, value in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("hits", "pixels", "printed"),
+    [
+        (5402, 8000, "67.52"),
+        (5403, 8000, "67.54"),
+        (1, 800, "0.12"),
+        (3, 800, "0.38"),
+        (1, 20_000, "0.0"),
+        (3, 3, "100.0"),
+    ],
+)
+def test_mmsegmentations_percentages_are_rounded_as_numpy_rounds_float32(hits: int, pixels: int, printed: str) -> None:
+    stack = np.array([[[hits, pixels - hits], [0, 0]]])
+    assert mmsegmentations(stack)["pixel_acc"] == printed
+    assert str(round(100 * NAMED["mmsegmentation"].read(stack)["pixel_acc"], 10)) == printed
+
+
+def test_mmsegmentations_digits_are_those_of_float32_for_any_matrix() -> None:
+    random = np.random.default_rng(0)
+    stacks = [np.array([[[hits, 8000 - hits], [0, 1]]]) for hits in range(2, 8001, 4)]
+    for _ in range(500):
+        classes = int(random.integers(2, 40))
+        occurs = random.random((1, classes, classes)) < 0.5
+        stacks.append(
+            random.integers(0, random.integers(2, 3000), (int(random.integers(1, 9)), classes, classes)) * occurs
+        )
+    stacks += [random.integers(0, 200_000, (60, 21, 21)) for _ in range(20)]
+    for stack in stacks:
+        if stack.any():
+            found = NAMED["mmsegmentation"].read(stack)
+            assert {name: str(round(100 * value, 10)) for name, value in found.items()} == mmsegmentations(stack)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_mmsegmentation_prints_what_its_metric_computes_of_the_same_areas(seed: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        metric = pytest.importorskip("mmseg.evaluation.metrics.iou_metric").IoUMetric()
+    metric.dataset_meta = {"classes": [str(index) for index in range(21)]}
+    stack = np.random.default_rng(seed).integers(0, 10_000, (400, 21, 21))
+    stack[:, seed] = 0
+    areas = []
+    for matrix in torch.from_numpy(stack).float():
+        hits, true, predicted = matrix.diag(), matrix.sum(1), matrix.sum(0)
+        areas.append((hits, predicted + true - hits, predicted, true))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wanted = metric.compute_metrics(areas)
+    found = NAMED["mmsegmentation"].read(stack)
+    for name, theirs in (("pixel_acc", "aAcc"), ("mean_acc", "mAcc"), ("mean_iu", "mIoU")):
+        assert f"{100 * found[name]:.2f}" == f"{float(wanted[theirs]):.2f}"
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS, ids=lambda convention: convention.name)
+def test_matrices_without_a_scored_pixel_give_nan_and_no_warning(convention: Convention) -> None:
+    assert all(np.isnan(value) for value in convention.read(np.zeros((2, 3, 3), np.int64)).values())
+
+
 def test_mmsegmentations_float32_areas_stop_counting() -> None:
     """2**24 pixels and then one at a time: the sum stands still, and nobody is told."""
     stack = np.zeros((9, 2, 2), np.int64)

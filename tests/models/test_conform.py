@@ -58,6 +58,8 @@ def test_a_sound_model(tmp_path: Path) -> None:
         ("y = y[..., ::2, ::2]", "97x131", "logits are (1, 8, 49, 66), expected (1, 8, 97, 131)"),
         ("y = y.argmax(1, keepdim=True).expand(-1, 8, -1, -1)", "64x64", "expected floating point"),
         ("y = y * float('nan')", "1x1", "the logits hold NaN"),
+        ("y = torch.full_like(y, -float('inf'))", "64x64", "minus infinity in every class"),
+        ("y = torch.full_like(y, -float('inf'))", "batch", "no logit is finite"),
         ("y = y + next(self.turns)", "determinism", "gives other logits"),
         ("y = y - y.mean((0, 2, 3), keepdim=True) * (len(x) - 1)", "batch", "pixels change class"),
         ("self.kept = [*getattr(self, 'kept', []), torch.ones(2**20)]", "memory", "20 pictures more take"),

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from fcnbench.errors import DataCorrupt
+from fcnbench.ground.console import listed
 from fcnbench.ground.digests import digest_lines, short
 from fcnbench.ground.text import normalise, read_text
 
@@ -52,36 +55,84 @@ class Split:
 class ListedSplit:
     """A split whose id list comes with its archive.
 
+    A list with fewer ids than `images` is a part of the split. A list with as many counts as the whole, so it must also
+    agree with what is known of its ids.
+
     Attributes:
         name: the list's name, for example `sbdtrain`.
         path: where the list lies below the release's folder.
-        images: how many ids it has; None where published figures disagree and the list decides.
+        images: how many ids the whole list has.
         pattern: regular expression of an id: what other splits it could share images with.
+        apart: lists of the same release that share no id with it; looked at where they are there.
     """
 
     name: str
     path: str
-    images: int | None
+    images: int
     pattern: str = PASCAL_ID
+    apart: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # A list of unknown length could be cut anywhere and still count as the whole split. Plugins may be untyped.
+        if not isinstance(self.images, int) or self.images < 1:
+            raise ValueError(f"split {self.name}: images is {self.images!r}, expected the number of ids in its list")
 
     def read(self, content: bytes, place: str) -> Split:
-        """Make a split of the list's file; only the first word of a line counts.
+        """Return the split that the list's file describes; only the first word of a line counts.
 
         Raises:
-            DataCorrupt: it holds something else than ids, one of them twice, or more than there should be.
+            DataCorrupt: it holds something other than ids, one of them twice, more than there should be, or the right
+                number of ids that can't be this split's.
         """
-        words = [line.split()[0] for line in normalise(content).decode("utf-8", "replace").splitlines() if line.strip()]
+        words = [line.split()[0] for line in _lines(content)]
         stray = [word for word in words if not re.fullmatch(self.pattern, word)]
         wrong = ""
         if stray or not words:
             wrong = f"holds {stray[0][:40]!r}, which is no image id" if stray else "is empty"
         elif len(set(words)) != len(words):
-            wrong = "names an image twice"
-        elif self.images is not None and len(words) > self.images:
-            wrong = f"has {len(words)} ids, expected {self.images}"
+            wrong = f"names an image twice: {listed([word for word, times in Counter(words).items() if times > 1])}"
         if wrong:
             raise DataCorrupt(f"the id list {place} {wrong}", "use the release's original list")
-        return Split(self.name, tuple(words))
+        split = Split(self.name, tuple(words))
+        self.check(split, place)
+        return split
+
+    def check(self, split: Split, place: str) -> None:
+        """Check that ids can be this split's, or a part of them.
+
+        Raises:
+            DataCorrupt: there are too many, or as many as there should be and some of them can't be this split's.
+        """
+        if split.images < self.images:
+            return
+        wrong = [f"has {split.images} ids, expected {self.images}"] if split.images > self.images else []
+        for name, entry in _entries().items():
+            published = set(published_split(name).ids)
+            if self.name in entry.get("disjoint", ()) and (common := sorted(published & set(split.ids))):
+                wrong.append(f"has {_some(common)} of {name}, which shares none with {self.name}")
+            if self.name in entry.get("within", ()) and (missing := sorted(published - set(split.ids))):
+                wrong.append(f"lacks {_some(missing)} of {name}, which is a part of {self.name}")
+        if wrong:
+            raise DataCorrupt(f"the id list {place} {wrong[0]}", "use the release's original list")
+
+    def check_apart(self, split: Split, other: bytes, place: str, other_place: str) -> None:
+        """Check that a whole list shares no id with another list of its release.
+
+        Args:
+            split: the ids of this list.
+            other: content of the other list's file.
+            place: path of this list, for messages.
+            other_place: path of the other list, for messages.
+
+        Raises:
+            DataCorrupt: they share ids.
+        """
+        common = sorted(set(split.ids) & {line.split()[0] for line in _lines(other)})
+        if split.images == self.images and common:
+            raise DataCorrupt(
+                f"the id lists {place} and {other_place} share {_some(common)}; no image is in both",
+                "use the release's original lists",
+            )
 
 
 @cache
@@ -106,6 +157,15 @@ def published_names() -> frozenset[str]:
 def disjoint_by_definition(name: str) -> frozenset[str]:
     """Names of splits that share no image with this published list, because it is defined so."""
     return frozenset(_entries().get(name, {}).get("disjoint", ()))
+
+
+def _lines(content: bytes) -> list[str]:
+    """Lines of a list's file that are not blank, whatever system wrote them."""
+    return [line for line in normalise(content).decode("utf-8", "replace").splitlines() if line.strip()]
+
+
+def _some(ids: Sequence[str]) -> str:
+    return f"{len(ids)} image{'s' * (len(ids) != 1)} ({listed(ids)})"
 
 
 def _read(name: str) -> list[str]:

@@ -1,14 +1,11 @@
 """`onnx:PATH`, `torchscript:PATH` and `export:PATH`: networks as files that carry their own code.
 
 They take normalised RGB [N, 3, H, W] and give logits [N, C, h, w]. ImageNet's mean and deviation are used unless the
-file says otherwise: an ONNX file in its metadata (`mean`, `std` on a scale of 0..1, `order`, `classes`, all
-comma-separated), a TorchScript file in an extra file `fcnbench.json`, a `torch.export` program in the same extra file.
+file says otherwise (`about.py`).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +13,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fcnbench.errors import FcnbenchError, ModelError
+from fcnbench.errors import ModelError
+from fcnbench.ground.console import listed
 from fcnbench.ground.digests import digest_file
+from fcnbench.models.adapters.about import EXTRA, About, about_archive, about_onnx
+from fcnbench.models.adapters.outputs import Output, chosen, picking
 from fcnbench.models.adapters.resized import Forward, Resized, no_weights
 
-_EXTRA = "fcnbench.json"
-"""Extra file in TorchScript archives and `torch.export` programs."""
-
-_PLANES = 3
+_FLOATS = ("tensor(float)", "tensor(float16)", "tensor(double)", "tensor(bfloat16)")
+"""onnxruntime's names of floating-point types."""
 
 
-def onnx(argument: str, weights: str | None = None) -> Resized:
-    """A network that onnxruntime runs on the CPU.
+def onnx(argument: str, weights: str | None = None, num_classes: int | None = None) -> Resized:
+    """Load a network that onnxruntime runs on the CPU.
 
     Raises:
-        ModelError: onnxruntime is not installed, or the file is no network with one input and one output.
+        ModelError: onnxruntime is not installed, the file is not a network with one input and one output that can be
+            the logits, or it describes itself wrongly.
         WeightsError: weights were given, or there is no such file.
     """
     path = _path("onnx", argument, weights)
@@ -43,50 +42,65 @@ def onnx(argument: str, weights: str | None = None) -> Resized:
     # onnxruntime has an exception class for every status, without a common base but Exception.
     except Exception as error:
         raise _unreadable("onnx", path, error) from error
-    inputs, outputs = session.get_inputs(), session.get_outputs()
-    if len(inputs) != 1 or not outputs:
-        raise ModelError(f"{path} has {len(inputs)} inputs, expected one", "export a network from pictures to logits")
+    about = about_onnx(path, session.get_modelmeta().custom_metadata_map)
+    inputs = [_onnx_value(each) for each in session.get_inputs()]
+    _check_inputs(path, [str(each) for each in inputs])
+    outputs = {each.name: _onnx_value(each) for each in session.get_outputs()}
+    name = chosen(path, tuple(outputs.values()), about.output, len(about.classes) or num_classes)
+    if about.classes and outputs[name].channels not in (None, len(about.classes)):
+        raise ModelError(
+            f"{path} names {len(about.classes)} classes, and its output {outputs[name]} has {outputs[name].channels} "
+            "channels",
+            "name one class for every channel in the metadata key `classes`",
+        )
 
     def forward(batch: Tensor) -> Tensor:
-        answer = session.run([outputs[0].name], {inputs[0].name: batch.cpu().numpy()})[0]
+        answer = session.run([name], {inputs[0].name: batch.cpu().numpy()})[0]
         return torch.from_numpy(np.asarray(answer))
 
-    about = {key: str(value).split(",") for key, value in session.get_modelmeta().custom_metadata_map.items()}
     return _described(forward, None, path, about)
 
 
-def torchscript(argument: str, weights: str | None = None) -> Resized:
-    """A network saved by `torch.jit.save`.
+def torchscript(argument: str, weights: str | None = None, num_classes: int | None = None) -> Resized:
+    """Load a network saved by `torch.jit.save`.
 
     Raises:
-        ModelError: the file is no TorchScript.
+        ModelError: the file is not TorchScript, takes several inputs, or describes itself wrongly.
         WeightsError: weights were given, or there is no such file.
     """
     path = _path("torchscript", argument, weights)
-    extra = {_EXTRA: ""}
+    extra = {EXTRA: ""}
     try:
         net = torch.jit.load(path, "cpu", _extra_files=extra)
     except (RuntimeError, ValueError) as error:
         raise _unreadable("torchscript", path, error) from error
     net.eval()
-    return _described(net, net, path, _about(path, extra[_EXTRA]))
+    about = about_archive(path, extra[EXTRA])
+    arguments = net.forward.schema.arguments[1:]  # without the module itself
+    _check_inputs(path, [each.name for each in arguments if not each.has_default_value()])
+    forward = picking(net, path, about.output, len(about.classes) or num_classes)
+    return _described(forward, net, path, about)
 
 
-def exported(argument: str, weights: str | None = None) -> Resized:
-    """A network saved by `torch.export.save`.
+def exported(argument: str, weights: str | None = None, num_classes: int | None = None) -> Resized:
+    """Load a network saved by `torch.export.save`.
 
     Raises:
-        ModelError: the file is no such program.
+        ModelError: the file is not such a program, takes several inputs, or describes itself wrongly.
         WeightsError: weights were given, or there is no such file.
     """
     path = _path("export", argument, weights)
-    extra = {_EXTRA: ""}
+    extra = {EXTRA: ""}
     try:
-        net = _Program(torch.export.load(path, extra_files=extra).module())
+        program = torch.export.load(path, extra_files=extra)
+        net = _Program(program.module())
     # Whatever the archive's reader meets: no zip, no program, a program of another version.
     except Exception as error:
         raise _unreadable("export", path, error) from error
-    return _described(net, net, path, _about(path, extra[_EXTRA]))
+    about = about_archive(path, extra[EXTRA])
+    _check_inputs(path, [str(name) for name in program.graph_signature.user_inputs])
+    forward = picking(net, path, about.output, len(about.classes) or num_classes)
+    return _described(forward, net, path, about)
 
 
 class _Program(nn.Module):
@@ -96,10 +110,9 @@ class _Program(nn.Module):
         super().__init__()
         self.program = program
 
-    def forward(self, batch: Tensor) -> Tensor:
-        """The program's answer."""
-        answer: Tensor = self.program(batch)
-        return answer
+    def forward(self, batch: Tensor) -> Any:
+        """Return the program's answer: a tensor, or several of them."""
+        return self.program(batch)
 
     def train(self, mode: bool = True) -> _Program:
         """Nothing to change."""
@@ -113,42 +126,33 @@ def _path(scheme: str, argument: str, weights: str | None) -> Path:
     return Path(argument).expanduser()
 
 
+def _onnx_value(value: Any) -> Output:
+    """Describe an input or output of an onnxruntime session; it gives no shape where it knows none."""
+    dtype = value.type.removeprefix("tensor(").removesuffix(")")
+    return Output(value.name, dtype, value.shape or None, value.type in _FLOATS)
+
+
+def _check_inputs(path: Path, inputs: list[str]) -> None:
+    if len(inputs) != 1:
+        raise ModelError(
+            f"{path} has {len(inputs)} inputs, expected one, images [N, 3, H, W]: {listed(inputs, 10) or 'none'}",
+            "export a network from images to logits",
+        )
+
+
 def _unreadable(scheme: str, path: Path, error: Exception) -> ModelError:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return ModelError(f"{path} can't be read as {scheme}: {reason}", "export it again with versions that fit")
 
 
-def _about(path: Path, text: str | bytes) -> Mapping[str, Any]:
-    if not text:
-        return {}
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise ModelError(f"{_EXTRA} in {path} is no JSON: {error}", "write it anew") from error
-    return found if isinstance(found, dict) else {}
-
-
-def _described(forward: Forward, module: Any, path: Path, about: Mapping[str, Any]) -> Resized:
+def _described(forward: Forward, module: Any, path: Path, about: About) -> Resized:
     """The segmenter of a file, with what the file says about its input and classes."""
-    options: dict[str, Any] = {}
-    try:
-        for key in ("mean", "std"):
-            if key in about:
-                options[key] = tuple(float(value) for value in about[key])
-                if len(options[key]) != _PLANES:
-                    raise ValueError(f"{key} has {len(options[key])} numbers")
-        if "order" in about:
-            options["bgr"] = "".join(about["order"]).strip().upper() == "BGR"
-        return Resized(
-            forward,
-            module=module,
-            classes=[str(name).strip() for name in about.get("classes", ())],
-            digest=digest_file(path),
-            **options,
-        )
-    except FcnbenchError:
-        raise
-    except (TypeError, ValueError) as error:
-        raise ModelError(
-            f"{path} describes its input wrongly: {error}", "mean and std are three numbers each"
-        ) from error
+    return Resized(
+        forward,
+        module=module,
+        mean=about.mean,
+        std=about.std,
+        bgr=about.bgr,
+        classes=about.classes,
+        digest=digest_file(path),
+    )

@@ -85,6 +85,11 @@ class Resized:
         if not isinstance(found, Tensor) or found.dim() != 4 or not found.is_floating_point():
             shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
             raise ModelError(f"the network answers with {shape}, expected logits [N, C, h, w]", "export its logits")
+        if self.num_classes is not None and found.shape[1] != self.num_classes:
+            raise ModelError(
+                f"the network answers with {found.shape[1]} channels, and names {self.num_classes} classes",
+                "name one class for every channel",
+            )
         at_input = _bilinear(found, padded.shape[-2:])[..., : inner[0], : inner[1]]
         return _bilinear(at_input, size)
 
