@@ -175,7 +175,7 @@ def _timed(options: _Options, trials: int, seconds: float) -> SpeedRecord:
     arithmetic.prepare(segmenter)
     environment = describe(on)
     with arithmetic.held(on), foreign_code("the forward pass"):
-        with running_at_paper_size("run it on such a picture by itself"), checked_dtypes(arithmetic):
+        with running_at_paper_size("run it on such a picture by itself"), checked_dtypes(arithmetic, segmenter):
             segmenter.logits(paper_batch(segmenter, on))
         found = measure(segmenter, on, options.scenario, batch, trials, seconds)
     with FP32.held(on), uncompiled():

@@ -20,6 +20,14 @@ _REDUCED = {torch.float16, torch.bfloat16, torch.qint8, torch.quint8, torch.qint
 """Dtypes that hold less than float32."""
 
 
+_NAMED = {
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "float8": torch.float8_e4m3fn,
+    "int8": torch.qint8,
+}
+"""Dtypes by the names that model files have for them."""
+
 _COPIES = ("aten::_to_copy", "aten::clone", "aten::copy_", "aten::contiguous")
 
 
@@ -52,12 +60,12 @@ def _moved(func: Any, args: Any) -> torch.dtype | None:
 
 
 @contextmanager
-def checked_dtypes(arithmetic: Arithmetic, *, must_appear: bool = True) -> Iterator[None]:
+def checked_dtypes(arithmetic: Arithmetic, segmenter: object = None) -> Iterator[None]:
     """Refuse a forward pass in the block that computes in another dtype than a run's precision says.
 
     Args:
         arithmetic: of the run.
-        must_appear: whether a half precision has to be seen: a network that PyTorch does not carry out shows nothing.
+        segmenter: the model; one that PyTorch does not carry out may name its dtypes as `reduced_dtypes`.
 
     Raises:
         ModelError: it computes in a reduced dtype that the precision does not name, or never in the one that it names.
@@ -67,10 +75,12 @@ def checked_dtypes(arithmetic: Arithmetic, *, must_appear: bool = True) -> Itera
     with seen, torch.compiler.set_stance("force_eager") if arithmetic.compiled else nullcontext():
         yield
     half = HALVES.get(arithmetic.precision)
+    for name in getattr(segmenter, "reduced_dtypes", ()):
+        seen.operations.setdefault(_NAMED[name], "as its file says")
     for dtype, operation in seen.operations.items():
         if dtype != half:
             raise wrong_dtype(arithmetic, dtype, f"the network computes in {_text(dtype)} ({operation})")
-    if must_appear and half is not None and half not in seen.operations:
+    if half is not None and half not in seen.operations:
         raise ModelError(
             f"--precision {arithmetic.precision}: no operation of the network computes in {_text(half)}",
             "drop --precision: the network keeps its own dtypes, whatever is asked for",

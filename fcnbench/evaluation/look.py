@@ -181,7 +181,7 @@ class Look:
         if self._looked:
             yield
             return
-        with checked_dtypes(self.arithmetic):
+        with checked_dtypes(self.arithmetic, self.segmenter):
             yield
         self._looked = True
 

@@ -52,7 +52,7 @@ class Layer:
     blobs: tuple[NDArray[np.float32], ...]
 
 
-class _Malformed(Exception):
+class MalformedError(Exception):
     """The bytes are no protobuf message of the expected kind."""
 
 
@@ -66,7 +66,7 @@ def read_caffemodel(path: Path) -> list[Layer]:
         return list(_layers(memoryview(np.memmap(path, np.uint8, "r"))))  # type: ignore[arg-type]
     except FileNotFoundError:
         raise WeightsError(f"there is no weights file {path}", "pass the path of a .caffemodel file") from None
-    except (OSError, ValueError, _Malformed, UnicodeDecodeError, MemoryError, OverflowError) as error:
+    except (OSError, ValueError, MalformedError, UnicodeDecodeError, MemoryError, OverflowError) as error:
         raise WeightsError(
             f"{path} can't be read as a .caffemodel: {error}", "get the file again and compare its size or digest"
         ) from error
@@ -74,14 +74,14 @@ def read_caffemodel(path: Path) -> list[Layer]:
 
 def _layers(view: memoryview) -> Iterator[Layer]:
     found = False
-    for field, wire, value in _fields(view):
+    for field, wire, value in fields(view):
         if wire == _BYTES and field in (_NEW_LAYERS, _OLD_LAYERS):
             layer = _layer(value, field == _OLD_LAYERS)
             found = True
             if layer.blobs:
                 yield layer
     if not found:
-        raise _Malformed("it holds no layer")
+        raise MalformedError("it holds no layer")
 
 
 def _layer(view: memoryview, old: bool) -> Layer:
@@ -89,7 +89,7 @@ def _layer(view: memoryview, old: bool) -> Layer:
         (_OLD_NAME, _OLD_TYPE, _OLD_BLOBS) if old else (_NEW_NAME, _NEW_TYPE, _NEW_BLOBS)
     )
     name, kind, blobs = "", "", []
-    for field, wire, value in _fields(view):
+    for field, wire, value in fields(view):
         if field == name_field and wire == _BYTES:
             name = bytes(value).decode()
         elif field == type_field and not old and wire == _BYTES:
@@ -107,7 +107,7 @@ def _blob(view: memoryview) -> NDArray[np.float32]:
     shape: list[int] | None = None
     floats: list[NDArray[np.float32]] = []
     doubles: list[NDArray[np.float32]] = []
-    for field, wire, value in _fields(view):
+    for field, wire, value in fields(view):
         if field in _LEGACY_DIMS and wire == _VARINT:
             legacy[field] = int.from_bytes(value, "little")
         elif field == _SHAPE and wire == _BYTES:
@@ -121,13 +121,13 @@ def _blob(view: memoryview) -> NDArray[np.float32]:
     data = np.concatenate(parts) if parts else np.zeros(0, np.float32)
     dims = [legacy.get(field, 0) for field in _LEGACY_DIMS] if legacy else (shape if shape is not None else [data.size])
     if prod(dims) != data.size:
-        raise _Malformed(f"a blob of shape {tuple(dims)} holds {data.size} numbers")
+        raise MalformedError(f"a blob of shape {tuple(dims)} holds {data.size} numbers")
     return data.reshape(dims)
 
 
 def _dims(view: memoryview) -> list[int]:
     dims = []
-    for field, wire, value in _fields(view):
+    for field, wire, value in fields(view):
         if field == _DIM and wire == _VARINT:
             dims.append(int.from_bytes(value, "little"))
         elif field == _DIM and wire == _BYTES:
@@ -141,13 +141,13 @@ def _dims(view: memoryview) -> list[int]:
 def _numbers(value: memoryview, wire: int, unpacked: int, dtype: str) -> NDArray[np.float32]:
     """Floats of one field, packed (a byte string) or a run of unpacked ones."""
     if wire not in (_BYTES, unpacked) or len(value) % np.dtype(dtype).itemsize:
-        raise _Malformed("a blob's numbers are cut off or of another type")
+        raise MalformedError("a blob's numbers are cut off or of another type")
     with np.errstate(over="ignore", invalid="ignore"):  # a double beyond float32 becomes infinity
         return np.frombuffer(value, dtype).astype(np.float32)
 
 
-def _fields(view: memoryview) -> Iterator[tuple[int, int, memoryview]]:
-    """The fields of a message: number, wire type, bytes. A varint's bytes are its value in little endian.
+def fields(view: memoryview) -> Iterator[tuple[int, int, memoryview]]:
+    """Give the fields of a protobuf message: number, wire type, bytes. A varint's bytes are its value in little endian.
 
     A run of one fixed-size field is given as one, its values joined: unpacked floats come a hundred million at a time.
     """
@@ -157,14 +157,14 @@ def _fields(view: memoryview) -> Iterator[tuple[int, int, memoryview]]:
         tag, position = _varint(view, position)
         field, wire = tag >> 3, tag & 7
         if field == 0:
-            raise _Malformed("a field has the number 0")
+            raise MalformedError("a field has the number 0")
         if wire == _VARINT:
             number, position = _varint(view, position)
             yield field, wire, memoryview(number.to_bytes(8, "little"))
         elif wire == _BYTES:
             length, position = _varint(view, position)
             if length > len(view) - position:
-                raise _Malformed("it ends in the middle of a field")
+                raise MalformedError("it ends in the middle of a field")
             yield field, wire, view[position : position + length]
             position += length
         elif wire in (_FIXED32, _FIXED64):
@@ -172,7 +172,7 @@ def _fields(view: memoryview) -> Iterator[tuple[int, int, memoryview]]:
             values, position = _run(view, start, position - start, size)
             yield field, wire, values
         else:
-            raise _Malformed(f"a field has the wire type {wire}")
+            raise MalformedError(f"a field has the wire type {wire}")
 
 
 def _run(view: memoryview, start: int, tag: int, size: int) -> tuple[memoryview, int]:
@@ -180,7 +180,7 @@ def _run(view: memoryview, start: int, tag: int, size: int) -> tuple[memoryview,
     record = tag + size
     most = (len(view) - start) // record
     if most == 0:
-        raise _Malformed("it ends in the middle of a number")
+        raise MalformedError("it ends in the middle of a number")
     # Looked at in growing pieces, so that a single number in front of a large message costs next to nothing.
     count, piece = 1, 64
     while count < most:
@@ -199,10 +199,10 @@ def _varint(view: memoryview, position: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         if position >= len(view):
-            raise _Malformed("it ends in the middle of a number")
+            raise MalformedError("it ends in the middle of a number")
         byte = view[position]
         position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value & (2**64 - 1), position
-    raise _Malformed("a number has more than 64 bits")
+    raise MalformedError("a number has more than 64 bits")

@@ -17,6 +17,7 @@ from fcnbench.errors import ModelError
 from fcnbench.ground.console import listed
 from fcnbench.ground.digests import digest_file
 from fcnbench.models.adapters.about import EXTRA, About, about_archive, about_onnx
+from fcnbench.models.adapters.onnxfile import read_onnx
 from fcnbench.models.adapters.outputs import Output, chosen, picking
 from fcnbench.models.adapters.resized import Forward, Resized, no_weights
 
@@ -58,7 +59,8 @@ def onnx(argument: str, weights: str | None = None, num_classes: int | None = No
         answer = session.run([name], {inputs[0].name: batch.cpu().numpy()})[0]
         return torch.from_numpy(np.asarray(answer))
 
-    return _described(forward, None, path, about)
+    held = read_onnx(path)
+    return _described(forward, None, path, about, held.digest, held.dtypes)
 
 
 def torchscript(argument: str, weights: str | None = None, num_classes: int | None = None) -> Resized:
@@ -145,7 +147,9 @@ def _unreadable(scheme: str, path: Path, error: Exception) -> ModelError:
     return ModelError(f"{path} can't be read as {scheme}: {reason}", "export it again with versions that fit")
 
 
-def _described(forward: Forward, module: Any, path: Path, about: About) -> Resized:
+def _described(
+    forward: Forward, module: Any, path: Path, about: About, digest: str = "", dtypes: frozenset[str] = frozenset()
+) -> Resized:
     """The segmenter of a file, with what the file says about its input and classes."""
     return Resized(
         forward,
@@ -154,5 +158,6 @@ def _described(forward: Forward, module: Any, path: Path, about: About) -> Resiz
         std=about.std,
         bgr=about.bgr,
         classes=about.classes,
-        digest=digest_file(path),
+        digest=digest or digest_file(path),
+        dtypes=dtypes,
     )

@@ -33,6 +33,7 @@ class Resized:
         num_classes: number of its classes, where there are no names.
         train_splits: what it was trained on.
         digest: digest of its file, where there is no module to take one of.
+        dtypes: names of the dtypes below float32 that it computes in, where PyTorch does not carry it out.
     """
 
     def __init__(
@@ -50,7 +51,9 @@ class Resized:
         num_classes: int | None = None,
         train_splits: Sequence[str] = (),
         digest: str | None = None,
+        dtypes: frozenset[str] = frozenset(),
     ) -> None:
+        self.reduced_dtypes = dtypes
         self._forward = forward
         self._mean, self._std = (torch.tensor(values).view(3, 1, 1) for values in (tuple(mean), tuple(std)))
         self._bgr = bgr
