@@ -119,7 +119,7 @@ def run(
         allow_partial: score what is there of an incomplete data set; the result is marked `n/N`.
         accept_terms: agree to the terms of archives and weights that have to be downloaded; remembered.
         limit: score only the first so many images; the result is marked `n/N`.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, ...
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, ...
         dense: `shift-and-stitch` to run a net of stride 32 densely, `shift-and-stitch:F` by a factor F only.
         fast: take the fast path of the papers' VGG nets: the same function, summed in another order.
         precision: arithmetic of the forward pass, part of the signature: `fp32`, `tf32`, `bf16`, `fp16`. Any but fp32

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from fcnbench.ground.digests import short
@@ -32,7 +32,15 @@ class Layer:
 
 def layers(first: Record, second: Record) -> list[Layer]:
     """All layers in order; the first that differs is where to look first."""
-    return [_layer(name, facts(first), facts(second)) for name, facts in _LAYERS.items()]
+    found = [_layer(name, facts(first), facts(second)) for name, facts in _LAYERS.items()]
+    checks = [record.environment.device_check for record in (first, second)]
+    if not any(checks):
+        return found
+    # A check explains no difference by itself: the same device may have been checked for one of the runs alone.
+    said = "; ".join(
+        f"{name} {check.told() if check else 'not checked'}" for name, check in zip("AB", checks, strict=True)
+    )
+    return [replace(layer, text=f"{layer.text}; {said}") if layer.name == "device" else layer for layer in found]
 
 
 def first_difference(found: list[Layer]) -> Layer | None:
@@ -90,6 +98,7 @@ def _versions(record: Record) -> dict[str, str]:
 def _device(record: Record) -> dict[str, str]:
     environment, execution = record.environment, record.evaluation.execution
     return {
+        "type": environment.device,
         "on": environment.device_name,
         "precision": record.protocol.precision,
         "forward": execution.forward if execution else "",

@@ -61,7 +61,7 @@ def content_of(record: Record) -> dict[str, Any]:
             "images": dict(zip(evaluation.ids, evaluation.predictions, strict=True)),
         },
         "timing": _timing(evaluation),
-        "environment": asdict(record.environment),
+        "environment": record.environment.content,
     }
     if evaluation.margins is not None:
         content["margins"] = {"below": list(MARGINS), "pixels": evaluation.margins.sum(axis=0).tolist()}
@@ -107,7 +107,7 @@ def record_of(content: dict[str, Any], arrays: dict[str, Any]) -> Record:
             resumed=timing["resumed"],
             execution=Execution(**content["execution"]) if "execution" in content else None,
         ),
-        environment=Environment(**content["environment"]),
+        environment=Environment.of(content["environment"]),
     )
 
 
