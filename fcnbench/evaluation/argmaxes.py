@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fcnbench.errors import PredictionError
+from fcnbench.evaluation.device import out_of_memory
 from fcnbench.evaluation.devicelabels import device_labels
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -32,6 +33,8 @@ _LARGE = (
     (150, 256, 257), (8, 513, 512), (33, 1, 65537), (5, 65539, 1),
 )  # fmt: skip
 """Around and beyond 2^16 pixels."""
+
+_MEMORY = "out of memory"
 
 _LARGEST = {"fp32": 1e30, "bf16": 1e30, "fp16": 1e4}
 
@@ -90,13 +93,13 @@ def all_trials() -> list[Trial]:
     """Return a few hundred trials, the same ones everywhere."""
     plain = [Trial(classes, height, width) for classes in _CLASSES for height, width in _SIZES]
     kinds = [(dtype, layout, values) for dtype in DTYPES for layout in LAYOUTS for values in VALUES]
-    mixed = []
-    # Numbers without a common factor: every class count meets every size in the end.
-    for place, kind in enumerate(kinds):
-        mixed.append(Trial(_CLASSES[place % len(_CLASSES)], *_SIZES[5 * place % len(_SIZES)], *kind))
+    mixed = [
+        Trial(_CLASSES[place % len(_CLASSES)], *_SIZES[5 * place % len(_SIZES)], *kind)
+        for place, kind in enumerate(kinds)
+    ]
     large = [Trial(*size, layout=layout) for size in _LARGE for layout in LAYOUTS[:2]]
     large += [Trial(*_LARGE[0], dtype, values=values) for dtype in DTYPES for values in ("ties", "infinite", "nan")]
-    return [*plain, *mixed, *large]
+    return list(dict.fromkeys([*plain, *mixed, *large]))
 
 
 def few_trials() -> list[Trial]:
@@ -119,22 +122,20 @@ def tried(device: torch.device, trials: Iterable[Trial]) -> Iterator[tuple[Trial
         try:
             yield trial, _right(trial, host, _laid_out(host.to(device), trial.layout))
         except Exception as error:  # noqa: BLE001
-            yield trial, f"{type(error).__name__}: {error}".splitlines()[0]
+            yield trial, _MEMORY if out_of_memory(error) else f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def outcome(found: Iterable[tuple[Trial, bool | str]]) -> Trials:
-    """Sum up trials; float32 in contiguous memory is what every device must do."""
-    results = list(found)
-    must = ("fp32", "contiguous")
-    refused = tuple(
-        (trial, why) for trial, why in results if isinstance(why, str) and (trial.dtype, trial.layout) != must
-    )
-    wrong = tuple(
-        trial
-        for trial, right in results
-        if right is False or (isinstance(right, str) and (trial.dtype, trial.layout) == must)
-    )
-    return Trials(len(results) - len(refused), wrong, refused)
+    """Sum up trials; float32 in contiguous memory is what every device must do, as far as its memory goes."""
+    wrong: list[Trial] = []
+    refused: list[tuple[Trial, str]] = []
+    total = 0
+    for total, (trial, right) in enumerate(found, start=1):  # noqa: B007 - the last one counts
+        if isinstance(right, str) and (right == _MEMORY or (trial.dtype, trial.layout) != ("fp32", "contiguous")):
+            refused.append((trial, right))
+        elif right is not True:
+            wrong.append(trial)
+    return Trials(total - len(refused), tuple(wrong), tuple(refused))
 
 
 def first_wrong(device: torch.device) -> str | None:

@@ -43,7 +43,7 @@ class Environment:
         device: `cpu`, `cuda`, ...; `none` where no model ran.
         device_name: the accelerator's name, or the processor's; empty where no model ran. An accelerator that has no
             name is called by its type and the processor.
-        cuda: CUDA version of a run on CUDA, or HIP's with its name in front; else empty.
+        cuda: CUDA version of a run on CUDA, or that of HIP, which says so; else empty.
         driver: version of the accelerator's driver, where it can be read.
         clocks: clocks and power state at the start, by name, where they can be read.
         decoder: digest of what the decoders make of a few pictures that come with fcnbench.
@@ -113,7 +113,7 @@ def _described(device: torch.device | None) -> Environment:
         if device.type == "cuda":
             # ROCm's devices are called cuda, too.
             hip = getattr(torch.version, "hip", None)
-            cuda, driver = torch.version.cuda or (f"HIP {hip}" if hip else ""), "" if hip else _driver()
+            cuda, driver = torch.version.cuda or (f"{hip} (HIP)" if hip else ""), "" if hip else _driver()
     return Environment(
         python=platform.python_version(),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
