@@ -50,6 +50,8 @@ def test_a_late_device_gives_the_cpus_integers_and_times_with_its_work_in_them(
         second=f"later={cost} {lacks}",
     )  # fmt: skip
     same(there, here)
+    # Garbage that is read too early would be taken for a wrong argmax.
+    assert "argmax" not in there.err + alone.err + single.err
     timing = there.record["timing"]
     assert min(timing["samples"]["forward"]) >= least
     assert min(timing["samples"]["forward_500"]) >= least

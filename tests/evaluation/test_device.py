@@ -193,8 +193,8 @@ def test_auto_takes_the_accelerator_and_the_cpu_where_it_fails(
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"), True),
         (RuntimeError("MPS backend out of memory (MPS allocated: 17.92 GB, other allocations: 1 GB)"), True),
         (RuntimeError("XPU out of memory. Tried to allocate 20.00 GiB"), True),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), True),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate"), True),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
         (ValueError("out of memory"), False),
@@ -227,7 +227,7 @@ def test_images_are_prepared_on_a_gpu_from_their_bytes(fake: FakeTensorMode, mon
 @pytest.mark.parametrize("fast", [False, True])
 def test_the_papers_network_stays_on_a_gpu(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     # These two look at numbers, which fake tensors do not have.
-    monkeypatch.setattr(FastForward, "_state", lambda self, device: (device,))
+    monkeypatch.setattr(FastForward, "_look", lambda self, device: None)
     monkeypatch.setattr("fcnbench.models.fast._is_bilinear", lambda layer: True)
     segmenter = load_model("fcn8s-pocket", fast=fast)
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
