@@ -255,6 +255,7 @@ def _carry_out(job: _Job, load: Callable[[], Dataset], world: World) -> Run:
     if job.signature is not None:
         _refuse_departures(protocol, job.signature)
     facts, environment = facts_of(loaded), describe(job.on)
+    _refuse_mixed(environment, world)
     leakage = _leakage(loaded, [data.manifest.rows[place].id for place in places], spec.split.name)
     work = _work(job, facts, data, environment)
     with Journal(work, space.num_classes, spec.geo.num_classes if spec.geo else 0, world.rank) as journal:
@@ -427,6 +428,17 @@ def _leakage(loaded: LoadedModel, evaluated: list[str], split: str) -> Leakage:
             f"unchecked: {loaded.name} declares training on {listed(leakage.unknown)}, and no known split is called so"
         )
     return leakage
+
+
+def _refuse_mixed(environment: Environment, world: World) -> None:
+    """Refuse processes on devices of several kinds: a record names one."""
+    name = environment.device_name if environment.device != "cpu" else ""
+    kinds = sorted(set(world.gathered(f"{environment.device} {name}".strip())))
+    if len(kinds) > 1:
+        raise UsageError(
+            f"the processes of this run have devices of several kinds: {listed(kinds)}",
+            "give all of them the same --device, on machines with the same",
+        )
 
 
 def _work(job: _Job, facts: ModelFacts, data: Dataset, environment: Environment) -> dict[str, str]:
