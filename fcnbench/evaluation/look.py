@@ -86,10 +86,10 @@ class Look:
 
     def __post_init__(self) -> None:
         move(self.segmenter, self.device)
-        if self.device.type == "cpu":
-            argmax_kernel()  # loaded before the first picture waits for it
-        elif not answers_from_truth(self.segmenter):
-            trust_in(self.device)  # tried before the first picture waits for it
+        # Loaded and tried before the first picture waits for them.
+        argmax_kernel()
+        if self.device.type != "cpu" and not answers_from_truth(self.segmenter):
+            trust_in(self.device)
 
     def read(self, places: Sequence[int]) -> list[Read]:
         """Decode samples and prepare them for the model; for several threads at once.
