@@ -1,33 +1,23 @@
-"""Devices: choose one, name it, wait for its work, and ask about its memory.
-
-Every device but the CPU is reached through PyTorch's generic interface: the device's own module (`torch.cuda`,
-`torch.mps`, `torch.xpu`, that of a package) first, then `torch.accelerator`. What a device, or a version of PyTorch,
-does not offer has a fallback that is written beside its use.
-"""
+"""Devices: choose one, name it, and ask about its memory and what it casts to."""
 
 from __future__ import annotations
 
-import inspect
 import sys
 import warnings
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import torch
 
 from fcnbench.errors import UsageError
+from fcnbench.evaluation.events import answer, events_of, synchronizer
 from fcnbench.evaluation.world import local_rank
 from fcnbench.ground.console import note
 from fcnbench.models.segmenter import Segmenter, module_of
 
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
 """What allocators say where they raise a plain RuntimeError: MPS and plug-in devices; CPU (Linux, Windows); cuBLAS."""
-
-_TRIAL = 1 << 16
-"""Numbers that are added up between two events, to see whether events work."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -90,7 +80,7 @@ def accelerators() -> list[str]:
 
 def _of_this_process(device: torch.device) -> torch.device:
     """Return the device that falls to this process, where the machine has several and none was named."""
-    count = 1 if device.type == "cpu" else int(_answer(device, "device_count") or 1)
+    count = 1 if device.type == "cpu" else int(answer(device, "device_count") or 1)
     return torch.device(device.type, local_rank() % count) if device.index is None and count > 1 else device
 
 
@@ -102,7 +92,7 @@ def _try_out(device: torch.device) -> None:
         Exception: whatever the device raises.
     """
     torch.ones(1, device=device).add(1).cpu()
-    if device.type != "cpu" and _synchronizer(device) is None and events_of(device) is None:
+    if device.type != "cpu" and synchronizer(device) is None and events_of(device) is None:
         raise UsageError(
             f"--device {device}: PyTorch has no way to wait for its work (no events, no synchronize), so its times "
             "would be those of the launch",
@@ -123,7 +113,7 @@ def move(segmenter: Segmenter, device: torch.device) -> None:
 
 def device_name(device: torch.device) -> str:
     """Return what a device other than the CPU is called, `NVIDIA H100 PCIe` for one; empty where nobody says."""
-    name = _answer(device, "get_device_name") or getattr(properties_of(device), "name", "")
+    name = answer(device, "get_device_name") or getattr(properties_of(device), "name", "")
     if not name and device.type == "mps":
         name = getattr(torch.backends.mps, "get_name", str)()  # later versions of PyTorch alone know it
     return str(name or "")
@@ -131,109 +121,7 @@ def device_name(device: torch.device) -> str:
 
 def properties_of(device: torch.device) -> Any:
     """Return what a device's module says of it, an object with attributes of its own; None where it says nothing."""
-    return _answer(device, "get_device_properties")
-
-
-def synchronize(device: torch.device) -> None:
-    """Wait for everything that was submitted to a device; on a CPU nothing is waited for.
-
-    Raises:
-        RuntimeError: some of it failed.
-    """
-    wait = None if device.type == "cpu" else _synchronizer(device)
-    if wait is not None:
-        wait()
-
-
-@dataclass(frozen=True)
-class Events:
-    """How events of a device are made and recorded.
-
-    Attributes:
-        make: makes one.
-        stream: the stream that work goes to now; None where the event knows that by itself.
-    """
-
-    make: Callable[[], Any]
-    stream: Callable[[], Any] | None
-
-    def recorded(self) -> Any:
-        """Return an event behind all work that this thread submitted so far."""
-        event = self.make()
-        # An event by itself takes the stream of the current device, which need not be this one.
-        event.record(*(() if self.stream is None else (self.stream(),)))
-        return event
-
-
-class Mark:
-    """A mark behind the work that was submitted to a device so far; it can be waited for in any thread.
-
-    Where a device has no events, the work is waited for at once: later, work of other images would be waited for, too.
-
-    Args:
-        device: the device; a CPU's work is done before there is a mark.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        events = events_of(device)
-        self._event = None if events is None else events.recorded()
-        if events is None:
-            synchronize(device)
-
-    def wait(self) -> None:
-        """Wait for the work.
-
-        Raises:
-            RuntimeError: some of it failed.
-        """
-        if self._event is not None:
-            self._event.synchronize()
-
-
-@cache
-def events_of(device: torch.device, timed: bool = False) -> Events | None:
-    """Return how a device's events are made; None where it has none that work: each way is tried.
-
-    Args:
-        device: the device; a CPU has none.
-        timed: whether they are to measure times.
-    """
-    if device.type == "cpu":
-        return None
-    own, generic = getattr(_module(device), "Event", None), getattr(torch, "Event", None)
-    makers: list[Callable[[], Any]] = []
-    if generic is not None:
-        makers.append(lambda: generic(device=device, enable_timing=timed))
-    if own is not None:
-        makers.append(lambda: own(enable_timing=timed))
-    streams = [partial(_called, find, device) for find in _functions(device, "current_stream")]
-    for make in makers:
-        for stream in (*streams, None):
-            events = Events(make, stream)
-            # A device that lacks something says so in ways of its own.
-            with suppress(Exception):
-                if _work(events, device, timed):
-                    return events
-    return None
-
-
-def _work(events: Events, device: torch.device, timed: bool) -> bool:
-    """Return whether events can be waited for, and measure a time where that is wanted."""
-    begin = events.recorded()
-    torch.ones(_TRIAL, device=device).sum()
-    end = events.recorded()
-    end.synchronize()
-    return not timed or float(begin.elapsed_time(end)) > 0
-
-
-@cache
-def _synchronizer(device: torch.device) -> Callable[[], None] | None:
-    """Return what waits for all of a device's work; None where nothing does."""
-    for function in _functions(device, "synchronize"):
-        with suppress(Exception):
-            _called(function, device)
-            return partial(_called, function, device)
-    return None
+    return answer(device, "get_device_properties")
 
 
 def peak_memory(device: torch.device) -> int:
@@ -242,7 +130,7 @@ def peak_memory(device: torch.device) -> int:
     Of an accelerator by its allocator, where that counts them; of a CPU by the whole process.
     """
     if device.type != "cpu":
-        return int(_answer(device, "max_memory_allocated") or 0)
+        return int(answer(device, "max_memory_allocated") or 0)
     try:
         import resource
     except ImportError:  # Windows has no such module
@@ -254,7 +142,7 @@ def peak_memory(device: torch.device) -> int:
 def free_cache(device: torch.device) -> None:
     """Give memory back that a device's allocator keeps for later, where it can."""
     if device.type != "cpu":
-        _answer(device, "empty_cache")
+        answer(device, "empty_cache")
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -278,39 +166,3 @@ def casts_to(device: torch.device, dtype: torch.dtype) -> bool:
             flow, weight = (torch.ones(1, 1, 2, 2, device=device) for _ in range(2))
             return torch.nn.functional.conv2d(flow, weight).dtype == dtype
     return False
-
-
-def _module(device: torch.device) -> Any:
-    """Return the module of a device's type, such as `torch.cuda`; None where there is none."""
-    with suppress(Exception):
-        return torch.get_device_module(device.type)
-    return None
-
-
-def _functions(device: torch.device, name: str) -> list[Callable[..., Any]]:
-    """Return the functions of a name: that of the device's module, then `torch.accelerator`'s, where it has one."""
-    sources = [_module(device)]
-    with suppress(Exception):
-        current = torch.accelerator.current_accelerator()
-        if current is not None and current.type == device.type:
-            sources.append(torch.accelerator)
-    found = [getattr(source, name, None) for source in sources]
-    return [function for function in found if callable(function)]
-
-
-def _called(function: Callable[..., Any], device: torch.device) -> Any:
-    """Call a function for a device: some take it, and some know one device alone."""
-    try:
-        takes = len(inspect.signature(function).parameters) > 0
-    except (TypeError, ValueError):  # some built-in callables have no signature
-        takes = False
-    return function(device) if takes else function()
-
-
-def _answer(device: torch.device, name: str) -> Any:
-    """Return what the first function of a name answers; None where there is none that does."""
-    for function in _functions(device, name):
-        # Versions and devices lack some, and say so in ways of their own.
-        with suppress(Exception):
-            return _called(function, device)
-    return None

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fcnbench.errors import PredictionError
-from fcnbench.evaluation.device import Mark
+from fcnbench.evaluation.events import Mark
 from fcnbench.ground.console import note
 from fcnbench.metrics.argmax import argmax_map, nan_logits
 

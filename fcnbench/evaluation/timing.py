@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fcnbench.errors import FcnbenchError, ModelError
-from fcnbench.evaluation.device import events_of, synchronize
+from fcnbench.evaluation.events import events_of, synchronize
 from fcnbench.evaluation.result import PAPER_SIDE
 from fcnbench.ground.console import progress
 from fcnbench.models.segmenter import Segmenter, modalities_of, prepared_on

@@ -16,7 +16,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from fcnbench.errors import UsageError
 from fcnbench.evaluation import device as devices
-from fcnbench.evaluation.device import Mark, choose_device, device_name, events_of, out_of_memory, peak_memory
+from fcnbench.evaluation import events as eventful
+from fcnbench.evaluation.device import choose_device, device_name, out_of_memory, peak_memory
+from fcnbench.evaluation.events import Mark, events_of
 from fcnbench.evaluation.timing import Stopwatch
 from fcnbench.models.fast import FastForward
 from fcnbench.models.load import load_model
@@ -28,10 +30,10 @@ CPU, CUDA, GPU_1 = torch.device("cpu"), torch.device("cuda"), torch.device("cuda
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
-    for cached in (devices.events_of, devices._synchronizer, devices.casts_to):
+    for cached in (eventful.events_of, eventful.synchronizer, devices.casts_to):
         cached.cache_clear()
     yield
-    for cached in (devices.events_of, devices._synchronizer, devices.casts_to):
+    for cached in (eventful.events_of, eventful.synchronizer, devices.casts_to):
         cached.cache_clear()
 
 
@@ -127,7 +129,7 @@ def test_without_events_all_work_is_waited_for_before_and_after(
     monkeypatch.setattr(torch, "Event", events, raising=False)
     now = iter([10.0, 10.5])
     watch = Stopwatch(CUDA)
-    devices.synchronize(CUDA)
+    eventful.synchronize(CUDA)
     clock.synchronised.clear()
     monkeypatch.setattr("time.perf_counter", lambda: next(now))
     stop = watch.start()
