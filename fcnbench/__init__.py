@@ -30,6 +30,7 @@ _PUBLIC = {
     "device_report": "fcnbench.api.devicereport",
     "doctor": "fcnbench.api.doctor",
     "examine": "fcnbench.api.doctor",
+    "examine_device": "fcnbench.api.doctor",
     "examine_model": "fcnbench.api.doctor",
     "export": "fcnbench.api.export",
     "fetch": "fcnbench.api.fetch",
@@ -69,6 +70,7 @@ __all__ = [
     "device_report",
     "doctor",
     "examine",
+    "examine_device",
     "examine_model",
     "export",
     "fetch",
@@ -111,7 +113,7 @@ if TYPE_CHECKING:
     from fcnbench.api.check import check
     from fcnbench.api.compare import compare, lens
     from fcnbench.api.devicereport import device_report
-    from fcnbench.api.doctor import doctor, examine, examine_model
+    from fcnbench.api.doctor import doctor, examine, examine_device, examine_model
     from fcnbench.api.export import export
     from fcnbench.api.fetch import fetch
     from fcnbench.api.plan import plan

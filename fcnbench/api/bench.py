@@ -89,7 +89,7 @@ def bench(
         model: registered name, `path/to/file.py:factory`, or `scheme:argument`.
         weights: handed to the model's factory; the papers' networks are timed with `random:0` by default.
         classes: classes of the score layer; the model's own number by default.
-        device: `auto`, `cpu`, `cuda`, ...
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, ...
         fast: take the fast path of the papers' VGG nets.
         precision: arithmetic: `fp32` (the default), `tf32`, `bf16`, `fp16`.
         compiled: have the network compiled by `torch.compile`; the fast path is left out.

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fcnbench.api.plan import check_device
 from fcnbench.ground import files
 from fcnbench.ground.finding import Finding
 
 if TYPE_CHECKING:
-    from fcnbench.evaluation.devicereport import DeviceReport
+    from fcnbench.evaluation.devicereport import Check, DeviceReport
+    from fcnbench.evaluation.environment import Environment
 
 
 def device_report(path: str | Path, device: str = "auto") -> DeviceReport:
@@ -17,13 +19,14 @@ def device_report(path: str | Path, device: str = "auto") -> DeviceReport:
 
     Args:
         path: the JSON file to write, whole or not at all.
-        device: `auto`, `cpu`, `cuda`, ...
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, ...
 
     Raises:
         UsageError: no such device here.
         ModelError: a forward pass failed on it.
         OutputError: the file could not be written.
     """
+    check_device(device)
     from fcnbench.evaluation.device import choose_device
     from fcnbench.evaluation.devicereport import measure_device
 
@@ -38,17 +41,7 @@ def device_report(path: str | Path, device: str = "auto") -> DeviceReport:
 
 def findings_of(report: DeviceReport) -> list[Finding]:
     """Return what a report found, one line per subject."""
-    environment, check = report.environment, report.check
-    cuda = f", CUDA {environment.cuda}" if environment.cuda else ""
-    findings = [
-        Finding("device", True, f"{environment.device_name}, PyTorch {environment.packages['torch']}{cuda}"),
-        Finding(
-            f"{check.model} on {check.dataset}",
-            check.sound,
-            f"of {check.pixels:,} pixels {check.from_golden:,} differ from the expected confusion matrix, "
-            f"{check.from_cpu:,} from this machine's CPU; mean IU {100 * check.scores['mean_iu']:.2f}",
-        ),
-    ]
+    findings = [device_finding(report.environment), integers_finding(report.check)]
     findings += [
         Finding(
             f"{each.network} at 500x500 in {each.precision}",
@@ -67,3 +60,19 @@ def findings_of(report: DeviceReport) -> list[Finding]:
     ]
     findings += [Finding(f"flips in {precision}", True, found.told()) for precision, found in report.flips.items()]
     return findings
+
+
+def device_finding(environment: Environment) -> Finding:
+    """Return which device was looked at."""
+    cuda = f", CUDA {environment.cuda}" if environment.cuda else ""
+    return Finding("device", True, f"{environment.device_name}, PyTorch {environment.packages['torch']}{cuda}")
+
+
+def integers_finding(check: Check) -> Finding:
+    """Return whether a device gave the integers that it should."""
+    return Finding(
+        f"{check.model} on {check.dataset}",
+        check.sound,
+        f"of {check.pixels:,} pixels {check.from_golden:,} differ from the expected confusion matrix, "
+        f"{check.from_cpu:,} from this machine's CPU; mean IU {100 * check.scores['mean_iu']:.2f}",
+    )

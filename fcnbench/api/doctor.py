@@ -14,13 +14,14 @@ from fcnbench.datasets.consent import accepting, require_consent
 from fcnbench.datasets.registered import DATASETS
 from fcnbench.errors import DataCorrupt, FcnbenchError
 from fcnbench.ground import files, paths
-from fcnbench.ground.console import progress
+from fcnbench.ground.console import listed, progress
 from fcnbench.ground.digests import short
 from fcnbench.ground.finding import Finding
 from fcnbench.ground.version import __version__
 
 if TYPE_CHECKING:
     from fcnbench.datasets.examine import Examination
+    from fcnbench.evaluation.deviceexam import DeviceExam
 
 
 def doctor() -> list[Finding]:
@@ -61,7 +62,7 @@ def examine_model(
         model: registered name, `path/to/file.py:factory`, or `scheme:argument`.
         dataset: task whose classes it should give; no sample of it is read.
         weights: handed to the model's factory.
-        device: `auto`, `cpu`, `cuda`, ...
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, ...
         accept_terms: agree to the terms of published weights that have to be downloaded; remembered.
 
     Raises:
@@ -92,6 +93,40 @@ def examine_model(
     return findings
 
 
+def examine_device(device: str = "auto") -> DeviceExam:
+    """Check a device, and keep the outcome for the records of later runs; the same as `fcnbench doctor --device`.
+
+    Args:
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, ...
+
+    Raises:
+        UsageError: no such device here.
+        ModelError: a forward pass failed on it.
+        OutputError: the outcome could not be written.
+    """
+    check_device(device)
+    files.check_writable(paths.home())
+    from fcnbench.evaluation.device import choose_device
+    from fcnbench.evaluation.deviceexam import examine as examine_on
+
+    return examine_on(choose_device(device))
+
+
+def findings_of_exam(exam: DeviceExam) -> list[Finding]:
+    """Return what the check of a device found, one line per subject."""
+    from fcnbench.api.devicereport import device_finding, integers_finding
+
+    trials = exam.trials
+    text = f"{trials.right} of {trials.total} trials give numpy's label map"
+    if trials.wrong:
+        text += f"; wrong: {listed([trial.told() for trial in trials.wrong])}"
+    if trials.refused:
+        first, why = trials.refused[0]
+        text += f"; {len(trials.refused)} can't be done here, such as {first.told()}: {why}"
+    argmax = Finding("argmax", not trials.wrong, text)
+    return [device_finding(exam.environment), integers_finding(exam.integers), argmax]
+
+
 def _tried(subject: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(subject, True, look())
@@ -109,8 +144,10 @@ def _home() -> str:
 def _torch() -> str:
     import torch
 
-    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return f"{torch.__version__}, {torch.get_num_threads()} CPU threads, CUDA: {', '.join(names) or 'none'}"
+    from fcnbench.evaluation.device import accelerators
+
+    found = listed(accelerators()) or "none"
+    return f"{torch.__version__}, {torch.get_num_threads()} CPU threads, accelerators: {found}"
 
 
 def _torchvision() -> str:

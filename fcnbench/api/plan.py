@@ -20,7 +20,7 @@ from fcnbench.models.published import missing_weights, published
 if TYPE_CHECKING:
     from fcnbench.datasets.spec import DatasetSpec
 
-_DEVICES = ("auto", "cpu", "cuda", "mps", "xpu", "hpu", "mtia", "xla", "meta")
+_DEVICES = ("auto", "cpu", "cuda", "mps", "xpu", "hpu", "mtia", "xla", "maia", "meta")
 """Device types that PyTorch knows by itself; other packages add theirs by the entry-point group below."""
 
 _DEVICE_PLUGINS = "torch.backends"

@@ -123,7 +123,7 @@ def run(
         allow_partial: score what is there of an incomplete data set; the result is marked `n/N`.
         accept_terms: agree to the terms of archives and weights that have to be downloaded; remembered.
         limit: score only the first so many images; the result is marked `n/N`.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, ...
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, ...
         dense: `shift-and-stitch` to run a net of stride 32 densely, `shift-and-stitch:F` by a factor F only.
         fast: take the fast path of the papers' VGG nets: the same function, summed in another order.
         precision: arithmetic of the forward pass, part of the signature: `fp32`, `tf32`, `bf16`, `fp16`. Any but fp32
@@ -321,6 +321,7 @@ def _carry_out(job: _Job, world: World, earlier: Identity | None) -> Run | None:
     if job.options.signature is not None:
         _refuse_departures(protocol, job.options.signature)
     facts, environment = facts_of(loaded), describe(job.on)
+    _refuse_mixed(environment, world)
     leakage = _leakage(loaded, [data.manifest.rows[place].id for place in places], spec.split.name)
     work = _work(job, loaded, facts, data, environment)
     witness = Witness(loaded.sources)
@@ -520,6 +521,17 @@ def _leakage(loaded: LoadedModel, evaluated: list[str], split: str) -> Leakage:
             f"unchecked: {loaded.name} declares training on {listed(leakage.unknown)}, and no known split is called so"
         )
     return leakage
+
+
+def _refuse_mixed(environment: Environment, world: World) -> None:
+    """Refuse processes on devices of several kinds: a record names one."""
+    name = environment.device_name if environment.device != "cpu" else ""
+    kinds = sorted(set(world.gathered(f"{environment.device} {name}".strip())))
+    if len(kinds) > 1:
+        raise UsageError(
+            f"the processes of this run have devices of several kinds: {listed(kinds)}",
+            "give all of them the same --device, on machines with the same",
+        )
 
 
 def _work(job: _Job, loaded: LoadedModel, facts: ModelFacts, data: Dataset, environment: Environment) -> dict[str, str]:

@@ -56,14 +56,14 @@ def add_rerun(parser: argparse.ArgumentParser) -> None:
         "--tolerance", type=float, metavar="X", help="how far each metric may move, as a fraction (default: not at all)"
     )
     parser.add_argument("--weights", metavar="W", help="the model's weights, where they were a file")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: %(default)s)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps, ... (default: %(default)s)")
 
 
 def add_forward(parser: argparse.ArgumentParser) -> None:
     """How the forward pass is worked out: `--device`, `--precision`, `--compile`, `--no-fast`."""
     from fcnbench.protocol import PRECISIONS
 
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: %(default)s)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps, ... (default: %(default)s)")
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,

@@ -1,6 +1,6 @@
 """`fcnbench doctor`: is this installation sound? `doctor TASK`: is this data set? `doctor --model`: this model?
 
-`doctor --report FILE` writes down what a device does, for others to read.
+`doctor --device D`: this device? `doctor --report FILE` writes down what a device does, for others to read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", nargs="?", metavar="TASK", help="a data set to read and recount from end to end")
     parser.add_argument("--model", help="a model to try instead, on random pictures; TASK names its classes then")
     parser.add_argument("--weights", metavar="W", help="the model's weights")
-    parser.add_argument("--device", default="auto", help="where the model runs (default: %(default)s)")
+    parser.add_argument(
+        "--device",
+        metavar="D",
+        help="the device to check: auto, cpu, cuda, cuda:1, mps, xpu, ...; with --model, where it runs (default: auto)",
+    )
     parser.add_argument(
         "--accept-terms", action="store_true", help="agree to the terms of the model's published weights (remembered)"
     )
@@ -38,11 +42,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Look, print the findings; exit code 1 if something is not sound."""
     if options.report is not None:
-        return _device(options)
+        return _device_report(options)
     if options.model is not None:
         return _report(options, _model(options))
-    if options.device != "auto":
-        raise UsageError("--device says where a model is tried", "add --model, or --report FILE to check the device")
+    if options.device is not None:
+        return _device(options)
     if options.task is not None:
         return _examine(options)
     from fcnbench.api.doctor import doctor
@@ -58,19 +62,42 @@ def _model(options: argparse.Namespace) -> list[Finding]:
         options.model,
         options.task or DEFAULT_DATASET,
         weights=options.weights,
-        device=options.device,
+        device=options.device or "auto",
         accept_terms=options.accept_terms,
     )
 
 
 def _device(options: argparse.Namespace) -> int:
+    """Check a device; the file that keeps the outcome is named in the output."""
+    from fcnbench.api.doctor import examine_device, findings_of_exam
+
+    _refuse_others(options, "--device")
+    exam = examine_device(options.device)
+    findings = findings_of_exam(exam)
+    if options.json:
+        found = [asdict(finding) for finding in findings]
+        trials = {**asdict(exam.trials), "right": exam.trials.right}
+        content = {"environment": exam.environment.content, "integers": asdict(exam.integers), "trials": trials}
+        print_json({"sound": _sound(findings), "findings": found, "stored": str(exam.path), **content})
+    else:
+        _print(findings)
+        print(f"\nstored  {exam.path}")
+    return _code(findings)
+
+
+def _refuse_others(options: argparse.Namespace, option: str) -> None:
+    """Refuse what is not about a device beside an option that is."""
+    for other, given in (("TASK", options.task), ("--model", options.model), ("--weights", options.weights)):
+        if given is not None:
+            raise UsageError(f"{option} is about a device, and {other} is not", f"drop {other} or {option}")
+
+
+def _device_report(options: argparse.Namespace) -> int:
     """Check and time a device; its report is named in the output."""
     from fcnbench.api.devicereport import device_report, findings_of
 
-    for option, given in (("TASK", options.task), ("--model", options.model), ("--weights", options.weights)):
-        if given is not None:
-            raise UsageError(f"--report is about a device, and {option} is not", f"drop {option} or --report")
-    report = device_report(options.report, options.device)
+    _refuse_others(options, "--report")
+    report = device_report(options.report, options.device or "auto")
     findings = findings_of(report)
     if options.json:
         found = [asdict(finding) for finding in findings]

@@ -31,6 +31,8 @@ def report(finished: Run, classes: bool) -> str:
         parts += ["", _trimap_table(record)]
     if record.evaluation.certificate is not None:
         parts += ["", f"certificate: {record.evaluation.certificate.told()}"]
+    if record.environment.device_check is not None:
+        parts += ["", f"device check: {record.environment.device_check.told()}"]
     if times := _times(record):
         parts += ["", *times]
     return "\n".join([*parts, "", *_files(finished)])

@@ -13,6 +13,7 @@ from functools import cached_property
 import torch
 
 from fcnbench.errors import ModelError, UsageError
+from fcnbench.evaluation.device import casts_to
 from fcnbench.models.segmenter import Segmenter, module_of
 from fcnbench.models.switches import held_switches
 from fcnbench.protocol import COMPILED, PRECISIONS
@@ -71,6 +72,11 @@ class Arithmetic:
         """
         if self.precision == "tf32" and device.type != "cuda":
             raise UsageError("--precision tf32 needs a CUDA device: no other has it", "choose fp32 or bf16")
+        half = HALVES.get(self.precision)
+        if half is not None and device.type != "cpu" and not casts_to(device, half):
+            raise UsageError(
+                f"--precision {self.precision}: PyTorch's autocast does not compute in it on {device}", "choose fp32"
+            )
 
     def prepare(self, segmenter: Segmenter) -> None:
         """Have a segmenter's network compiled, where that is wanted; that happens at its first pictures.

@@ -60,9 +60,9 @@ BUDGET = 200
 _MESSAGE = 200
 """Characters of a schema's complaint that are shown; it quotes the whole value."""
 
-_ROUNDS = {"cuda": 20, "cpu": 3}
-_LARGE_IMAGES = {"cuda": 64, "cpu": 3}
-"""Passes, and images of the loop with the large network; other devices count as the CPU, which needs seconds each."""
+_ROUNDS = {"accelerator": 20, "cpu": 3}
+_LARGE_IMAGES = {"accelerator": 64, "cpu": 3}
+"""Passes, and images of the loop with the large network: a CPU needs seconds each."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class DeviceReport:
             "created": self.created,
             "fcnbench": __version__,
             "seconds": self.seconds,
-            "environment": asdict(self.environment),
+            "environment": self.environment.content,
             "check": {**asdict(self.check), "budget": BUDGET, "sound": self.check.sound},
             "forward": forward,
             "loop": [{**asdict(each), "ratio": round(each.ratio, 4)} for each in self.loop],
@@ -151,7 +151,7 @@ def measure_device(device: torch.device) -> DeviceReport:
     look = Look(open_model(MODEL).segmenter, data, device)
     note(f"1 of 4: {MODEL} on {DATASET}, {len(indices)} images, against the expected integers and the CPU")
     share, evaluation = loop_share(look, indices, MODEL)
-    check = _check(look, indices, evaluation)
+    check = check_integers(look, indices, evaluation)
     note("2 of 4: other precisions, and other ways to predict")
     flips = {
         precision: certify(look, indices, Arithmetic(precision), every=precision == "fp32")
@@ -199,8 +199,8 @@ def _not_a_report(path: Path, reason: str) -> ResultsError:
     )
 
 
-def _check(look: Look, indices: list[int], evaluation: Evaluation) -> Check:
-    """Compare an evaluation with the expected matrix, and its label maps with the CPU's."""
+def check_integers(look: Look, indices: list[int], evaluation: Evaluation) -> Check:
+    """Compare an evaluation of `MODEL` on `DATASET` with the expected matrix, and its label maps with the CPU's."""
     confusion, golden = evaluation.matrices.sum(axis=0), golden_confusion()
     pixels, differ = 0, 0
     for ours, theirs in _label_maps(look, indices):
@@ -241,11 +241,11 @@ def _forward(device: torch.device) -> Iterator[ForwardFigure]:
         move(segmenter, device)
         with FP32.held(device):
             batch = paper_batch(segmenter, device)
-            reference = plain(segmenter).logits(batch).argmax(1)
+            reference = plain(segmenter).logits(batch).cpu().argmax(1)
             flops = work_of(segmenter, batch).flops
         contestants = {name: Contestant(segmenter.logits, flops)}
         yield from forward_figures(contestants, batch, reference, _by_type(_ROUNDS, device))
 
 
 def _by_type(counts: dict[str, int], device: torch.device) -> int:
-    return counts.get(device.type, counts["cpu"])
+    return counts["cpu" if device.type == "cpu" else "accelerator"]

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 import platform
-import subprocess
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fcnbench.datasets.decoders import decoder_fingerprint
+from fcnbench.evaluation.devicecheck import DeviceCheck, DeviceKey, stored_check
+from fcnbench.ground.git import run_git
 from fcnbench.ground.parallel import cores
+from fcnbench.ground.version import __version__
 
 if TYPE_CHECKING:
     import torch
@@ -39,13 +41,16 @@ class Environment:
         cores: logical cores that the process may use.
         threads: threads of PyTorch's CPU kernels; 0 where no model ran.
         device: `cpu`, `cuda`, ...; `none` where no model ran.
-        device_name: the accelerator's name, or the processor's; empty where no model ran.
-        cuda: CUDA version of a run on CUDA, else empty.
+        device_name: the accelerator's name, or the processor's; empty where no model ran. An accelerator that has no
+            name is called by its type and the processor.
+        cuda: CUDA version of a run on CUDA, or that of HIP, which says so; else empty.
         driver: version of the accelerator's driver, where it can be read.
         clocks: clocks and power state at the start, by name, where they can be read.
         decoder: digest of what the decoders make of a few pictures that come with fcnbench.
         revision: git revision of fcnbench, where it comes from a checkout; `+` at its end where files were changed.
         packages: versions of the packages that matter.
+        device_check: what `fcnbench doctor --device` found on this device, under these versions; None where it was not
+            asked.
     """
 
     python: str
@@ -61,18 +66,54 @@ class Environment:
     decoder: str
     revision: str
     packages: dict[str, str]
+    device_check: DeviceCheck | None = None
+
+    @classmethod
+    def of(cls, content: dict[str, Any]) -> Environment:
+        """Return the environment of its JSON values.
+
+        Raises:
+            TypeError, ValueError: they do not make one.
+        """
+        check = content.get("device_check")
+        return cls(**content | {"device_check": None if check is None else DeviceCheck(**check)})
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The environment as JSON values; a check that nobody made has no entry."""
+        content = asdict(self)
+        if self.device_check is None:
+            del content["device_check"]
+        return content
+
+    @property
+    def key(self) -> DeviceKey:
+        """What a check of the device is valid for."""
+        return DeviceKey(self.device, self.device_name, self.driver, self.packages.get("torch", ""), __version__)
 
 
 def describe(device: torch.device | None = None) -> Environment:
-    """The environment of a run on this device, or without a model."""
+    """Return the environment of a run on this device, or without a model."""
+    found = _described(device)
+    return found if device is None else replace(found, device_check=stored_check(found.key))
+
+
+def _described(device: torch.device | None) -> Environment:
     cpu = _cpu_name()
-    threads, name, cuda = 0, "", ""
+    threads, name, cuda, driver = 0, "", "", ""
     if device is not None:
         import torch
 
         threads, name = torch.get_num_threads(), cpu
+        if device.type != "cpu":
+            from fcnbench.evaluation.device import device_name, properties_of
+
+            name = device_name(device) or f"{device.type} ({cpu})"
+            driver = str(getattr(properties_of(device), "driver_version", "") or "")
         if device.type == "cuda":
-            name, cuda = torch.cuda.get_device_name(device), torch.version.cuda or ""
+            # ROCm's devices are called cuda, too.
+            hip = getattr(torch.version, "hip", None)
+            cuda, driver = torch.version.cuda or (f"{hip} (HIP)" if hip else ""), "" if hip else _driver()
     return Environment(
         python=platform.python_version(),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -82,7 +123,7 @@ def describe(device: torch.device | None = None) -> Environment:
         device=device.type if device is not None else "none",
         device_name=name,
         cuda=cuda,
-        driver=_driver() if cuda else "",
+        driver=driver,
         clocks=_clocks() | (_accelerator_clocks(device) if device is not None else {}),
         decoder=decoder_fingerprint(),
         revision=_revision(),
@@ -144,18 +185,9 @@ def _revision() -> str:
     """The git revision of a checkout that fcnbench is used from, or of the one that pip installed."""
     root = Path(__file__).parents[2]
     if (root / ".git").exists():
-        revision = _git(root, "rev-parse", "HEAD")
-        return revision + ("+" if revision and _git(root, "status", "--porcelain", "--", "fcnbench") else "")
+        revision = run_git(root, "rev-parse", "HEAD")
+        return revision + ("+" if revision and run_git(root, "status", "--porcelain", "--", "fcnbench") else "")
     with suppress(PackageNotFoundError, ValueError, KeyError, TypeError):
         origin = json.loads(distribution("fcnbench").read_text("direct_url.json") or "{}")
         return str(origin["vcs_info"]["commit_id"])
     return ""
-
-
-def _git(root: Path, *arguments: str) -> str:
-    try:
-        command = ["git", "-C", str(root), *arguments]
-        done = subprocess.run(command, capture_output=True, check=True, timeout=10)
-        return done.stdout.decode("utf-8", "replace").strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""

@@ -27,7 +27,8 @@ class Gauge:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._nvml: Any = nvml() if device.type == "cuda" else None
+        # NVIDIA's library knows NVIDIA's devices alone; ROCm's are called cuda, too.
+        self._nvml: Any = nvml() if device.type == "cuda" and torch.version.cuda else None
         self._handle = None if self._nvml is None else _handle(self._nvml, device)
         self._cpu = device.type == "cpu"
         self._throttled = self._throttles()

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fcnbench.errors import PredictionError
+from fcnbench.evaluation import devicelabels
+from fcnbench.evaluation.devicelabels import begun_on_device, host_labels, trust_in
 from fcnbench.evaluation.result import MARGINS
-from fcnbench.metrics.argmax import argmax_map, undefined_logits
+from fcnbench.metrics.argmax import argmax_map
 
-Map = NDArray[np.uint8]
+Map = devicelabels.Map
 
 _GLANCES = 4
 """Rows, and columns, of the logits that are looked at twice."""
@@ -53,35 +55,15 @@ def begun(logits: Tensor) -> Callable[[], Map]:
             return labels
 
         return count
-    if logits.device.type != "cuda":
-        return lambda: _checked(*_reduced(logits))
-    found = [each.to("cpu", non_blocking=True) for each in _reduced(logits)]
-    arrived = torch.cuda.Event()
-    arrived.record()
-
-    def wait() -> Map:
-        arrived.synchronize()
-        return _checked(*found)
-
-    return wait
+    if logits.device.type != "cpu":
+        return begun_on_device(logits)
+    return lambda: host_labels(logits)
 
 
 def _some(logits: Tensor) -> Tensor:
     """A few hundred of the values, which tell whether somebody wrote over them."""
     rows, columns = (max(1, side // _GLANCES) for side in logits.shape[-2:])
     return logits[:, rows // 2 :: rows, columns // 2 :: columns].clone()
-
-
-def _reduced(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """The labels, and whether the largest logit of some pixel is NaN, or minus infinity."""
-    largest, labels = logits.max(dim=0)
-    return labels.to(torch.uint8), torch.stack([largest.isnan().any(), largest.isneginf().any()])
-
-
-def _checked(labels: Tensor, undefined: Tensor) -> Map:
-    if bool(undefined.any()):
-        raise undefined_logits(nan=bool(undefined[0]))
-    return labels.cpu().numpy()
 
 
 def near_ties(logits: Tensor, truth: Map, ignore: int) -> NDArray[np.int64]:
@@ -94,6 +76,8 @@ def near_ties(logits: Tensor, truth: Map, ignore: int) -> NDArray[np.int64]:
     """
     if len(logits) == 1:
         return np.zeros(len(MARGINS), np.int64)
+    if not trust_in(logits.device).argmax:
+        logits = logits.cpu()
     first, second = logits.float().topk(2, dim=0).values
     # Two logits of plus infinity tie, and their difference is NaN.
     gaps = torch.where(first == second, 0.0, first - second)[torch.from_numpy(truth != ignore).to(logits.device)]

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from fcnbench.datasets.store import Dataset, Sample, digest_label
 from fcnbench.errors import FcnbenchError, ModelError, PredictionError
 from fcnbench.evaluation.arithmetic import FP32, Arithmetic
-from fcnbench.evaluation.device import move
+from fcnbench.evaluation.device import free_cache, move, out_of_memory
+from fcnbench.evaluation.devicelabels import trust_in
 from fcnbench.evaluation.dtypes import checked_dtypes, refuse_reduced
 from fcnbench.evaluation.journal import Scored
 from fcnbench.evaluation.labels import Map, begun, near_ties
@@ -97,8 +98,10 @@ class Look:
     def __post_init__(self) -> None:
         self.networks = networks_in(self.segmenter)
         move(self.segmenter, self.device)
-        if self.device.type == "cpu":
-            argmax_kernel()  # loaded before the first picture waits for it
+        # Loaded and tried before the first picture waits for them.
+        argmax_kernel()
+        if self.device.type != "cpu" and not answers_from_truth(self.segmenter):
+            trust_in(self.device)
 
     def expect(self, arithmetic: Arithmetic) -> None:
         """Say what arithmetic the next forward passes run in; the first of them is held against it."""
@@ -148,8 +151,7 @@ class Look:
                     raise
         half = (len(group) + 1) // 2
         note(f"out of memory with a batch of {len(group)}: going on with {half}")
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        free_cache(self.device)
         return [answer for part in (group[:half], group[half:]) for answer in self.forward(part)]
 
     def _asked(self, group: list[Read], batch: Tensor) -> list[Answered]:
@@ -253,11 +255,6 @@ class Look:
         return scored
 
 
-def out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error says that a device's memory does not suffice; CPU allocators say so in words only."""
-    return isinstance(error, torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
 @contextmanager
 def _named(*samples: Sample) -> Iterator[None]:
     """Name the images in whatever goes wrong inside the block."""
@@ -272,7 +269,7 @@ def _named(*samples: Sample) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         height, width = samples[0].label.shape
         hint = "run it on that picture by itself"
-        if isinstance(error, RuntimeError) and out_of_memory(error):
+        if out_of_memory(error):
             hint = "one picture at a time is too much for this device: choose another with --device, or a --precision"
         raise ModelError(
             f"the model failed on image {ids} ({width}x{height}): {type(error).__name__}: {error}", hint

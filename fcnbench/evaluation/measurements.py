@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from fcnbench.evaluation.arithmetic import Arithmetic
+from fcnbench.evaluation.device import casts_to
 from fcnbench.evaluation.journal import Journal
 from fcnbench.evaluation.look import Look
 from fcnbench.evaluation.loop import evaluate
@@ -84,10 +85,10 @@ class LoopShare:
 
 
 def precisions_of(device: torch.device) -> tuple[str, ...]:
-    """Return the precisions that a device computes in, float32 first."""
+    """Return the precisions that a device computes in, float32 first; TF32 is CUDA's alone."""
     if device.type == "cuda":
         return ("fp32", "tf32", "bf16") if torch.cuda.get_device_capability(device) >= _TENSOR_CORES else ("fp32",)
-    return ("fp32", "bf16") if device.type == "cpu" else ("fp32",)
+    return ("fp32", "bf16") if device.type == "cpu" or casts_to(device, torch.bfloat16) else ("fp32",)
 
 
 def forward_figures(
@@ -98,7 +99,7 @@ def forward_figures(
     Args:
         contestants: forward passes by name, on the device.
         batch: their input.
-        reference: label maps [N, H, W] that theirs are compared with.
+        reference: label maps [N, H, W] that theirs are compared with; found on the host, as theirs are.
         rounds: timed passes of each.
     """
     device, figures = batch.device, []
@@ -108,7 +109,7 @@ def forward_figures(
         with arithmetic.held(device):
             taken = _in_turn(contestants, batch, rounds, precision)
             for name, each in contestants.items():
-                flips = int((each.forward(batch).argmax(1) != reference).sum())
+                flips = int((each.forward(batch).cpu().argmax(1) != reference.cpu()).sum())
                 samples = tuple(round(1e3 * seconds, 4) for seconds in taken[name])
                 share = each.flops / best / statistics.median(taken[name])
                 figures.append(ForwardFigure(name, precision, samples, round(share, 4), flips, reference.numel()))

@@ -15,16 +15,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from fcnbench.evaluation.arithmetic import HALVES, Arithmetic
+from fcnbench.evaluation.device import free_cache, out_of_memory
 from fcnbench.evaluation.timing import Stopwatch
 from fcnbench.models.packed import unpacked
 from fcnbench.models.segmenter import Segmenter, module_of
 
 _TRIALS = 5
-_SIDES = {"cuda": 4096, "cpu": 1024}
+_SIDES = (1024, 4096)
 """Sides of the matrix that is multiplied with one as high and four times as wide."""
 
-_COPIED = {"cuda": 1 << 30, "cpu": 1 << 28}
+_COPIED = (1 << 28, 1 << 30)
 """Bytes that are copied: more than any cache holds."""
+
+_SHORT = 5e-3
+"""Seconds below which an accelerator is measured on the larger size: a launch would be a part of the smaller one."""
 
 
 @dataclass(frozen=True)
@@ -79,22 +83,45 @@ def work_of(segmenter: Segmenter, batch: Tensor) -> Work:
 
 def ceiling(device: torch.device, arithmetic: Arithmetic) -> Ceiling:
     """Measure a device: the best of a few matrix products and copies."""
-    kind = "cuda" if device.type == "cuda" else "cpu"
-    side, copied = _SIDES[kind], _COPIED[kind]
     with arithmetic.held(device):
         dtype = HALVES.get(arithmetic.precision, torch.float32)
-        left = torch.randn(side, side, device=device).to(dtype)
-        right = torch.randn(side, 4 * side, device=device).to(dtype)
-        # A product is a convolution of one pixel, too: on some processors one library is twice as fast as the other.
-        height = math.isqrt(4 * side)
-        flow = right.view(1, side, height, -1).contiguous(memory_format=torch.channels_last)
-        filters = left.view(side, side, 1, 1).contiguous(memory_format=torch.channels_last)
-        ways = (lambda: left @ right, lambda: functional.conv2d(flow, filters))
-        product = min(_best(way, device) for way in ways)
-        source = torch.ones(copied // 4, device=device)
-        target = torch.empty_like(source)
-        copy = _best(lambda: target.copy_(source), device)
+        side, product = _largest(_SIDES, lambda side: _product(side, dtype, device), device)
+        copied, copy = _largest(_COPIED, lambda size: _copy(size, device), device)
     return Ceiling(8 * side**3 / product, 2 * copied / copy)
+
+
+def _largest(sizes: tuple[int, int], measure: Callable[[int], float], device: torch.device) -> tuple[int, float]:
+    """Return the size that was measured, and its seconds: the larger one where the smaller one is too short a time."""
+    small, large = sizes
+    seconds = measure(small)
+    if device.type == "cpu" or seconds >= _SHORT:
+        return small, seconds
+    try:
+        return large, measure(large)
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        free_cache(device)
+        return small, seconds
+
+
+def _product(side: int, dtype: torch.dtype, device: torch.device) -> float:
+    """Seconds of a matrix product of 8 * side^3 operations."""
+    left = torch.randn(side, side, device=device).to(dtype)
+    right = torch.randn(side, 4 * side, device=device).to(dtype)
+    # A product is a convolution of one pixel, too: on some processors one library is twice as fast as the other.
+    height = math.isqrt(4 * side)
+    flow = right.view(1, side, height, -1).contiguous(memory_format=torch.channels_last)
+    filters = left.view(side, side, 1, 1).contiguous(memory_format=torch.channels_last)
+    ways = (lambda: left @ right, lambda: functional.conv2d(flow, filters))
+    return min(_best(way, device) for way in ways)
+
+
+def _copy(size: int, device: torch.device) -> float:
+    """Seconds of a copy of so many bytes."""
+    source = torch.ones(size // 4, device=device)
+    target = torch.empty_like(source)
+    return _best(lambda: target.copy_(source), device)
 
 
 def _best(work: Callable[[], object], device: torch.device) -> float:

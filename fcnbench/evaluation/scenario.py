@@ -101,6 +101,8 @@ def _parts(segmenter: Segmenter, device: torch.device) -> dict[str, tuple[float,
     """Seconds of every part of a picture's way, each waited for."""
     pictures, cpu = paper_pictures(segmenter), torch.device("cpu")
     taken: dict[str, list[float]] = {part: [] for part in PARTS}
+    if device.type != "cpu":
+        label_map(segmenter.logits(paper_batch(segmenter, device))[0])  # the first one is compared with the host's
     for _ in followed(range(_PART_TRIALS), "parts", "trial"):
         started = time.perf_counter()
         prepared = prepared_on(segmenter, cpu, *pictures)

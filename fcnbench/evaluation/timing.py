@@ -1,6 +1,7 @@
 """Timing: work on a device, and the papers' forward time at 500x500.
 
-On a CUDA device the forward pass is timed by events on the device.
+On any device but the CPU the forward pass is timed by events on the device, and where it has none by waiting for all of
+its work before and after.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fcnbench.errors import FcnbenchError, ModelError
+from fcnbench.evaluation.events import events_of, synchronize
 from fcnbench.evaluation.result import PAPER_SIDE
 from fcnbench.ground.console import progress
 from fcnbench.models.segmenter import Segmenter, modalities_of, prepared_on
@@ -38,7 +40,7 @@ class Stopwatch:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._cuda = device.type == "cuda"
+        self._device, self._events = device, events_of(device, timed=True)
 
     def start(self) -> Callable[[], Callable[[], float]]:
         """Start timing.
@@ -47,19 +49,21 @@ class Stopwatch:
             A function to call when the work was submitted; what that answers with waits for the work, in any thread,
             and gives its seconds.
         """
-        if not self._cuda:
+        events = self._events
+        if events is None:
+            synchronize(self._device)
             started = time.perf_counter()
 
             def stop() -> Callable[[], float]:
+                synchronize(self._device)
                 seconds = time.perf_counter() - started
                 return lambda: seconds
 
             return stop
-        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        begin.record()
+        begin = events.recorded()
 
         def stop_on_device() -> Callable[[], float]:
-            end.record()
+            end = events.recorded()
 
             def wait() -> float:
                 end.synchronize()

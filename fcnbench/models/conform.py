@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import numpy as np
 import torch
@@ -100,7 +101,7 @@ def _shape(segmenter: Segmenter, size: tuple[int, int], num_classes: int, device
 
 def _deterministic(segmenter: Segmenter, device: torch.device) -> tuple[bool, str]:
     first, second = (_logits(segmenter, SIZES[0], device) for _ in range(2))
-    flipped = int((first.argmax(1) != second.argmax(1)).sum())
+    flipped = int((first.cpu().argmax(1) != second.cpu().argmax(1)).sum())
     if torch.equal(first, second):
         return True, "the same picture twice gives the same logits, bit by bit"
     return False, f"the same picture twice gives other logits; {flipped} of {first[0, 0].numel()} pixels change class"
@@ -129,35 +130,47 @@ def _batch_invariant(segmenter: Segmenter, device: torch.device) -> tuple[bool, 
         return False, "two pictures together: no logit is finite"
     scale = float(alone[finite].abs().max()) or 1.0
     gap = float((alone - together)[finite].abs().max()) / scale
-    flipped = int((alone.argmax(1) != together.argmax(1)).sum())
+    flipped = int((alone.cpu().argmax(1) != together.cpu().argmax(1)).sum())
     text = f"two pictures together: {flipped} of {alone[:, 0].numel()} pixels change class, logits by {gap:.1g} at most"
     return gap <= _TOLERANCE, text
 
 
 def _memory(segmenter: Segmenter, device: torch.device) -> tuple[bool, str]:
-    """Whether memory grows from picture to picture, and on a GPU how much one takes."""
+    """Whether memory grows from picture to picture, and where the device counts it, how much one takes."""
     _logits(segmenter, SIZES[0], device)
     before = _resident(device)
     for seed in range(_REPEATS):
         _logits(segmenter, SIZES[0], device, seed)
     grown = (_resident(device) - before) / 2**20
-    peak = f", {torch.cuda.max_memory_allocated(device) / 2**20:.0f} MiB at most" if device.type == "cuda" else ""
+    most = _counted(device, "max_memory_allocated")
+    peak = "" if most is None else f", {most / 2**20:.0f} MiB at most"
     return grown < _LEAK, f"{_REPEATS} pictures more take {max(0.0, grown):.0f} MiB more{peak}"
 
 
 def _resident(device: torch.device) -> int:
     """Bytes of tensors that are kept on the device.
 
-    On the CPU those that Python can see are added up: what the process takes of the system says little, since freed
-    memory is used again.
+    Where its allocator does not count them, as on the CPU, those that Python can see are added up: what the process
+    takes of the system says little, since freed memory is used again.
     """
-    if device.type == "cuda":
-        return torch.cuda.memory_allocated(device)
+    allocated = _counted(device, "memory_allocated")
+    if allocated is not None:
+        return allocated
     gc.collect()
     tensors = [found for found in gc.get_objects() if type(found) in {Tensor, torch.nn.Parameter}]
-    sizes = [found.numel() * found.element_size() for found in tensors if found.device.type == "cpu"]
+    sizes = [found.numel() * found.element_size() for found in tensors if found.device.type == device.type]
     # What torch.export traced may still lie about: tensors without memory, some with symbols for sizes.
     return sum(size for size in sizes if isinstance(size, int))
+
+
+def _counted(device: torch.device, name: str) -> int | None:
+    """Bytes that the device's allocator counts, by the name of its function; None where it does not."""
+    if device.type == "cpu":
+        return None
+    # Devices lack such functions in ways of their own.
+    with suppress(Exception):
+        return int(getattr(torch.get_device_module(device.type), name)(device))
+    return None
 
 
 def _module(segmenter: Segmenter) -> Finding:

@@ -200,7 +200,9 @@ def _is_bilinear(layer: nn.ConvTranspose2d) -> bool:
 
 def _picked(flow: Tensor, rows: list[int], columns: list[int]) -> Tensor:
     """These rows and columns, in channels-last order."""
-    picked = flow[..., torch.tensor(rows, device=flow.device), :][..., torch.tensor(columns, device=flow.device)]
+    # Made on the host first: a device in Python can't make a tensor of a list.
+    high, wide = (torch.tensor(each).to(flow.device) for each in (rows, columns))
+    picked = flow[..., high, :][..., wide]
     return picked.contiguous(memory_format=torch.channels_last)
 
 

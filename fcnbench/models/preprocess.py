@@ -57,9 +57,10 @@ class Centred:
         if device.type == "cpu":
             return self(image)
         planes = torch.from_numpy(self._planes(image, np.uint8))
+        # CUDA's allocator keeps pinned memory until the copy is done; elsewhere nobody promises that for any memory.
         if device.type == "cuda":
             planes = planes.pin_memory()
-        return planes.to(device, non_blocking=True).float().sub_(self._mean.to(device))
+        return planes.to(device, non_blocking=device.type == "cuda").float().sub_(self._mean.to(device))
 
     def _planes(self, image: NDArray[np.uint8], dtype: type[np.float32] | type[np.uint8]) -> NDArray[Any]:
         """The channels as planes [3, H, W], a copy."""

@@ -7,7 +7,7 @@ image goes through.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from fcnbench.ground.digests import short
@@ -39,12 +39,20 @@ class Layer:
 
 def layers(first: Record, second: Record) -> list[Layer]:
     """All layers in order; the first that differs is where to look first."""
-    return [
+    found = [
         _layer("code", *_codes(first, second)),
         *(_layer(name, facts(first), facts(second)) for name, facts in _LAYERS.items()),
         _layer("versions", *_versions(first, second)),
         _layer("device", _device(first), _device(second)),
     ]
+    checks = [record.environment.device_check for record in (first, second)]
+    if not any(checks):
+        return found
+    # A check explains no difference by itself: the same device may have been checked for one of the runs alone.
+    said = "; ".join(
+        f"{name} {check.told() if check else 'not checked'}" for name, check in zip("AB", checks, strict=True)
+    )
+    return [replace(layer, text=f"{layer.text}; {said}") if layer.name == "device" else layer for layer in found]
 
 
 def first_difference(found: list[Layer]) -> Layer | None:
@@ -110,6 +118,7 @@ def _versions(first: Record, second: Record) -> tuple[dict[str, str], dict[str, 
 def _device(record: Record) -> dict[str, str]:
     environment, execution = record.environment, record.evaluation.execution
     return {
+        "type": environment.device,
         "on": environment.device_name,
         "precision": record.protocol.precision,
         "forward": execution.forward if execution else "",

@@ -61,7 +61,7 @@ def content_of(record: Record) -> dict[str, Any]:
             "images": dict(zip(evaluation.ids, evaluation.predictions, strict=True)),
         },
         "timing": _timing(evaluation),
-        "environment": asdict(record.environment),
+        "environment": record.environment.content,
     }
     if record.code is not None:
         content["code"] = asdict(record.code)
@@ -109,7 +109,7 @@ def record_of(content: dict[str, Any], arrays: dict[str, Any]) -> Record:
             resumed=timing["resumed"],
             execution=Execution(**content["execution"]) if "execution" in content else None,
         ),
-        environment=Environment(**content["environment"]),
+        environment=Environment.of(content["environment"]),
         code=CodeFacts(**content["code"]) if "code" in content else None,
     )
 

@@ -87,10 +87,14 @@ class SpeedRecord:
 
     @property
     def machine(self) -> str:
-        """The group of machines whose times may be compared: one device with one number of threads."""
+        """The group of machines whose times may be compared: one device, and of CPUs one number of threads.
+
+        A device other than the CPU has its type in front: its name may be the processor's.
+        """
         environment = self.environment
-        threads = f"-{environment.threads}-threads" if environment.device == "cpu" else ""
-        return folder_name(f"{environment.device_name}{threads}")
+        if environment.device == "cpu":
+            return folder_name(f"{environment.device_name}-{environment.threads}-threads")
+        return folder_name(f"{environment.device}-{environment.device_name}")
 
     def save(self, root: Path) -> Path:
         """Write it below the root of boards and submissions; returns its path.
@@ -100,8 +104,9 @@ class SpeedRecord:
         """
         path = root / "submissions" / folder_name(self.model.name) / FOLDER / self.run / NAME
         shape = {"height": PAPER_SIDE, "width": PAPER_SIDE, "unit": "ms"}
+        environment = {"environment": self.environment.content}
         follows = {"passes": asdict(self.summary), "of_ceiling": self.of_ceiling}
-        files.write_json(path, {"format": FORMAT, **shape, **follows, **asdict(self)})
+        files.write_json(path, {"format": FORMAT, **shape, **follows, **asdict(self), **environment})
         return path
 
 
@@ -122,7 +127,7 @@ def read_speed(path: Path) -> SpeedRecord:
         samples = _times(content.pop("samples"))
         parts = {str(name): _times(taken) for name, taken in content.pop("parts").items()}
         slowed = tuple(int(place) for place in content.pop("slowed"))
-        model, environment = ModelFacts(**content.pop("model")), Environment(**content.pop("environment"))
+        model, environment = ModelFacts(**content.pop("model")), Environment.of(content.pop("environment"))
         record = SpeedRecord(
             **content, model=model, environment=environment, samples=samples, parts=parts, slowed=slowed
         )
@@ -158,7 +163,7 @@ def _check_types(record: SpeedRecord) -> None:
     """
     texts = (
         record.run, record.created, record.fcnbench, record.precision, record.scenario, record.forward,
-        record.model.name, record.environment.device_name,
+        record.model.name, record.environment.device_name, record.environment.device,
     )  # fmt: skip
     counts = (record.batch, record.flops, record.bytes, record.environment.threads, record.ceiling_flops)
     if not all(isinstance(text, str) for text in texts) or not all(isinstance(count, int | float) for count in counts):

@@ -12,6 +12,7 @@ import pytest
 import fcnbench
 from fcnbench.cli.main import main
 from fcnbench.errors import PredictionError, UsageError
+from fcnbench.evaluation.devicecheck import DeviceCheck
 from fcnbench.metrics.scores import scores
 from fcnbench.results.attribution import first_difference, layers
 from fcnbench.results.compare import compare
@@ -122,7 +123,10 @@ CAUSES: dict[str, list[dict[str, Any]]] = {
     "preprocessing": [{"model": {"preprocessing": "other"}}, {"protocol": {"modality": "hha"}}],
     "weights": [{"model": {"weights_digest": "sha256:1"}}, {"model": {"weights_digest": None}}],
     "versions": [{"packages": {"torch": "1.0"}}, {"environment": {"python": "3.99"}}, {"packages": {"new": "1"}}],
-    "device": [{"environment": {"threads": 64}}, {"environment": {"cuda": "13"}}, {"protocol": {"precision": "tf32"}}],
+    "device": [
+        {"environment": {"threads": 64}}, {"environment": {"cuda": "13"}}, {"protocol": {"precision": "tf32"}},
+        {"environment": {"device": "mps"}}, {"environment": {"device_name": "another"}},
+    ],
     "code": [{"model": {"version": "9"}}, {"environment": {"revision": "abc"}}, {"top": {"fcnbench": "9"}}],
 }  # fmt: skip
 
@@ -149,11 +153,20 @@ def test_the_first_layer_that_differs_is_found(fine: Record, name: str, change: 
 
 
 def test_every_fact_that_the_environment_holds_is_in_some_layer_or_left_out_on_purpose(fine: Record) -> None:
-    left_out = {"cpu", "cores", "clocks", "packages", "device"}
+    left_out = {"cpu", "cores", "clocks", "packages", "device_check"}
     for field in dataclasses.fields(fine.environment):
         if field.name not in left_out:
             found = layers(fine, changed(fine, {"environment": {field.name: "another"}}))
             assert first_difference(found), field.name
+
+
+def test_a_check_of_the_device_is_told_and_is_no_difference(fine: Record) -> None:
+    check = DeviceCheck("2026-11-25T10:00:00+00:00", 264, 265, 3)
+    found = {layer.name: layer for layer in layers(fine, changed(fine, {"environment": {"device_check": check}}))}
+    assert found["device"].state == "same"
+    assert found["device"].text.endswith(
+        "; A not checked; B 264 of 265 argmax trials right, 3 pixels from the expected integers (2026-11-25)"
+    )
 
 
 def test_the_command_prints_all_of_it(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

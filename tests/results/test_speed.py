@@ -49,7 +49,7 @@ def test_a_machines_board_has_its_timings_fastest_first(timed: Path) -> None:
 
 def test_machines_are_never_mixed(timed: Path, tmp_path: Path) -> None:
     content = json.loads(only(timed).read_text())
-    for device, threads in (("cuda", 2), ("cpu", 64), ("cpu", 2)):
+    for device, threads in (("cuda", 2), ("cpu", 64), ("cpu", 2)):  # and then one that is called like the CPU
         content["environment"] |= {"device": device, "device_name": f"a {device}", "threads": threads}
         content["run"] = f"{device}-{threads}"
         path = tmp_path / f"submissions/m/speed/{content['run']}/speed.json"
@@ -57,9 +57,9 @@ def test_machines_are_never_mixed(timed: Path, tmp_path: Path) -> None:
         path.write_text(json.dumps(content))
     fcnbench.board(tmp_path)
     names = {path.name for path in speed_folder(tmp_path).iterdir()}
-    assert names == {"a-cuda.csv", "a-cpu-64-threads.csv", "a-cpu-2-threads.csv"}
+    assert names == {"cuda-a-cuda.csv", "a-cpu-64-threads.csv", "a-cpu-2-threads.csv"}
     assert fcnbench.verify_boards(tmp_path) == []
-    (speed_folder(tmp_path) / "a-cuda.csv").write_text("x")
+    (speed_folder(tmp_path) / "cuda-a-cuda.csv").write_text("x")
     (wrong,) = fcnbench.verify_boards(tmp_path)
     assert "is not what the timings give" in wrong
 
@@ -84,6 +84,8 @@ def test_machines_are_never_mixed(timed: Path, tmp_path: Path) -> None:
         lambda content: content["model"].pop("name"),
         lambda content: content["environment"].update(extra=1),
         lambda content: content["environment"].update(device_name=None),
+        lambda content: content["environment"].update(device=None),
+        lambda content: content["environment"].update(device_check={"created": "2026", "right": 2, "total": 1}),
     ],
 )
 def test_a_tampered_timing_is_refused_and_left_out(
