@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.dlpack import from_dlpack
 
 from fcnbench.errors import PredictionError
 from fcnbench.evaluation.result import MARGINS
 from fcnbench.metrics.argmax import argmax_map, nan_logits
 
 Map = NDArray[np.uint8]
-
-_GLANCES = 4
-"""Rows, and columns, of the logits that are looked at twice."""
 
 
 def label_map(logits: Tensor) -> Map:
@@ -34,28 +34,20 @@ def label_map(logits: Tensor) -> Map:
     return begun(logits)()
 
 
-def begun(logits: Tensor) -> Callable[[], Map]:
+def begun(logits: Tensor, *, owned: bool = True) -> Callable[[], Map]:
     """Begin to find a label map, where the logits' device works beside the host; the answer, called, waits for it.
 
     Args:
         logits: floating point [C, H, W], on any device.
+        owned: whether they keep their values until the answer is called; a CPU finds the labels only then. Where they
+            are not, because the model may use their memory again, the labels are found now.
     """
-    if logits.device.type == "cpu" and logits.dtype == torch.float32:
-        before = _some(logits)
-
-        def count() -> Map:
-            labels = argmax_map(logits.numpy())
-            if not torch.equal(_some(logits), before):
-                raise PredictionError(
-                    "the logits changed after the model had answered: it writes its next answer into the same memory",
-                    "return a tensor of its own for every answer, such as logits.clone()",
-                )
-            return labels
-
-        return count
+    if logits.device.type == "cpu":
+        return partial(_on_host, logits) if owned else _at_once(logits)
+    reduced = _reduced(logits)
     if logits.device.type != "cuda":
-        return lambda: _checked(*_reduced(logits))
-    found = [each.to("cpu", non_blocking=True) for each in _reduced(logits)]
+        return lambda: _checked(*reduced)
+    found = [each.to("cpu", non_blocking=True) for each in reduced]
     arrived = torch.cuda.Event()
     arrived.record()
 
@@ -66,10 +58,21 @@ def begun(logits: Tensor) -> Callable[[], Map]:
     return wait
 
 
-def _some(logits: Tensor) -> Tensor:
-    """A few hundred of the values, which tell whether somebody wrote over them."""
-    rows, columns = (max(1, side // _GLANCES) for side in logits.shape[-2:])
-    return logits[:, rows // 2 :: rows, columns // 2 :: columns].clone()
+def _on_host(logits: Tensor) -> Map:
+    if logits.dtype == torch.float32:
+        # `numpy()` by itself would forbid resizing, which the model may want to do if the memory is its own.
+        return argmax_map(from_dlpack(logits.detach().resolve_neg()).numpy())
+    return _checked(*_reduced(logits))
+
+
+def _at_once(logits: Tensor) -> Callable[[], Map]:
+    """The answer, found now; what is wrong with the logits is raised when it is asked for."""
+    done: Future[Map] = Future()
+    try:
+        done.set_result(_on_host(logits))
+    except PredictionError as error:
+        done.set_exception(error)
+    return done.result
 
 
 def _reduced(logits: Tensor) -> tuple[Tensor, Tensor]:
