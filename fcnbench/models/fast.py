@@ -21,7 +21,7 @@ from torch.nn import functional
 from fcnbench.models.band import Span, banded_stages, empty_canvas, folded, spans, unfolded
 from fcnbench.models.fcn import FCN, SKIPS, bilinear_kernel, transposed
 from fcnbench.models.fused import multiplied, rectified
-from fcnbench.models.segmenter import Around, ModuleSegmenter, Segmenter
+from fcnbench.models.segmenter import Around, Segmenter, runs_its_module
 from fcnbench.models.trunks import Stream, VggTrunk
 from fcnbench.models.unchanged import WeightCopies, computes_as_built
 
@@ -39,11 +39,9 @@ def plain(segmenter: Segmenter) -> Segmenter:
     return segmenter.inner if isinstance(segmenter, Fast) else segmenter
 
 
-def _only_runs(segmenter: Segmenter) -> bool:
+def _only_runs(segmenter: Any) -> bool:
     """Whether a segmenter's logits are what its network answers, and that network has a fast path."""
-    if type(segmenter) is not ModuleSegmenter or vars(segmenter).keys() & {"logits", "all_logits"}:
-        return False
-    return _has_band(segmenter.module)
+    return runs_its_module(segmenter) and _has_band(segmenter.module)
 
 
 def _has_band(net: nn.Module) -> bool:
