@@ -60,14 +60,17 @@ class StandIn:
         return caffe_bgr(image)
 
     def logits(self, batch: Tensor) -> Tensor:
-        """The logits for this size."""
+        """The logits for this size; where they take time, in memory of their own, as a network's are."""
         size = tuple(batch.shape[-2:])
         if size not in self.made:
             coarse = torch.randn((1, CLASSES, size[0] // 8 + 1, size[1] // 8 + 1), generator=torch.manual_seed(0))
             self.made[size] = torch.nn.functional.interpolate(coarse, size=size, mode="bilinear").contiguous()
-        if self.seconds:
-            time.sleep(self.seconds)
-        return self.made[size]
+        if not self.seconds:
+            return self.made[size]
+        started = time.perf_counter()
+        answer = self.made[size].clone()
+        time.sleep(max(0.0, self.seconds - (time.perf_counter() - started)))
+        return answer
 
 
 def drawn(folder: Path, count: int = PICTURES) -> Path:

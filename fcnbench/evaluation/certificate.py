@@ -41,12 +41,16 @@ def certify(look: Look, places: list[int], arithmetic: Arithmetic = FP32, *, eve
         every: whether to try every way, or only plain float32.
     """
     segmenter = look.segmenter
+
+    def as_usual(batch: Tensor) -> Map:
+        return label_map(segmenter.logits(batch)[0])
+
     ways: dict[str, Way] = {}
     if every:
         ways |= {
-            "second run": lambda batch: label_map(segmenter.logits(batch)[0]),
+            "second run": as_usual,
             "batch of 2": lambda batch: label_map(segmenter.logits(torch.cat([batch, batch]))[1]),
-            "one thread": lambda batch: _on_one_thread(lambda: label_map(segmenter.logits(batch)[0])),
+            "one thread": lambda batch: _on_one_thread(lambda: as_usual(batch)),
         }
     reference = plain(segmenter)
 
@@ -63,7 +67,7 @@ def certify(look: Look, places: list[int], arithmetic: Arithmetic = FP32, *, eve
             assert read.prepared is not None
             batch = read.prepared[None]
             with arithmetic.held(look.device):
-                first = label_map(segmenter.logits(batch)[0])
+                first = as_usual(batch.clone())
                 for way, predict in ways.items():
                     flips[way] = _added(flips[way], first, predict, batch)
             if held_against:
@@ -77,7 +81,8 @@ def certify(look: Look, places: list[int], arithmetic: Arithmetic = FP32, *, eve
 def _added(flips: int | None, first: Map, predict: Way, batch: Tensor) -> int | None:
     """The flips so far and those of one more image; None where the model can't be run so."""
     try:
-        return None if flips is None else flips + int(np.count_nonzero(predict(batch) != first))
+        # A copy for each prediction: a model may write into its input.
+        return None if flips is None else flips + int(np.count_nonzero(predict(batch.clone()) != first))
     # A network from a file may be fixed to one picture at a time, and says so in its own way.
     except Exception:  # noqa: BLE001
         return None

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.dlpack import from_dlpack
 
 from fcnbench.errors import PredictionError
 from fcnbench.evaluation.events import Mark
@@ -150,7 +151,8 @@ def host_labels(logits: Tensor) -> Map:
     """
     # Halves are float32 numbers, too, and numpy does not know all of them.
     values = logits if logits.dtype in (torch.float32, torch.float64) else logits.float()
-    return argmax_map(values.numpy())
+    # `numpy()` by itself would forbid resizing, which the model may want to do if the memory is its own.
+    return argmax_map(from_dlpack(values.detach().resolve_neg()).numpy())
 
 
 def _tell(device: torch.device, where: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,12 +15,8 @@ from fcnbench.errors import PredictionError
 from fcnbench.evaluation import devicelabels
 from fcnbench.evaluation.devicelabels import begun_on_device, host_labels, trust_in
 from fcnbench.evaluation.result import MARGINS
-from fcnbench.metrics.argmax import argmax_map
 
 Map = devicelabels.Map
-
-_GLANCES = 4
-"""Rows, and columns, of the logits that are looked at twice."""
 
 
 def label_map(logits: Tensor) -> Map:
@@ -36,34 +34,31 @@ def label_map(logits: Tensor) -> Map:
     return begun(logits)()
 
 
-def begun(logits: Tensor) -> Callable[[], Map]:
+def begun(logits: Tensor, *, owned: bool = True) -> Callable[[], Map]:
     """Begin to find a label map, where the logits' device works beside the host; the answer, called, waits for it.
 
     Args:
         logits: floating point [C, H, W], on any device.
+        owned: whether they keep their values until the answer is called; a CPU finds the labels only then. Where they
+            are not, because the model may use their memory again, the labels are found now.
     """
-    if logits.device.type == "cpu" and logits.dtype == torch.float32:
-        before = _some(logits)
-
-        def count() -> Map:
-            labels = argmax_map(logits.numpy())
-            if not torch.equal(_some(logits), before):
-                raise PredictionError(
-                    "the logits changed after the model had answered: it writes its next answer into the same memory",
-                    "return a tensor of its own for every answer, such as logits.clone()",
-                )
-            return labels
-
-        return count
     if logits.device.type != "cpu":
         return begun_on_device(logits)
-    return lambda: host_labels(logits)
+    return partial(_on_host, logits) if owned else _at_once(logits)
 
 
-def _some(logits: Tensor) -> Tensor:
-    """A few hundred of the values, which tell whether somebody wrote over them."""
-    rows, columns = (max(1, side // _GLANCES) for side in logits.shape[-2:])
-    return logits[:, rows // 2 :: rows, columns // 2 :: columns].clone()
+def _on_host(logits: Tensor) -> Map:
+    return host_labels(logits.detach())
+
+
+def _at_once(logits: Tensor) -> Callable[[], Map]:
+    """The answer, found now; what is wrong with the logits is raised when it is asked for."""
+    done: Future[Map] = Future()
+    try:
+        done.set_result(_on_host(logits))
+    except PredictionError as error:
+        done.set_exception(error)
+    return done.result
 
 
 def near_ties(logits: Tensor, truth: Map, ignore: int) -> NDArray[np.int64]:

@@ -34,6 +34,7 @@ from fcnbench.labelspace import LabelSpace
 from fcnbench.metrics.compiled import argmax_kernel
 from fcnbench.metrics.confusion import confusion_matrix
 from fcnbench.models.networks import networks_in, set_evaluation_mode
+from fcnbench.models.ownership import owned, take
 from fcnbench.models.segmenter import Segmenter, answers_from_truth, modalities_of, prepared_on
 from fcnbench.models.switches import foreign_code
 
@@ -58,8 +59,9 @@ class Answered:
         read: the sample.
         prediction: waits for the predicted label map.
         geo: waits for the second one; None where the model or the task has none.
-        logits: of the classes, where near ties are to be counted.
+        logits: of the classes, where near ties are to be counted; nobody writes into them any more.
         forward: waits for the forward pass, and gives its seconds.
+        begun: seconds that scoring has taken already.
     """
 
     read: Read
@@ -67,6 +69,7 @@ class Answered:
     geo: Callable[[], Map] | None
     logits: Tensor | None
     forward: Callable[[], float]
+    begun: float = 0.0
 
 
 @dataclass(eq=False)
@@ -123,12 +126,16 @@ class Look:
         decode = time.perf_counter() - started
         if answers_from_truth(self.segmenter):
             return Read(sample, None, decode, 0.0)
-        pictures: list[Any] = [sample.modality(name) for name in modalities_of(self.segmenter)]
+        # Copies, for a model may write into what it is given, and somebody may keep samples.
+        pictures: list[Any] = [np.array(sample.modality(name)) for name in modalities_of(self.segmenter)]
         # Nobody promised that a model's own `prepare` may run twice at the same time.
         with _named(sample), self._foreign, foreign_code("preparing an image"):
             seed_generators(_seed_of(sample))
             started = time.perf_counter()
-            prepared = self._checked_input(prepared_on(self.segmenter, self.device, *pictures))
+            box = [prepared_on(self.segmenter, self.device, *pictures)]
+            self._check_input(box[0])
+            # Before the next one is prepared, for which the model may use the same memory.
+            prepared = owned(box)
             return Read(sample, prepared, decode, time.perf_counter() - started)
 
     def forward(self, group: list[Read]) -> list[Answered]:
@@ -160,21 +167,27 @@ class Look:
             set_evaluation_mode(self.networks)
             torch.manual_seed(_seed_of(group[0].sample))
             stop = Stopwatch(self.device).start()
-            logits, geo_logits = self._logits(batch, geo_space is not None)
+            found = self._logits(batch, geo_space is not None)
             took = stop()
-        size = group[0].sample.label.shape
-        logits = self._checked_logits(logits, space, (len(group), *size))
-        if geo_space and geo_logits is not None:
-            geo_logits = self._checked_logits(geo_logits, geo_space, (len(group), *size))
+        started, size = time.perf_counter(), group[0].sample.label.shape
+        self._check_logits(found[0], space, (len(group), *size))
+        if geo_space and len(found) > 1:
+            self._check_logits(found[1], geo_space, (len(group), *size))
+        # The model may write its next logits into the same memory, and `found` holds the only reference from here.
+        geo_logits, geo_alone = take(found) if len(found) > 1 else (None, False)
+        logits, alone = take(found)
+        kept = logits if alone or not self.margins else logits.clone()
+        maps = [begun(each, owned=alone) for each in logits]
+        geo_maps: list[Callable[[], Map] | None] = [None] * len(group)
+        if geo_logits is not None:
+            geo_maps = [
+                begun(each, owned=geo_alone) if read.sample.geo is not None else None
+                for read, each in zip(group, geo_logits, strict=True)
+            ]
+        spent = (time.perf_counter() - started) / len(group)
         return [
-            Answered(
-                read,
-                begun(logits[place]),
-                begun(geo_logits[place]) if geo_logits is not None and read.sample.geo is not None else None,
-                logits[place] if self.margins else None,
-                lambda: took() / len(group),
-            )
-            for place, read in enumerate(group)
+            Answered(read, prediction, geo, each if self.margins else None, lambda: took() / len(group), spent)
+            for read, prediction, geo, each in zip(group, maps, geo_maps, kept, strict=True)
         ]
 
     @contextmanager
@@ -187,15 +200,14 @@ class Look:
             yield
         self._looked = True
 
-    def _checked_input(self, prepared: Tensor) -> Tensor:
+    def _check_input(self, prepared: Tensor) -> None:
         if not isinstance(prepared, Tensor) or prepared.dim() != 3:
             found = tuple(prepared.shape) if isinstance(prepared, Tensor) else type(prepared).__name__
             raise PredictionError(f"prepare gave {found}, expected a tensor [3, H, W]", "return one sample, unbatched")
         refuse_reduced(self.arithmetic, prepared, "prepare gives")
-        return prepared
 
-    def _checked_logits(self, logits: Tensor, space: LabelSpace, size: tuple[int, ...]) -> Tensor:
-        """The logits, where they are floating point [N, C, H, W] for a size of (N, H, W)."""
+    def _check_logits(self, logits: Tensor, space: LabelSpace, size: tuple[int, ...]) -> None:
+        """Refuse logits that are not floating point [N, C, H, W] for a size of (N, H, W)."""
         expected = (size[0], space.num_classes, *size[1:])
         if not isinstance(logits, Tensor) or tuple(logits.shape) != expected:
             found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
@@ -207,25 +219,26 @@ class Look:
         if not logits.is_floating_point():
             raise PredictionError(f"logits are {logits.dtype}, expected floating point", "return scores, not labels")
         refuse_reduced(self.arithmetic, logits, "the logits are")
-        return logits
 
     def _answered(self, read: Read) -> Answered:
         """The answer of an oracle, which makes its prediction of the truth."""
         sample, answer = read.sample, getattr(self.segmenter, "answer")  # noqa: B009 - no segmenter need have it
         with _named(sample):
             started = time.perf_counter()
-            prediction = np.ascontiguousarray(answer(sample.label))
-            geo = np.ascontiguousarray(answer(sample.geo)) if sample.geo is not None else None
+            # Copies both ways: it may write into what it is given, return that, or use its own array again.
+            prediction = np.ascontiguousarray(answer(sample.label.copy())).copy()
+            geo = np.ascontiguousarray(answer(sample.geo.copy())).copy() if sample.geo is not None else None
             seconds = time.perf_counter() - started
         return Answered(read, lambda: prediction, None if geo is None else lambda: geo, None, lambda: seconds)
 
-    def _logits(self, batch: Tensor, two: bool) -> tuple[Tensor, Tensor | None]:
-        """The model's logits, and those for the second label map where one is scored and the model has them."""
+    def _logits(self, batch: Tensor, two: bool) -> list[Tensor]:
+        """The model's logits, and behind them those for the second label map, where `two` and the model has it."""
         both = getattr(self.segmenter, "all_logits", None)
         if not two or both is None:
-            return self.segmenter.logits(batch), None
+            return [self.segmenter.logits(batch)]
         found = both(batch)
-        return found["out"], found.get("geo")
+        geo = found.get("geo")
+        return [found["out"]] if geo is None else [found["out"], geo]
 
     def score(self, answered: Answered) -> Scored:
         """An answer against the truth; written down where that is wanted.
@@ -249,7 +262,7 @@ class Look:
             scored = Scored(sample.id, matrix, digest_label(prediction), geo, margins)
             if self.writer is not None:
                 self.writer.put(sample.id, prediction, geo_prediction)
-        taken = (answered.read.decode, answered.read.prepare, forward, time.perf_counter() - started)
+        taken = (answered.read.decode, answered.read.prepare, forward, answered.begun + time.perf_counter() - started)
         for phase, seconds in zip(PHASES, taken, strict=True):
             self.phases[phase].append(seconds)
         return scored

@@ -17,7 +17,7 @@ from torch.nn import functional
 from fcnbench.evaluation.arithmetic import HALVES, Arithmetic
 from fcnbench.evaluation.device import free_cache, out_of_memory
 from fcnbench.evaluation.timing import Stopwatch
-from fcnbench.models.packed import unpacked
+from fcnbench.models.fused import unfused
 from fcnbench.models.segmenter import Segmenter, module_of
 
 _TRIALS = 5
@@ -70,12 +70,12 @@ def work_of(segmenter: Segmenter, batch: Tensor) -> Work:
     """
     from torch.utils.flop_counter import FlopCounterMode
 
-    # Packed convolutions are an operator that PyTorch does not count.
-    with torch.no_grad(), unpacked():
+    # A fused convolution is an operator that PyTorch does not count. A copy for each pass: models may write into it.
+    with torch.no_grad(), unfused():
         # What is worked out once and kept is no part of a pass.
-        segmenter.logits(batch)
+        segmenter.logits(batch.clone())
         with FlopCounterMode(display=False) as counter:
-            logits = segmenter.logits(batch)
+            logits = segmenter.logits(batch.clone())
     module = module_of(segmenter)
     parameters = () if module is None else module.parameters()
     return Work(int(counter.get_total_flops()), sum(each.nbytes for each in (*parameters, batch, logits)))

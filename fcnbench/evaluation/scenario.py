@@ -104,8 +104,10 @@ def _parts(segmenter: Segmenter, device: torch.device) -> dict[str, tuple[float,
     if device.type != "cpu":
         label_map(segmenter.logits(paper_batch(segmenter, device))[0])  # the first one is compared with the host's
     for _ in followed(range(_PART_TRIALS), "parts", "trial"):
+        # A model may write into the pictures that it prepares.
+        own = [picture.copy() for picture in pictures]
         started = time.perf_counter()
-        prepared = prepared_on(segmenter, cpu, *pictures)
+        prepared = prepared_on(segmenter, cpu, *own)
         taken["prepare"].append(time.perf_counter() - started)
         stop = Stopwatch(device).start()
         inputs = prepared.to(device)[None]

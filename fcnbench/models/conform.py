@@ -36,7 +36,7 @@ def conformance(loaded: LoadedModel, num_classes: int, device: torch.device) -> 
     segmenter = loaded.segmenter
     if answers_from_truth(segmenter):
         truth = np.arange(num_classes, dtype=np.uint8).reshape(1, -1)
-        sound = getattr(segmenter, "answer")(truth).shape == truth.shape  # noqa: B009
+        sound = getattr(segmenter, "answer")(truth.copy()).shape == truth.shape  # noqa: B009
         yield Finding("oracle", sound, "answers from the truth, at its size")
         return
     yield _tried("modalities", lambda: (True, " + ".join(modalities_of(segmenter))))
@@ -68,8 +68,18 @@ def _classes(loaded: LoadedModel, num_classes: int) -> Finding:
 
 
 def _logits(segmenter: Segmenter, size: tuple[int, int], device: torch.device, seed: int = 0) -> Tensor:
+    return _answer(segmenter, _prepared(segmenter, size, seed)[None], device)
+
+
+def _answer(segmenter: Segmenter, batch: Tensor, device: torch.device) -> Tensor:
+    """Logits in memory of their own, for a copy of the batch: models may write into it, and use memory again."""
     with torch.inference_mode():
-        return segmenter.logits(_prepared(segmenter, size, seed)[None].to(device))
+        return _own(segmenter.logits(batch.clone().to(device)))
+
+
+def _own(given: Tensor) -> Tensor:
+    """A copy, of what is a tensor at all."""
+    return given.clone() if isinstance(given, Tensor) else given
 
 
 def _prepared(segmenter: Segmenter, size: tuple[int, int], seed: int = 0) -> Tensor:
@@ -82,7 +92,7 @@ def _prepared(segmenter: Segmenter, size: tuple[int, int], seed: int = 0) -> Ten
         for name in modalities_of(segmenter)
     ]
     prepare: Callable[..., Tensor] = segmenter.prepare
-    return prepare(*pictures)
+    return _own(prepare(*pictures))
 
 
 def _shape(segmenter: Segmenter, size: tuple[int, int], num_classes: int, device: torch.device) -> tuple[bool, str]:
@@ -112,8 +122,7 @@ def _ahead(segmenter: Segmenter, device: torch.device) -> tuple[bool, str]:
     alone = _logits(segmenter, SIZES[0], device)
     prepared = _prepared(segmenter, SIZES[0])
     _prepared(segmenter, SIZES[2], seed=1)
-    with torch.inference_mode():
-        found = segmenter.logits(prepared[None].to(device))
+    found = _answer(segmenter, prepared[None], device)
     same = found.shape == alone.shape and torch.equal(found, alone)
     if same:
         return True, "pictures may be prepared ahead"
@@ -122,9 +131,8 @@ def _ahead(segmenter: Segmenter, device: torch.device) -> tuple[bool, str]:
 
 def _batch_invariant(segmenter: Segmenter, device: torch.device) -> tuple[bool, str]:
     pictures = [_prepared(segmenter, SIZES[0], seed) for seed in range(2)]
-    with torch.inference_mode():
-        alone = torch.cat([segmenter.logits(picture[None].to(device)) for picture in pictures])
-        together = segmenter.logits(torch.stack(pictures).to(device))
+    alone = torch.cat([_answer(segmenter, picture[None], device) for picture in pictures])
+    together = _answer(segmenter, torch.stack(pictures), device)
     finite = alone.isfinite()
     if not bool(finite.any()):
         return False, "two pictures together: no logit is finite"

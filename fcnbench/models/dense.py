@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from fcnbench.errors import ModelError
 from fcnbench.models.fcn import FCN
-from fcnbench.models.segmenter import Around
+from fcnbench.models.segmenter import Around, runs_its_module
 
 Scores = Callable[[Tensor], Tensor]
 """From a picture [1, planes, H, W] to scores [1, C, h, w] that lie some stride apart."""
@@ -95,7 +95,7 @@ class Dense(Around):
         factor: how many times finer; 32 gives a score for every pixel.
 
     Raises:
-        ModelError: the model is no FCN of stride 32 with one head, or the factor does not divide 32.
+        ModelError: the model is not just an FCN of stride 32 with one head, or the factor does not divide 32.
     """
 
     def __init__(self, inner: Any, factor: int) -> None:
@@ -104,8 +104,13 @@ class Dense(Around):
             raise ModelError("shift-and-stitch needs an FCN of stride 32", "choose fcn32s, fcn-alexnet or the like")
         if factor < 1 or COARSE % factor:
             raise ModelError(f"shift-and-stitch:{factor}: the factor must divide {COARSE}", "write 2, 4, 8, 16 or 32")
+        if not runs_its_module(inner):
+            raise ModelError(
+                f"shift-and-stitch runs the network by itself, and {type(inner).__name__} does more with its logits",
+                "return the network, or a ModuleSegmenter with the dataset's classes",
+            )
         super().__init__(inner)
-        self._net, self._factor = net, factor
+        self._factor = factor
         self.preprocessing = f"{inner.preprocessing}, shift-and-stitch by {factor}"
 
     def logits(self, batch: Tensor) -> Tensor:
@@ -114,8 +119,9 @@ class Dense(Around):
             return torch.cat([self._one(picture[None]) for picture in batch])
 
     def _one(self, batch: Tensor) -> Tensor:
-        fine = shift_and_stitch(self._net.coarse_scores, batch, COARSE, self._factor)
-        step, start = COARSE / self._factor, float(self._net.trunk.score_grid.start)
+        net: FCN = self.inner.module
+        fine = shift_and_stitch(net.coarse_scores, batch, COARSE, self._factor)
+        step, start = COARSE / self._factor, float(net.trunk.score_grid.start)
         # Where each pixel lies among the cells, on grid_sample's scale of -1..1 from the first centre to the last.
         rows, columns = (
             2 * ((torch.arange(side, device=fine.device) - start) / step) / max(1, cells - 1) - 1

@@ -1,9 +1,12 @@
 """The exact fast path of the VGG FCNs: the same function of the picture, with fewer multiplications.
 
 Of the first four stages only the cells that depend on the picture are computed (`band.py`); the rest is pasted from
-the answer to an empty picture. On a CPU weights lie ready for its kernels (`packed.py`), and the last up-sampling is an
-interpolation where its weights are the bilinear kernel. Sums run in another order than in the plain network; nothing
-else differs.
+the answer to an empty picture. fc6 and fc7 are matrix products over their weights as they lie in memory, and the last
+up-sampling is an interpolation where its weights are the bilinear kernel. Sums run in another order than in the plain
+network; nothing else differs.
+
+The network is only read. What is kept of it (the answers to an empty picture) is compared with its weights before every
+pass, and a network that does not compute as it was built (`unchanged.py`) runs as it is written.
 """
 
 from __future__ import annotations
@@ -17,116 +20,177 @@ from torch.nn import functional
 
 from fcnbench.models.band import Span, banded_stages, empty_canvas, folded, spans, unfolded
 from fcnbench.models.fcn import FCN, SKIPS, bilinear_kernel, transposed
-from fcnbench.models.packed import Packed
-from fcnbench.models.segmenter import Around, Segmenter
+from fcnbench.models.fused import multiplied, rectified
+from fcnbench.models.segmenter import Around, Segmenter, runs_its_module
 from fcnbench.models.trunks import Stream, VggTrunk
+from fcnbench.models.unchanged import WeightCopies, computes_as_built
 
 
 def accelerated(segmenter: Segmenter) -> Segmenter:
-    """The same segmenter on the fast path, where there is one for its network; else the segmenter as it is."""
-    net = getattr(segmenter, "module", None)
-    if isinstance(net, FCN) and isinstance(net.trunk, VggTrunk) and banded_stages(net.trunk):
-        return Fast(segmenter)
-    return segmenter
+    """Return the same segmenter on the fast path, where there is one for its network; else the segmenter as it is.
+
+    A segmenter with methods of its own may do more than run its network, so it stays as it is.
+    """
+    return Fast(segmenter) if _only_runs(segmenter) else segmenter
 
 
 def plain(segmenter: Segmenter) -> Segmenter:
-    """The same segmenter without the fast path."""
+    """Return the same segmenter without the fast path."""
     return segmenter.inner if isinstance(segmenter, Fast) else segmenter
+
+
+def _only_runs(segmenter: Any) -> bool:
+    """Whether a segmenter's logits are what its network answers, and that network has a fast path."""
+    return runs_its_module(segmenter) and _has_band(segmenter.module)
+
+
+def _has_band(net: nn.Module) -> bool:
+    """Whether a network is an FCN with a VGG trunk whose padding leaves a constant band."""
+    return isinstance(net, FCN) and isinstance(net.trunk, VggTrunk) and banded_stages(net.trunk) > 0
 
 
 class Fast(Around):
     """A segmenter whose network is a VGG FCN, run on the fast path.
 
-    Args:
-        inner: the segmenter; its network is brought into the memory layout that suits its device, values unchanged.
-    """
+    The network is never modified, and may be changed in any way: the next pass is one of the network as it is then,
+    by the fast path where that still serves, else as the network is written.
 
-    forward_path = "constant band"
+    Args:
+        inner: the segmenter.
+    """
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
         self._forward = FastForward(inner.module)
 
+    @property
+    def module(self) -> nn.Module:
+        """The network inside."""
+        found: nn.Module = self.inner.module
+        return found
+
+    @module.setter
+    def module(self, net: nn.Module) -> None:
+        self.inner.module = net
+
+    @property
+    def forward_path(self) -> str:
+        """How a pass is carried out now, as the record says it."""
+        return "constant band" if self._serves() and self._forward.serves else "plain"
+
     def logits(self, batch: Tensor) -> Tensor:
-        """Logits [N, C, H, W] of prepared pictures [N, planes, H, W], of the first head."""
+        """Return logits [N, C, H, W] of prepared pictures [N, planes, H, W], of the first head."""
         return self.all_logits(batch)["out"]
 
     def all_logits(self, batch: Tensor) -> Mapping[str, Tensor]:
-        """Logits of every head by its name; `out` is the first one's."""
-        with torch.inference_mode():
+        """Return the logits of every head by its name; `out` is the first one's."""
+        if self._serves():
             return self._forward(batch)
+        found: Mapping[str, Tensor] = self.inner.all_logits(batch)
+        return found
+
+    def _serves(self) -> bool:
+        """Whether the segmenter inside still does no more than run a network with a fast path."""
+        if not _only_runs(self.inner):
+            return False
+        if self._forward.net is not self.inner.module:
+            self._forward = FastForward(self.inner.module)
+        return True
 
 
 class FastForward:
     """The forward pass of a VGG FCN in evaluation mode, on the fast path.
 
-    What it keeps of the network (the answers to an empty picture, the memory layout) is made anew when the weights
-    were changed or moved.
+    Every pass is one of the weights as they are then, however they were changed: what is kept (the answers to an empty
+    picture, with copies of the weights that they follow from, 30 MB for VGG16) is compared with the network first. A
+    network that does not compute as it was built, such as one with forward hooks, runs as it is written.
 
     Args:
-        net: the network.
+        net: the network, which is only read.
 
     Raises:
         ValueError: the trunk is no VGG trunk, or its padding leaves no constant band.
     """
 
     def __init__(self, net: FCN) -> None:
-        if not isinstance(net.trunk, VggTrunk) or not banded_stages(net.trunk):
+        if not _has_band(net):
             raise ValueError("the fast path needs a VGG trunk whose padding leaves a constant band")
         self.net = net
-        self._trunk = net.trunk
-        self._stages = banded_stages(net.trunk)
-        self._wanted = {*SKIPS[net.stride], self._stages}
-        self._empty: dict[tuple[str, int, int], list[Tensor]] = {}
-        self._known: tuple[Any, ...] = ()
-        self._convolve = Packed()
+        self._forget()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy and pickle the network alone: what is kept of it can be found again."""
+        return {"net": self.net}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.net = state["net"]
+        self._forget()
 
     def __call__(self, batch: Tensor) -> dict[str, Tensor]:
-        """Logits [N, C, H, W] of every head by its name, for prepared pictures [N, planes, H, W].
+        """Return logits [N, C, H, W] of every head by its name, for prepared pictures [N, planes, H, W].
 
         Raises:
             ValueError: the network is in training mode.
         """
-        if self.net.training:
+        net = self.net
+        if net.training:
             raise ValueError("the fast path is for evaluation: call eval() first")
-        self._look(batch.device)
-        pools: list[dict[int, Tensor]] = []
-        tops: list[Tensor] = []
-        streams = self.net.streams
-        for stream, part in zip(streams, batch.split([each.channels for each in streams], 1), strict=True):
-            found = self._banded(part, stream)
-            flow = found[self._stages]
-            for stage in range(self._stages + 1, 1 + len(self._trunk.depths)):
-                flow = found[stage] = self._stage(flow, stream, stage)
-            pools.append(found)
-            for name in ("fc6", "fc7"):
-                flow = self._convolve(cast(nn.Conv2d, self.net.get_submodule(name + stream.suffix)), flow, 0)
-            tops.append(flow)
-        return self.net.answers(pools, tops, batch.shape, interpolated)
+        with torch.inference_mode():
+            if not self.serves:
+                answer = net(batch)
+                return dict(answer) if isinstance(answer, Mapping) else {"out": answer}
+            self._look(batch.device)
+            pools: list[dict[int, Tensor]] = []
+            tops: list[Tensor] = []
+            parts = batch.split([each.channels for each in net.streams], 1)
+            for stream, part in zip(net.streams, parts, strict=True):
+                found, top = self._run(part, stream)
+                pools.append(found)
+                tops.append(top)
+            return net.answers(pools, tops, batch.shape, interpolated)
+
+    @property
+    def serves(self) -> bool:
+        """Whether the fast path computes what the network does now."""
+        return _has_band(self.net) and computes_as_built(self.net)
+
+    @property
+    def _trunk(self) -> VggTrunk:
+        return cast(VggTrunk, self.net.trunk)
+
+    def _forget(self) -> None:
+        """Keep nothing of the network."""
+        self._empty: dict[tuple[str, int, int], list[Tensor]] = {}
+        self._arithmetic: tuple[Any, ...] = ()
+        self._copies = WeightCopies(())
 
     def _look(self, device: torch.device) -> None:
-        """Forget what was kept of other weights or arithmetic; bring these into the layout that convolutions like."""
-        if self._state(device) == self._known:
-            return
-        self.net.to(memory_format=torch.channels_last)
-        self._empty.clear()
-        self._convolve.clear()
-        self._known = self._state(device)
+        """Forget the answers to an empty picture where they are those of other weights or of another arithmetic."""
+        cast_to = torch.is_autocast_enabled(device.type) and torch.get_autocast_dtype(device.type)
+        arithmetic = (cast_to, torch.backends.cudnn.allow_tf32, self._trunk, self.net.streams)
+        stages = range(1, 1 + banded_stages(self._trunk))
+        names = [name for stream in self.net.streams for stage in stages for name in self._trunk.names(stage, stream)]
+        layers = [cast(nn.Conv2d, self.net.get_submodule(name)) for name in names]
+        if arithmetic != self._arithmetic or not self._copies.equal(layers):
+            self._empty.clear()
+            self._arithmetic, self._copies = arithmetic, WeightCopies(layers)
 
-    def _state(self, device: torch.device) -> tuple[Any, ...]:
-        """What changes when somebody changes or moves the weights, or the arithmetic."""
-        cast = torch.is_autocast_enabled(device.type) and torch.get_autocast_dtype(device.type)
-        weights = (
-            (value.data_ptr(), value.dtype, 0 if value.is_inference() else value._version)
-            for value in self.net.parameters()
-        )
-        return (cast, torch.backends.cudnn.allow_tf32, *weights)
+    def _run(self, flow: Tensor, stream: Stream) -> tuple[dict[int, Tensor], Tensor]:
+        """The pools that are needed later by number, and fc7, of one stream."""
+        stages = banded_stages(self._trunk)
+        found = self._banded(flow, stream)
+        flow = found[stages]
+        for stage in range(1 + stages, 1 + len(self._trunk.depths)):
+            flow = found[stage] = self._stage(flow, stream, stage)
+        for name in ("fc6", "fc7"):
+            flow = multiplied(cast(nn.Conv2d, self.net.get_submodule(name + stream.suffix)), flow)
+        return found, flow
 
     def _banded(self, flow: Tensor, stream: Stream) -> dict[int, Tensor]:
         """The pools of the banded stages that are needed later, whole, by number."""
         empty = self._of_nothing(flow, stream)
         pools: dict[int, Tensor] = {}
+        wanted = {*SKIPS[self.net.stride], banded_stages(self._trunk)}
         before: tuple[Span, Span] | None = None
         pairs = zip(*(spans(self._trunk, side) for side in flow.shape[-2:]), strict=True)
         for stage, (row, column) in enumerate(pairs, start=1):
@@ -140,14 +204,14 @@ class FastForward:
                 ]
                 flow = _pasted(flow, empty[stage - 2], frame, (row.before, column.before))
             flow = self._stage(flow, stream, stage, first=0, rest=0)
-            if stage in self._wanted:
+            if stage in wanted:
                 canvas = [unfolded(span, 0, span.size) for span in (row, column)]
                 pools[stage] = _pasted(flow, empty[stage - 1], canvas, (row.start, column.start))
             before = row, column
         return pools
 
     def _stage(self, flow: Tensor, stream: Stream, stage: int, first: int = 1, rest: int = 1) -> Tensor:
-        return self._trunk.stage(self.net, flow, stream, stage, first=first, rest=rest, convolve=self._convolve)
+        return self._trunk.stage(self.net, flow, stream, stage, first=first, rest=rest, convolve=rectified)
 
     def _of_nothing(self, like: Tensor, stream: Stream) -> list[Tensor]:
         """The banded pools of an empty picture whose canvas the pools cut alike, folded: its edges and one constant."""
@@ -171,8 +235,8 @@ def interpolated(layer: nn.ConvTranspose2d, flow: Tensor, offset: int, shape: to
 
     A transposed convolution of that kernel fades out into zeros: it is the interpolation of scores with zeros around.
     """
-    kernel, stride = layer.kernel_size[0], layer.stride[0]
-    if kernel != 2 * stride or not _is_bilinear(layer):
+    stride = layer.stride[0]
+    if not _is_bilinear(layer):
         return transposed(layer, flow, offset, shape)
     # Cell t of the transposed convolution looks at (t - (kernel - 1) / 2) / stride among the scores, and cell j of the
     # interpolation at (j + 1/2) / stride - 1/2 among those with one zero in front.
@@ -192,10 +256,16 @@ def interpolated(layer: nn.ConvTranspose2d, flow: Tensor, offset: int, shape: to
 
 
 def _is_bilinear(layer: nn.ConvTranspose2d) -> bool:
-    """Whether a layer up-samples every channel by itself with the bilinear kernel."""
-    kernel = bilinear_kernel(layer.kernel_size[0]).to(layer.weight)
-    diagonal = torch.eye(layer.in_channels).to(layer.weight)
-    return layer.bias is None and torch.equal(layer.weight, diagonal[:, :, None, None] * kernel)
+    """Whether a layer up-samples every channel by itself, with the bilinear kernel of twice its stride."""
+    weight, stride = layer.weight, layer.stride[0]
+    shape = (layer.stride, layer.padding, layer.output_padding, layer.dilation, layer.groups, layer.bias)
+    if shape != ((stride, stride), (0, 0), (0, 0), (1, 1), 1, None):
+        return False
+    if weight.shape[0] != weight.shape[1] or tuple(weight.shape[2:]) != (2 * stride, 2 * stride):
+        return False
+    kernel = bilinear_kernel(2 * stride).to(weight)
+    diagonal = torch.eye(len(weight)).to(weight)
+    return torch.equal(weight, diagonal[:, :, None, None] * kernel)
 
 
 def _picked(flow: Tensor, rows: list[int], columns: list[int]) -> Tensor:

@@ -50,7 +50,8 @@ class Centred:
 
     def __call__(self, image: NDArray[np.uint8]) -> Tensor:
         """From uint8 [H, W, 3] to float32 [3, H, W]."""
-        return torch.from_numpy(self._planes(image, np.float32)).sub_(self._mean)
+        # Into memory of PyTorch's own, which the loop need not copy as it does numpy's.
+        return torch.from_numpy(self._planes(image, np.float32)).sub(self._mean)
 
     def on(self, device: torch.device, image: NDArray[np.uint8]) -> Tensor:
         """The same on a device: its bytes go there, a quarter of the floats, and the mean is subtracted there."""
@@ -116,4 +117,4 @@ def imagenet_rgb(image: NDArray[np.uint8]) -> Tensor:
     """
     mean, std = torch.tensor(IMAGENET_MEAN_RGB).view(3, 1, 1), torch.tensor(IMAGENET_STD_RGB).view(3, 1, 1)
     planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32))
-    return planes.div_(255).sub_(mean).div_(std)
+    return planes.div_(255).sub_(mean).div(std)

@@ -23,8 +23,9 @@ class Segmenter(Protocol):
     """What `fcnbench` evaluates. Any object with these two methods will do.
 
     `prepare` is called ahead, in another thread, for pictures whose turn comes later: what it keeps in the object is
-    not that of the picture whose `logits` are asked for. Answers are read while the next one is worked out: each needs
-    memory of its own.
+    not that of the picture whose `logits` are asked for. Both may use their memory again for the next picture, and
+    write into what they are given: what the loop still needs, it copies or reads at once. A tensor that the model does
+    not keep saves that.
 
     These attributes are read when they are there:
         num_classes: number of classes C of the logits; checked against the data set before the run.
@@ -181,6 +182,14 @@ def modalities_of(segmenter: Segmenter) -> tuple[str, ...]:
             "name what its prepare takes, in order",
         )
     return wanted
+
+
+def runs_its_module(segmenter: Any) -> bool:
+    """Return whether a segmenter's logits are what its network answers: it is a `ModuleSegmenter` as it was written.
+
+    A subclass, a wrapper, or an object with methods of its own may do more.
+    """
+    return type(segmenter) is ModuleSegmenter and not vars(segmenter).keys() & {"logits", "all_logits"}
 
 
 def module_of(segmenter: Segmenter) -> nn.Module | None:

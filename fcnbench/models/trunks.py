@@ -16,10 +16,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fcnbench.models.geometry import PICTURE, Grid
-from fcnbench.models.packed import convolved
 
 Convolve = Callable[[nn.Conv2d, Tensor, int], Tensor]
 """From a layer, its input and the padding to the ReLU of the convolution."""
+
+
+def called(layer: nn.Conv2d, flow: Tensor, padding: int) -> Tensor:
+    """Return the ReLU of a layer called as a module: its hooks run, and its padding is its own."""
+    del padding
+    return torch.relu_(layer(flow))
+
+
+def convolved(layer: nn.Conv2d, flow: Tensor, padding: int) -> Tensor:
+    """Return the ReLU of a convolution with another padding than the layer's own; hooks do not run."""
+    return functional.conv2d(flow, layer.weight, layer.bias, padding=padding).relu_()
 
 
 @dataclass(frozen=True)
@@ -131,7 +141,7 @@ class VggTrunk(_Classified):
         """The five pools and fc7."""
         pools: dict[int, Tensor] = {}
         for stage in range(1, 1 + len(self.depths)):
-            flow = pools[stage] = self.stage(net, flow, stream, stage, first=self.pad if stage == 1 else 1)
+            flow = pools[stage] = self.stage(net, flow, stream, stage)
         return pools, _classifier(net, flow, stream)
 
     def stage(
@@ -143,7 +153,7 @@ class VggTrunk(_Classified):
         *,
         first: int = 1,
         rest: int = 1,
-        convolve: Convolve = convolved,
+        convolve: Convolve = called,
     ) -> Tensor:
         """One stage and its pool.
 
@@ -152,13 +162,14 @@ class VggTrunk(_Classified):
             flow: the stage's input [N, channels, h, w].
             stream: whose layers.
             stage: 1 for the first one.
-            first: padding of its first convolution.
-            rest: padding of the others.
-            convolve: does a convolution and its ReLU.
+            first: padding of its first convolution, for `convolve`.
+            rest: padding of the others, for `convolve`.
+            convolve: does a convolution and its ReLU; by default the layers are called as they are, with their own
+                padding and their hooks.
         """
-        for layer in range(1, self.depths[stage - 1] + 1):
-            convolution = cast(nn.Conv2d, net.get_submodule(self._name(stage, layer, stream)))
-            flow = convolve(convolution, flow, first if layer == 1 else rest)
+        for name in self.names(stage, stream):
+            convolution = cast(nn.Conv2d, net.get_submodule(name))
+            flow, first = convolve(convolution, flow, first), rest
         return functional.max_pool2d(flow, 2, 2, ceil_mode=True)
 
     def grid(self, pool: int) -> Grid:
@@ -178,6 +189,10 @@ class VggTrunk(_Classified):
     def layers(self) -> int:
         """16 for VGG16."""
         return sum(self.depths) + 3
+
+    def names(self, stage: int, stream: Stream) -> list[str]:
+        """Return the names of a stage's convolutions in order: `conv1_1`, `conv1_2`."""
+        return [self._name(stage, layer, stream) for layer in range(1, self.depths[stage - 1] + 1)]
 
     def _name(self, stage: int, layer: int, stream: Stream) -> str:
         own = stream.first if (stage, layer) == (1, 1) else ""

@@ -323,27 +323,6 @@ def test_an_error_that_is_none_of_memory_halves_nothing() -> None:
         look.forward(look.read(of_one_size(1) * 4))
 
 
-class Reuses(Stub):
-    """Writes every answer into the same memory."""
-
-    memory = torch.zeros(1 << 20)
-
-    def logits(self, batch: Tensor) -> Tensor:
-        answer = super().logits(batch)
-        into = self.memory[: answer.numel()].view(answer.shape)
-        into.copy_(answer)
-        return into
-
-
-def test_a_model_that_writes_over_its_own_answers_is_found_out() -> None:
-    data = load_dataset("pocket")
-    look = Look(Reuses(), data, CPU)
-    first, second = (look.forward(look.read([place])) for place in (0, 1))
-    assert look.score(second[0]).id == data[1].id
-    with pytest.raises(PredictionError, match="on image val-0000: the logits changed after the model had answered"):
-        look.score(first[0])
-
-
 def test_scoring_and_reading_run_in_threads_of_their_own_and_the_forward_pass_in_the_callers() -> None:
     seen: dict[str, set[str]] = {"prepare": set(), "logits": set()}
 

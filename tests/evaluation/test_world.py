@@ -120,6 +120,52 @@ def test_the_integers_are_those_of_one_process(tmp_path: Path, model: Callable[[
     assert not list((tmp_path / "home/journals").glob("*.jsonl"))
 
 
+REUSES = """
+import numpy as np, torch
+from fcnbench.models.load import load_model
+
+def build():
+    inner = load_model("fcn8s-pocket")
+    buffers = [np.zeros(1 << 21, np.float32) for _ in range(3)]
+
+    class Reuses:
+        num_classes, turn = 8, 0
+
+        def prepare(self, image):
+            prepared = inner.prepare(image)
+            image[:] = 0
+            return self.into(buffers[2], prepared)
+
+        def logits(self, batch):
+            self.turn += 1
+            found = inner.logits(batch)
+            batch.zero_()
+            return self.into(buffers[self.turn % 2], found)
+
+        def into(self, buffer, values):
+            buffer[: values.numel()] = values.numpy().ravel()
+            return torch.from_numpy(buffer)[: values.numel()].view(values.shape)
+
+    return Reuses()
+"""
+
+
+def test_two_processes_with_batches_give_the_integers_of_a_model_that_does_not_use_its_memory_again(
+    tmp_path: Path,
+) -> None:
+    alone = fcnbench.run(board=tmp_path / "alone", trials=0, margins=True, batch=4).record
+    (tmp_path / "reuses.py").write_text(REUSES)
+    options = ["--model", f"{tmp_path}/reuses.py:build", "--trials", "1", "--margins", "--batch", "4", "--certify"]
+    done = torchrun(local(2), [*options, "--board", str(tmp_path)])
+    assert done.returncode == 0, done.stderr
+    record = only_record(tmp_path)
+    for name in ("matrices", "margins"):
+        np.testing.assert_array_equal(getattr(record.evaluation, name), getattr(alone.evaluation, name))
+    assert record.predictions == alone.predictions
+    assert record.evaluation.certificate is not None
+    assert record.evaluation.certificate.flips["second run"] == 0
+
+
 def test_two_agents_meet_at_one_address(tmp_path: Path, model: Callable[[str], str]) -> None:
     alone = fcnbench.run(board=tmp_path / "alone", trials=0).record
     place = f"--rdzv-endpoint=127.0.0.1:{free_port()}"

@@ -96,3 +96,12 @@ def test_what_can_not_be_run_densely_is_refused() -> None:
         fcnbench.load_model("fcn32s-pocket", dense="shift-and-stitch:5")
     with pytest.raises(UsageError, match="--dense stitch is unknown"):
         fcnbench.load_model("fcn32s-pocket", dense="stitch")
+
+
+def test_a_segmenter_with_logits_of_its_own_is_not_run_densely_without_them() -> None:
+    class Flipped(ModuleSegmenter):
+        def logits(self, batch: torch.Tensor) -> torch.Tensor:
+            return super().logits(batch).flip(1)
+
+    with pytest.raises(ModelError, match="Flipped does more with its logits"):
+        Dense(Flipped(FCN(2, 32, NARROW)), 2)

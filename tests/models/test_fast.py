@@ -10,14 +10,14 @@ import pytest
 import torch
 
 import fcnbench
-from fcnbench.models import packed
+from fcnbench.models import fused
 from fcnbench.models.band import banded_stages, empty_canvas, folded, spans, unfolded
 from fcnbench.models.fast import Fast, FastForward, accelerated
 from fcnbench.models.fcn import AT_ONCE, FCN, Head
 from fcnbench.models.load import open_model
 from fcnbench.models.pocket import POCKET_TRUNK
 from fcnbench.models.segmenter import ModuleSegmenter
-from fcnbench.models.trunks import VGG16, Stream, VggTrunk
+from fcnbench.models.trunks import VGG16, Stream, VggTrunk, convolved
 from fcnbench.models.weights import randomise
 from tests.models.test_geometry import NARROW
 
@@ -221,30 +221,31 @@ def test_the_segmenter_around_it_prepares_and_digests_as_before() -> None:
     assert weights_digest(fast) == weights_digest(plain)
 
 
-def test_without_packed_weights_the_plain_convolutions_do_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_fused_operator_the_plain_convolutions_do_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     net = filled(FCN(2, 8, NARROW))
     picture = pictures(37, 52, dtype=torch.float32)
-    packed.packing_works.cache_clear()
+    fused.fusing_works.cache_clear()
     with torch.inference_mode():
         expected = net(picture)
         for spoilt in (
             lambda *_: torch.zeros(1),
             lambda *_: (_ for _ in ()).throw(RuntimeError("no such operator")),
         ):
-            monkeypatch.setattr(packed, "_convolution", spoilt)
-            assert not packed.packing_works()
-            packed.packing_works.cache_clear()
+            monkeypatch.setattr(fused, "_fused", spoilt)
+            assert not fused.fusing_works()
+            fused.fusing_works.cache_clear()
             assert relative(FastForward(net)(picture)["out"], expected) < 1e-4
     monkeypatch.undo()
-    packed.packing_works.cache_clear()
+    fused.fusing_works.cache_clear()
 
 
-def test_packed_convolutions_equal_plain_ones() -> None:
-    if not packed.packing_works():
-        pytest.skip("this PyTorch has no packed weights")
+def test_fused_convolutions_equal_plain_ones() -> None:
+    if not fused.fusing_works():
+        pytest.skip("this PyTorch has no fused convolution")
     layer = torch.nn.Conv2d(16, 32, 3)
-    packs = packed.Packed()
     with torch.inference_mode():
         for size in ((9, 9), (40, 33)):
             flow = pictures(*size, planes=16, dtype=torch.float32).to(memory_format=torch.channels_last)
-            assert relative(packs(layer, flow, 1), packed.convolved(layer, flow, 1)) < 1e-5
+            assert relative(fused.rectified(layer, flow, 1), convolved(layer, flow, 1)) < 1e-5
+            with fused.unfused():
+                assert torch.equal(fused.rectified(layer, flow, 1), convolved(layer, flow, 1))
