@@ -22,6 +22,7 @@ from fcnbench.models.band import Span, banded_stages, empty_canvas, folded, span
 from fcnbench.models.fcn import FCN, SKIPS, bilinear_kernel, transposed
 from fcnbench.models.fused import multiplied, rectified
 from fcnbench.models.segmenter import Around, Segmenter, runs_its_module
+from fcnbench.models.switches import float32_precision
 from fcnbench.models.trunks import Stream, VggTrunk
 from fcnbench.models.unchanged import WeightCopies, computes_as_built
 
@@ -167,7 +168,7 @@ class FastForward:
     def _look(self, device: torch.device) -> None:
         """Forget the answers to an empty picture where they are those of other weights or of another arithmetic."""
         cast_to = torch.is_autocast_enabled(device.type) and torch.get_autocast_dtype(device.type)
-        arithmetic = (cast_to, torch.backends.cudnn.allow_tf32, self._trunk, self.net.streams)
+        arithmetic = (cast_to, float32_precision(), self._trunk, self.net.streams)
         stages = range(1, 1 + banded_stages(self._trunk))
         names = [name for stream in self.net.streams for stage in stages for name in self._trunk.names(stage, stream)]
         layers = [cast(nn.Conv2d, self.net.get_submodule(name)) for name in names]

@@ -124,6 +124,11 @@ def seed(number: int) -> None:
     seed_generators(number)
 
 
+def float32_precision() -> tuple[Any, ...]:
+    """Return what float32 kernels may round to now, in every backend: equal values, equal arithmetic."""
+    return _read_precision().values
+
+
 @contextmanager
 def _kept_torch_seed() -> Iterator[None]:
     state = torch.get_rng_state()
