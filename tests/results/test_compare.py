@@ -16,7 +16,7 @@ from fcnbench.evaluation.devicecheck import DeviceCheck
 from fcnbench.metrics.scores import scores
 from fcnbench.results.attribution import first_difference, layers
 from fcnbench.results.compare import compare
-from fcnbench.results.record import Record
+from fcnbench.results.record import CodeFacts, Record
 from fcnbench.results.recordfile import load
 from tests.conftest import record_of
 
@@ -118,16 +118,19 @@ def test_a_changed_digest_is_a_flip_that_the_matrix_does_not_show(fine: Record) 
 
 
 CAUSES: dict[str, list[dict[str, Any]]] = {
+    "code": [{"model": {"version": "9"}}, {"model": {"name": "other"}}],
     "data": [{"data": {"labels": "sha256:1"}}, {"protocol": {"variant": "VOC2011"}}],
     "decoder": [{"environment": {"decoder": "sha256:1"}}, {"packages": {"deflate": "0"}}],
     "preprocessing": [{"model": {"preprocessing": "other"}}, {"protocol": {"modality": "hha"}}],
     "weights": [{"model": {"weights_digest": "sha256:1"}}, {"model": {"weights_digest": None}}],
-    "versions": [{"packages": {"torch": "1.0"}}, {"environment": {"python": "3.99"}}, {"packages": {"new": "1"}}],
+    "versions": [
+        {"packages": {"torch": "1.0"}}, {"environment": {"python": "3.99"}}, {"packages": {"tqdm": "1"}},
+        {"environment": {"revision": "abc"}}, {"top": {"fcnbench": "9"}},
+    ],
     "device": [
         {"environment": {"threads": 64}}, {"environment": {"cuda": "13"}}, {"protocol": {"precision": "tf32"}},
         {"environment": {"device": "mps"}}, {"environment": {"device_name": "another"}},
     ],
-    "code": [{"model": {"version": "9"}}, {"environment": {"revision": "abc"}}, {"top": {"fcnbench": "9"}}],
 }  # fmt: skip
 
 
@@ -148,8 +151,27 @@ def test_the_first_layer_that_differs_is_found(fine: Record, name: str, change: 
     assert [layer.name for layer in found if layer.state == "differs"] == [name]
     assert " -> " in first_difference(found).text
     # Whatever else differs further down, this one comes first.
-    last = changed(changed(fine, change), {"top": {"fcnbench": "9"}})
+    last = changed(changed(fine, change), {"environment": {"threads": 64}})
     assert first_difference(layers(fine, last)).name == name
+
+
+def test_a_package_that_one_run_alone_imported_explains_nothing(fine: Record) -> None:
+    assert first_difference(layers(fine, changed(fine, {"packages": {"h5py": "3.12"}}))) is None
+
+
+def test_source_files_are_compared_where_both_records_name_them(fine: Record) -> None:
+    one = CodeFacts("sha256:1", {"net.py": "sha256:1", "helper.py": "sha256:2"}, "abc", dirty=False)
+    two = CodeFacts(
+        "sha256:2", {"net.py": "sha256:1", "helper.py": "sha256:3", "new.py": "sha256:4"}, "abc", dirty=True
+    )
+    before, after = replace(fine, code=one), replace(fine, code=two)
+    assert first_difference(layers(fine, after)) is None
+    found = first_difference(layers(before, after))
+    assert found.name == "code"
+    assert found.text.startswith("helper.py ")
+    assert "new.py none -> " in found.text
+    assert "repository abc -> abc with changes" in found.text
+    assert "net.py" not in found.text
 
 
 def test_every_fact_that_the_environment_holds_is_in_some_layer_or_left_out_on_purpose(fine: Record) -> None:
