@@ -8,7 +8,7 @@ the weights themselves are compared with copies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -117,3 +117,53 @@ def _equal(kept: Tensor | None, now: Tensor | None) -> bool:
     if kept is None or now is None:
         return kept is now
     return (kept.device, kept.dtype, kept.shape) == (now.device, now.dtype, now.shape) and torch.equal(kept, now)
+
+
+_FINITE = 1e30
+"""Bound below which float32 sums, whatever their order and the algorithm, are far from overflow."""
+
+
+class Kept:
+    """What the fast path keeps of a network, and what it follows from.
+
+    Args:
+        arithmetic: of the passes; any value that tells another one.
+        layers: those that it follows from, in order, by stream.
+
+    Attributes:
+        empty: what the banded stages make of an empty picture.
+    """
+
+    def __init__(self, arithmetic: tuple[Any, ...], layers: Mapping[str, Sequence[nn.Conv2d]]) -> None:
+        self.empty: dict[tuple[str, int, int], list[Tensor]] = {}
+        self._arithmetic = arithmetic
+        self._copies = {stream: WeightCopies(several) for stream, several in layers.items()}
+        self._growth = {stream: [_growth(layer) for layer in several] for stream, several in layers.items()}
+
+    def follows_from(self, arithmetic: tuple[Any, ...], layers: Mapping[str, Sequence[nn.Conv2d]]) -> bool:
+        """Return whether it is that of this arithmetic and of these layers' weights."""
+        return (
+            arithmetic == self._arithmetic
+            and layers.keys() == self._copies.keys()
+            and all(self._copies[stream].equal(several) for stream, several in layers.items())
+        )
+
+    def stays_finite(self, flow: Tensor, stream: str) -> bool:
+        """Return whether no convolution of a stream can make infinity or NaN of an input; True where none is fused."""
+        if flow.device.type != "cpu" or flow.dtype != torch.float32 or not flow.numel():
+            return True
+        largest = max(abs(float(end)) if end.isfinite() else float("inf") for end in flow.aminmax())
+        for factor, offset in self._growth[stream]:
+            if not largest < _FINITE:
+                return False
+            largest = largest * factor + offset
+        return largest < _FINITE
+
+
+def _growth(layer: nn.Conv2d) -> tuple[float, float]:
+    """The largest sum of a filter's absolute weights, and the largest absolute bias; NaN where one is NaN."""
+    weight, bias = layer.weight, layer.bias
+    if weight.device.type != "cpu" or weight.dtype != torch.float32:
+        return 1.0, 0.0
+    factor = float(torch.linalg.vector_norm(weight.detach().flatten(1), 1, dim=1).max())
+    return factor, 0.0 if bias is None else float(bias.detach().abs().max())
