@@ -21,8 +21,8 @@ _MEMORY_WORDS = (
     "out of memory", "can't allocate memory", "not enough memory", "alloc_failed", "out_of_device_memory",
     "invalid buffer size", "failed to allocate memory", "video memory available",
 )  # fmt: skip
-"""What allocators say where they raise a plain RuntimeError: MPS and plug-in devices; CPU (Linux, Windows); cuBLAS; XPU;
-MPS, for one buffer; ONNX Runtime; DirectML."""
+"""What allocators say where they raise a plain RuntimeError: MPS and plug-in devices; CPU (Linux, Windows); cuBLAS;
+XPU; MPS, for one buffer; ONNX Runtime; DirectML."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -158,11 +158,9 @@ def out_of_memory(error: BaseException) -> bool:
     # Drivers in Python, numpy, and PyTorch each have a class for it, and some libraries one of their own.
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or "outofmemory" in type(error).__name__.lower():
         return True
-    # Errors of compiled libraries are RuntimeErrors, or exceptions made by pybind11, which have only Exception above.
-    plain = isinstance(error, RuntimeError) or (
-        type(error).__base__ is Exception and "pybind" in type(error).__module__
-    )
-    return plain and any(words in str(error).lower() for words in _MEMORY_WORDS)
+    # Errors of compiled libraries are RuntimeErrors, or made by pybind11, with Exception alone above them.
+    bound = type(error).__base__ is Exception and "pybind" in type(error).__module__
+    return (bound or isinstance(error, RuntimeError)) and any(words in str(error).lower() for words in _MEMORY_WORDS)
 
 
 @cache
