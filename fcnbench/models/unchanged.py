@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils.module_tracker import ModuleTracker
 
 from fcnbench.models.fcn import FCN
@@ -23,6 +24,10 @@ _FORWARDS: dict[type[nn.Module], Callable[..., Any]] = {
 }
 """What the classes of a network's parts do when they are called."""
 
+_CALLED = ((nn.Module, "__call__"), (nn.Conv2d, "_conv_forward"), (functional, "conv2d"))
+_FOUND = [getattr(owner, name) for owner, name in _CALLED]
+"""What a call goes through in PyTorch itself, which some tools put functions of their own in the place of."""
+
 _SIDE = 3
 """Side of the kernels in a VGG trunk's stages."""
 
@@ -31,7 +36,8 @@ def computes_as_built(net: FCN) -> bool:
     """Return whether every part of a network does what its class says, and its trunk has the shape of a VGG trunk.
 
     It does not after somebody registered forward hooks, replaced a `forward` method or a layer by one of another kind,
-    parametrized or compiled a part, or changed a stride, a padding or a kernel's size in the trunk.
+    parametrized or compiled a part, changed a stride, a padding or a kernel's size in the trunk, or put functions of
+    their own in the place of PyTorch's.
     """
     parts = [net, *net.children()]
     return (
@@ -39,6 +45,7 @@ def computes_as_built(net: FCN) -> bool:
         and sum(1 for _ in net.modules()) == len(parts)
         and not any(map(_altered, parts))
         and not _hooked_everywhere()
+        and not _intercepted()
         and _shaped(net, net.trunk)
     )
 
@@ -61,6 +68,15 @@ def _hooked_everywhere() -> bool:
     names = ("_global_forward_hooks", "_global_forward_pre_hooks")
     hooks = [hook for name in names for hook in getattr(nn.modules.module, name, {}).values()]
     return not all(isinstance(getattr(hook, "__self__", None), ModuleTracker) for hook in hooks)
+
+
+def _intercepted() -> bool:
+    """Whether PyTorch's own functions were replaced, or a mode may change what they do; a default device does not."""
+    if any(getattr(owner, name) is not found for (owner, name), found in zip(_CALLED, _FOUND, strict=True)):
+        return True
+    # Not public: where it is missing, modes are not seen.
+    modes: list[object] = getattr(torch.overrides, "_get_current_function_mode_stack", list)()
+    return any(type(mode).__module__ != "torch.utils._device" for mode in modes)
 
 
 def _shaped(net: FCN, trunk: VggTrunk) -> bool:
