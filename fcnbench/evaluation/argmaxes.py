@@ -20,8 +20,11 @@ from fcnbench.evaluation.devicelabels import device_labels
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 LAYOUTS = ("contiguous", "channels_last", "second of a batch", "window", "transposed", "every second column")
-VALUES = ("normal", "ties", "large", "negative", "infinite", "nan")
-"""What the logits are: `ties` are small integers, where the lowest class must win; `nan` must be refused."""
+VALUES = ("normal", "ties", "large", "negative", "infinite", "impossible", "nan")
+"""What the logits are: `ties` are small integers, where the lowest class must win; of the last two, one pixel has no
+largest logit (every class is minus infinity, or one is NaN), which must be refused."""
+
+_REFUSED = ("impossible", "nan")
 
 _CLASSES = (2, 3, 5, 8, 21, 33, 59, 60, 150)
 _SIZES = (
@@ -75,7 +78,7 @@ class Trials:
 
     Attributes:
         total: trials that the device could do.
-        wrong: those whose label map was not numpy's, or whose NaN passed.
+        wrong: those whose label map was not numpy's, or where a pixel without a largest logit passed.
         refused: those that it could not do, such as a dtype that it does not have, with the reason.
     """
 
@@ -98,7 +101,7 @@ def all_trials() -> list[Trial]:
         for place, kind in enumerate(kinds)
     ]
     large = [Trial(*size, layout=layout) for size in _LARGE for layout in LAYOUTS[:2]]
-    large += [Trial(*_LARGE[0], dtype, values=values) for dtype in DTYPES for values in ("ties", "infinite", "nan")]
+    large += [Trial(*_LARGE[0], dtype, values=values) for dtype in DTYPES for values in ("ties", "infinite", *_REFUSED)]
     return list(dict.fromkeys([*plain, *mixed, *large]))
 
 
@@ -148,10 +151,10 @@ def _right(trial: Trial, host: Tensor, logits: Tensor) -> bool:
     try:
         labels = device_labels(logits)()
     except PredictionError:
-        # NaN must be refused; labels outside the classes are refused, too, and are wrong.
-        return trial.values == "nan"
+        # Labels outside the classes are refused, too, and are wrong.
+        return trial.values in _REFUSED
     expected = np.argmax(_laid_out(host, trial.layout).float().numpy(), axis=0)
-    return trial.values != "nan" and np.array_equal(labels, expected)
+    return trial.values not in _REFUSED and np.array_equal(labels, expected)
 
 
 def _logits(trial: Trial, seed: int) -> Tensor:
@@ -178,14 +181,15 @@ def _drawn(trial: Trial, random: np.random.Generator, shape: tuple[int, ...]) ->
     if trial.values == "negative":
         values = -1000 - np.abs(values)
     if trial.values == "infinite":
-        # Some classes are ruled out everywhere, as masked ones are; at some pixels all are, or two are certain.
+        # Some classes are ruled out everywhere, as masked ones are; at some pixels all but one are, or two are certain.
         values[:: 1 + trial.classes // 2] = -np.inf
         values[random.random(shape) < 0.02] = np.inf
-        values[:, random.random(shape[1:]) < 0.1] = -np.inf
-    if trial.values == "nan":
+        alone = random.random(shape[1:]) < 0.1
+        values[:-1, alone], values[-1, alone] = -np.inf, -1
+    if trial.values in _REFUSED:
         # One pixel that every layout keeps.
         row, column = (1, 2) if trial.layout == "window" else ((shape[1] - 1) // 2, 0)
-        values[-1, row, column] = np.nan
+        values[-1 if trial.values == "nan" else slice(None), row, column] = np.nan if trial.values == "nan" else -np.inf
     return values
 
 

@@ -17,8 +17,12 @@ from fcnbench.ground.console import note
 from fcnbench.models.networks import networks_in
 from fcnbench.models.segmenter import Segmenter
 
-_MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
-"""What allocators say where they raise a plain RuntimeError: MPS and plug-in devices; CPU (Linux, Windows); cuBLAS."""
+_MEMORY_WORDS = (
+    "out of memory", "can't allocate memory", "not enough memory", "alloc_failed", "out_of_device_memory",
+    "invalid buffer size", "failed to allocate memory", "video memory available",
+)  # fmt: skip
+"""What allocators say where they raise a plain RuntimeError: MPS and plug-in devices; CPU (Linux, Windows); cuBLAS;
+XPU; MPS, for one buffer; ONNX Runtime; DirectML."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -151,9 +155,12 @@ def out_of_memory(error: BaseException) -> bool:
     >>> out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 17.92 GB)"))
     True
     """
-    if isinstance(error, torch.OutOfMemoryError):
+    # Drivers in Python, numpy, and PyTorch each have a class for it, and some libraries one of their own.
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "outofmemory" in type(error).__name__.lower():
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _MEMORY_WORDS)
+    # Errors of compiled libraries are RuntimeErrors, or made by pybind11, with Exception alone above them.
+    bound = type(error).__base__ is Exception and "pybind" in type(error).__module__
+    return (bound or isinstance(error, RuntimeError)) and any(words in str(error).lower() for words in _MEMORY_WORDS)
 
 
 @cache

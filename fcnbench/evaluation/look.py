@@ -153,7 +153,8 @@ class Look:
         with _named(*(read.sample for read in group)):
             try:
                 return self._asked(group, torch.stack(inputs) if len(inputs) > 1 else inputs[0][None])
-            except RuntimeError as error:
+            # Devices have classes of their own for it.
+            except Exception as error:
                 if not out_of_memory(error) or len(group) == 1:
                     raise
         half = (len(group) + 1) // 2

@@ -98,7 +98,7 @@ def _largest(sizes: tuple[int, int], measure: Callable[[int], float], device: to
         return small, seconds
     try:
         return large, measure(large)
-    except RuntimeError as error:
+    except Exception as error:
         if not out_of_memory(error):
             raise
         free_cache(device)

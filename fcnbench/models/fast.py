@@ -12,6 +12,8 @@ pass, and a network that does not compute as it was built (`unchanged.py`) runs 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
+from itertools import product
 from typing import Any, cast
 
 import torch
@@ -20,11 +22,11 @@ from torch.nn import functional
 
 from fcnbench.models.band import Span, banded_stages, empty_canvas, folded, spans, unfolded
 from fcnbench.models.fcn import FCN, SKIPS, bilinear_kernel, transposed
-from fcnbench.models.fused import multiplied, rectified
+from fcnbench.models.fused import multiplied, rectified, unfused
 from fcnbench.models.segmenter import Around, Segmenter, runs_its_module
 from fcnbench.models.switches import float32_precision
-from fcnbench.models.trunks import Stream, VggTrunk
-from fcnbench.models.unchanged import WeightCopies, computes_as_built
+from fcnbench.models.trunks import Stream, VggTrunk, convolved
+from fcnbench.models.unchanged import Kept, computes_as_built
 
 
 def accelerated(segmenter: Segmenter) -> Segmenter:
@@ -117,15 +119,14 @@ class FastForward:
         if not _has_band(net):
             raise ValueError("the fast path needs a VGG trunk whose padding leaves a constant band")
         self.net = net
-        self._forget()
+        self._kept: Kept | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle the network alone: what is kept of it can be found again."""
         return {"net": self.net}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.net = state["net"]
-        self._forget()
+        self.net, self._kept = state["net"], None
 
     def __call__(self, batch: Tensor) -> dict[str, Tensor]:
         """Return logits [N, C, H, W] of every head by its name, for prepared pictures [N, planes, H, W].
@@ -140,12 +141,12 @@ class FastForward:
             if not self.serves:
                 answer = net(batch)
                 return dict(answer) if isinstance(answer, Mapping) else {"out": answer}
-            self._look(batch.device)
+            kept = self._look(batch.device)
             pools: list[dict[int, Tensor]] = []
             tops: list[Tensor] = []
             parts = batch.split([each.channels for each in net.streams], 1)
             for stream, part in zip(net.streams, parts, strict=True):
-                found, top = self._run(part, stream)
+                found, top = self._run(part, stream, kept)
                 pools.append(found)
                 tops.append(top)
             return net.answers(pools, tops, batch.shape, interpolated)
@@ -159,37 +160,38 @@ class FastForward:
     def _trunk(self) -> VggTrunk:
         return cast(VggTrunk, self.net.trunk)
 
-    def _forget(self) -> None:
-        """Keep nothing of the network."""
-        self._empty: dict[tuple[str, int, int], list[Tensor]] = {}
-        self._arithmetic: tuple[Any, ...] = ()
-        self._copies = WeightCopies(())
+    def _look(self, device: torch.device) -> Kept:
+        """Return what is kept, anew where it is that of other weights or of another arithmetic.
 
-    def _look(self, device: torch.device) -> None:
-        """Forget the answers to an empty picture where they are those of other weights or of another arithmetic."""
+        A pass holds on to it: other threads may replace it meanwhile.
+        """
         cast_to = torch.is_autocast_enabled(device.type) and torch.get_autocast_dtype(device.type)
         arithmetic = (cast_to, float32_precision(), self._trunk, self.net.streams)
         stages = range(1, 1 + banded_stages(self._trunk))
-        names = [name for stream in self.net.streams for stage in stages for name in self._trunk.names(stage, stream)]
-        layers = [cast(nn.Conv2d, self.net.get_submodule(name)) for name in names]
-        if arithmetic != self._arithmetic or not self._copies.equal(layers):
-            self._empty.clear()
-            self._arithmetic, self._copies = arithmetic, WeightCopies(layers)
+        layers: dict[str, list[Any]] = {stream.suffix: [] for stream in self.net.streams}
+        for stream, stage in product(self.net.streams, stages):
+            layers[stream.suffix] += map(self.net.get_submodule, self._trunk.names(stage, stream))
+        kept = self._kept
+        if kept is None or not kept.follows_from(arithmetic, layers):
+            kept = self._kept = Kept(arithmetic, layers)
+        return kept
 
-    def _run(self, flow: Tensor, stream: Stream) -> tuple[dict[int, Tensor], Tensor]:
+    def _run(self, flow: Tensor, stream: Stream, kept: Kept) -> tuple[dict[int, Tensor], Tensor]:
         """The pools that are needed later by number, and fc7, of one stream."""
         stages = banded_stages(self._trunk)
-        found = self._banded(flow, stream)
+        with nullcontext() if kept.stays_finite(flow, stream.suffix) else unfused():
+            found = self._banded(flow, stream, kept)
         flow = found[stages]
         for stage in range(1 + stages, 1 + len(self._trunk.depths)):
-            flow = found[stage] = self._stage(flow, stream, stage)
+            # Small, so that a pass for the ReLU by itself costs nothing.
+            flow = found[stage] = self._trunk.stage(self.net, flow, stream, stage, convolve=convolved)
         for name in ("fc6", "fc7"):
             flow = multiplied(cast(nn.Conv2d, self.net.get_submodule(name + stream.suffix)), flow)
         return found, flow
 
-    def _banded(self, flow: Tensor, stream: Stream) -> dict[int, Tensor]:
+    def _banded(self, flow: Tensor, stream: Stream, kept: Kept) -> dict[int, Tensor]:
         """The pools of the banded stages that are needed later, whole, by number."""
-        empty = self._of_nothing(flow, stream)
+        empty = self._of_nothing(flow, stream, kept)
         pools: dict[int, Tensor] = {}
         wanted = {*SKIPS[self.net.stride], banded_stages(self._trunk)}
         before: tuple[Span, Span] | None = None
@@ -214,11 +216,11 @@ class FastForward:
     def _stage(self, flow: Tensor, stream: Stream, stage: int, first: int = 1, rest: int = 1) -> Tensor:
         return self._trunk.stage(self.net, flow, stream, stage, first=first, rest=rest, convolve=rectified)
 
-    def _of_nothing(self, like: Tensor, stream: Stream) -> list[Tensor]:
+    def _of_nothing(self, like: Tensor, stream: Stream, kept: Kept) -> list[Tensor]:
         """The banded pools of an empty picture whose canvas the pools cut alike, folded: its edges and one constant."""
         height, width = (empty_canvas(self._trunk, side) for side in like.shape[-2:])
         key = (stream.suffix, height, width)
-        if key not in self._empty:
+        if key not in kept.empty:
             # The canvas is the first convolution's output, for which that goes without padding over two cells more.
             flow = like.new_zeros((1, like.shape[1], height + 2, width + 2)).to(memory_format=torch.channels_last)
             found = []
@@ -227,8 +229,8 @@ class FastForward:
                 flow = self._stage(flow, stream, stage, first=0 if stage == 1 else 1)
                 places = [folded(span, size) for span, size in zip(pair, flow.shape[-2:], strict=True)]
                 found.append(_picked(flow, *places))
-            self._empty[key] = found
-        return self._empty[key]
+            kept.empty[key] = found
+        return kept.empty[key]
 
 
 def interpolated(layer: nn.ConvTranspose2d, flow: Tensor, offset: int, shape: torch.Size) -> Tensor:
@@ -237,7 +239,7 @@ def interpolated(layer: nn.ConvTranspose2d, flow: Tensor, offset: int, shape: to
     A transposed convolution of that kernel fades out into zeros: it is the interpolation of scores with zeros around.
     """
     stride = layer.stride[0]
-    if not _is_bilinear(layer):
+    if not _interpolates(layer, flow):
         return transposed(layer, flow, offset, shape)
     # Cell t of the transposed convolution looks at (t - (kernel - 1) / 2) / stride among the scores, and cell j of the
     # interpolation at (j + 1/2) / stride - 1/2 among those with one zero in front.
@@ -256,6 +258,11 @@ def interpolated(layer: nn.ConvTranspose2d, flow: Tensor, offset: int, shape: to
     return fine[..., row : row + shape[-2], column : column + shape[-1]].contiguous()
 
 
+def _interpolates(layer: nn.ConvTranspose2d, flow: Tensor) -> bool:
+    """Whether an up-sampling interpolates: the zeros in its kernels make NaN of an infinite score, in every class."""
+    return _is_bilinear(layer) and bool(flow.isfinite().all())
+
+
 def _is_bilinear(layer: nn.ConvTranspose2d) -> bool:
     """Whether a layer up-samples every channel by itself, with the bilinear kernel of twice its stride."""
     weight, stride = layer.weight, layer.stride[0]
@@ -265,14 +272,14 @@ def _is_bilinear(layer: nn.ConvTranspose2d) -> bool:
     if weight.shape[0] != weight.shape[1] or tuple(weight.shape[2:]) != (2 * stride, 2 * stride):
         return False
     kernel = bilinear_kernel(2 * stride).to(weight)
-    diagonal = torch.eye(len(weight)).to(weight)
+    diagonal = torch.eye(len(weight), device="cpu").to(weight)
     return torch.equal(weight, diagonal[:, :, None, None] * kernel)
 
 
 def _picked(flow: Tensor, rows: list[int], columns: list[int]) -> Tensor:
     """These rows and columns, in channels-last order."""
     # Made on the host first: a device in Python can't make a tensor of a list.
-    high, wide = (torch.tensor(each).to(flow.device) for each in (rows, columns))
+    high, wide = (torch.tensor(each, device="cpu").to(flow.device) for each in (rows, columns))
     picked = flow[..., high, :][..., wide]
     return picked.contiguous(memory_format=torch.channels_last)
 

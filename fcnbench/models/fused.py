@@ -28,6 +28,8 @@ _WANTED = ContextVar("_WANTED", default=True)
 def rectified(layer: nn.Conv2d, flow: Tensor, padding: int) -> Tensor:
     """Return the ReLU of a convolution with another padding than the layer's own, in one pass where that is possible.
 
+    The one pass makes 0 of NaN: whoever calls this knows that there is none, or calls it inside `unfused`.
+
     Args:
         layer: of stride 1, over all channels.
         flow: its input [N, C, h, w] in channels-last order.
@@ -56,11 +58,12 @@ def multiplied(layer: nn.Conv2d, flow: Tensor) -> Tensor:
     weight, sides = layer.weight, tuple(layer.weight.shape[2:])
     height, width = (side - kernel + 1 for side, kernel in zip(flow.shape[2:], sides, strict=True))
     if len(flow) * height * width > len(weight) or not weight.is_contiguous():
-        return rectified(layer, flow, 0)
+        return convolved(layer, flow, 0)
     one = sides == (1, 1)
     windows = flow.permute(0, 2, 3, 1) if one else functional.unfold(flow, sides).transpose(1, 2)
-    found = functional.linear(windows.reshape(-1, windows.shape[-1]), weight.flatten(1), layer.bias)
-    return found.view(len(flow), height, width, -1).permute(0, 3, 1, 2).relu_()
+    rows = len(flow) * height * width
+    found = functional.linear(windows.reshape(rows, windows.shape[-1]), weight.flatten(1), layer.bias)
+    return found.view(len(flow), height, width, len(weight)).permute(0, 3, 1, 2).relu_()
 
 
 @contextmanager
@@ -78,10 +81,16 @@ def fusing_works() -> bool:
     """Return whether this PyTorch has the operator, and it answers as the plain ones do."""
     if not torch.backends.mkldnn.is_available():
         return False
-    layer = nn.Conv2d(3, 5, 3, device="cpu", dtype=torch.float32)
-    generator = torch.Generator().manual_seed(0)
+    # Drawn from a generator of its own: the caller's random numbers, and default dtype and device, stay out of it.
+    generator = torch.Generator(device="cpu").manual_seed(0)
+    layer = nn.Conv2d(3, 5, 3, device="meta", dtype=torch.float32).to_empty(device="cpu")
     with torch.inference_mode():
-        flow = torch.randn((2, 3, 9, 8), generator=generator).to(memory_format=torch.channels_last)
+        flow, weight, bias = (
+            torch.randn(size, generator=generator, device="cpu", dtype=torch.float32)
+            for size in ((2, 3, 9, 8), layer.weight.shape, (5,))
+        )
+        layer.weight, layer.bias = nn.Parameter(weight, False), nn.Parameter(bias, False)
+        flow = flow.to(memory_format=torch.channels_last)
         plain = convolved(layer, flow, 1)
         # The operator is private: it may be gone, take other arguments, or refuse.
         try:

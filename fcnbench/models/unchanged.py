@@ -8,11 +8,12 @@ the weights themselves are compared with copies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils.module_tracker import ModuleTracker
 
 from fcnbench.models.fcn import FCN
@@ -23,6 +24,10 @@ _FORWARDS: dict[type[nn.Module], Callable[..., Any]] = {
 }
 """What the classes of a network's parts do when they are called."""
 
+_CALLED = ((nn.Module, "__call__"), (nn.Conv2d, "_conv_forward"), (functional, "conv2d"))
+_FOUND = [getattr(owner, name) for owner, name in _CALLED]
+"""What a call goes through in PyTorch itself, which some tools put functions of their own in the place of."""
+
 _SIDE = 3
 """Side of the kernels in a VGG trunk's stages."""
 
@@ -31,7 +36,8 @@ def computes_as_built(net: FCN) -> bool:
     """Return whether every part of a network does what its class says, and its trunk has the shape of a VGG trunk.
 
     It does not after somebody registered forward hooks, replaced a `forward` method or a layer by one of another kind,
-    parametrized or compiled a part, or changed a stride, a padding or a kernel's size in the trunk.
+    parametrized or compiled a part, changed a stride, a padding or a kernel's size in the trunk, or put functions of
+    their own in the place of PyTorch's.
     """
     parts = [net, *net.children()]
     return (
@@ -39,6 +45,7 @@ def computes_as_built(net: FCN) -> bool:
         and sum(1 for _ in net.modules()) == len(parts)
         and not any(map(_altered, parts))
         and not _hooked_everywhere()
+        and not _intercepted()
         and _shaped(net, net.trunk)
     )
 
@@ -61,6 +68,15 @@ def _hooked_everywhere() -> bool:
     names = ("_global_forward_hooks", "_global_forward_pre_hooks")
     hooks = [hook for name in names for hook in getattr(nn.modules.module, name, {}).values()]
     return not all(isinstance(getattr(hook, "__self__", None), ModuleTracker) for hook in hooks)
+
+
+def _intercepted() -> bool:
+    """Whether PyTorch's own functions were replaced, or a mode may change what they do; a default device does not."""
+    if any(getattr(owner, name) is not found for (owner, name), found in zip(_CALLED, _FOUND, strict=True)):
+        return True
+    # Not public: where it is missing, modes are not seen.
+    modes: list[object] = getattr(torch.overrides, "_get_current_function_mode_stack", list)()
+    return any(type(mode).__module__ != "torch.utils._device" for mode in modes)
 
 
 def _shaped(net: FCN, trunk: VggTrunk) -> bool:
@@ -117,3 +133,53 @@ def _equal(kept: Tensor | None, now: Tensor | None) -> bool:
     if kept is None or now is None:
         return kept is now
     return (kept.device, kept.dtype, kept.shape) == (now.device, now.dtype, now.shape) and torch.equal(kept, now)
+
+
+_FINITE = 1e30
+"""Bound below which float32 sums, whatever their order and the algorithm, are far from overflow."""
+
+
+class Kept:
+    """What the fast path keeps of a network, and what it follows from.
+
+    Args:
+        arithmetic: of the passes; any value that tells another one.
+        layers: those that it follows from, in order, by stream.
+
+    Attributes:
+        empty: what the banded stages make of an empty picture.
+    """
+
+    def __init__(self, arithmetic: tuple[Any, ...], layers: Mapping[str, Sequence[nn.Conv2d]]) -> None:
+        self.empty: dict[tuple[str, int, int], list[Tensor]] = {}
+        self._arithmetic = arithmetic
+        self._copies = {stream: WeightCopies(several) for stream, several in layers.items()}
+        self._growth = {stream: [_growth(layer) for layer in several] for stream, several in layers.items()}
+
+    def follows_from(self, arithmetic: tuple[Any, ...], layers: Mapping[str, Sequence[nn.Conv2d]]) -> bool:
+        """Return whether it is that of this arithmetic and of these layers' weights."""
+        return (
+            arithmetic == self._arithmetic
+            and layers.keys() == self._copies.keys()
+            and all(self._copies[stream].equal(several) for stream, several in layers.items())
+        )
+
+    def stays_finite(self, flow: Tensor, stream: str) -> bool:
+        """Return whether no convolution of a stream can make infinity or NaN of an input; True where none is fused."""
+        if flow.device.type != "cpu" or flow.dtype != torch.float32 or not flow.numel():
+            return True
+        largest = max(abs(float(end)) if end.isfinite() else float("inf") for end in flow.aminmax())
+        for factor, offset in self._growth[stream]:
+            if not largest < _FINITE:
+                return False
+            largest = largest * factor + offset
+        return largest < _FINITE
+
+
+def _growth(layer: nn.Conv2d) -> tuple[float, float]:
+    """The largest sum of a filter's absolute weights, and the largest absolute bias; NaN where one is NaN."""
+    weight, bias = layer.weight, layer.bias
+    if weight.device.type != "cpu" or weight.dtype != torch.float32:
+        return 1.0, 0.0
+    factor = float(torch.linalg.vector_norm(weight.detach().flatten(1), 1, dim=1).max())
+    return factor, 0.0 if bias is None else float(bias.detach().abs().max())

@@ -22,8 +22,8 @@ from fcnbench.evaluation.events import Mark, events_of
 from fcnbench.evaluation.timing import Stopwatch
 from fcnbench.models.fast import FastForward
 from fcnbench.models.load import load_model
-from fcnbench.models.packed import Packed
 from fcnbench.models.preprocess import caffe_bgr
+from fcnbench.models.unchanged import Kept
 
 CPU, CUDA, GPU_1 = torch.device("cpu"), torch.device("cuda"), torch.device("cuda:1")
 
@@ -198,6 +198,10 @@ def test_auto_takes_the_accelerator_and_the_cpu_where_it_fails(
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate"), True),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate"), True),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("Native API failed. Native API returns: UR_RESULT_ERROR_OUT_OF_DEVICE_MEMORY"), True),
+        (RuntimeError("Invalid buffer size: 22.35 GiB"), True),
+        (MemoryError("Unable to allocate 20.0 GiB for an array"), True),
+        (type("DeviceOutOfMemoryError", (Exception,), {})("no room"), True),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
         (ValueError("out of memory"), False),
     ],
@@ -229,8 +233,8 @@ def test_images_are_prepared_on_a_gpu_from_their_bytes(fake: FakeTensorMode, mon
 @pytest.mark.parametrize("fast", [False, True])
 def test_the_papers_network_stays_on_a_gpu(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     # These two look at numbers, which fake tensors do not have.
-    monkeypatch.setattr(FastForward, "_look", lambda self, device: None)
-    monkeypatch.setattr("fcnbench.models.fast._is_bilinear", lambda layer: True)
+    monkeypatch.setattr(FastForward, "_look", lambda self, device: Kept((), {}))
+    monkeypatch.setattr("fcnbench.models.fast._interpolates", lambda layer, flow: True)
     segmenter = load_model("fcn8s-pocket", fast=fast)
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
         module = segmenter.module
@@ -239,11 +243,3 @@ def test_the_papers_network_stays_on_a_gpu(fast: bool, monkeypatch: pytest.Monke
             setattr(owner, name.rpartition(".")[2], torch.nn.Parameter(mode.from_tensor(value).to("cuda"), False))
         logits = segmenter.logits(torch.empty(2, 3, 97, 131, device="cuda"))
     assert (logits.device.type, tuple(logits.shape)) == ("cuda", (2, 8, 97, 131))
-
-
-def test_weights_are_packed_on_no_gpu(fake: FakeTensorMode) -> None:
-    layer = torch.nn.Conv2d(3, 5, 3, device="cuda")
-    packed = Packed()
-    found = packed(layer, torch.empty(1, 3, 9, 8, device="cuda"), 1)
-    assert (found.device.type, tuple(found.shape)) == ("cuda", (1, 5, 9, 8))
-    assert packed._weights == {}

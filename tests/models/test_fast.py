@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -151,7 +153,8 @@ def test_a_wrong_constant_shows(
 ) -> None:
     """Each cell that reaches the score layers matters, or the test above would prove nothing; edges from pool 4 on."""
     _, fast, picture, expected = exact
-    (kept,) = fast._empty.values()
+    assert fast._kept is not None
+    (kept,) = fast._kept.empty.values()
     near = spans(NARROW, 37)[stage - 1].near
     cell = {"near": 0, "constant": near, "far": -1}[kind]
     kept[stage - 1][:, :, cell, :] += 1
@@ -249,3 +252,69 @@ def test_fused_convolutions_equal_plain_ones() -> None:
             assert relative(fused.rectified(layer, flow, 1), convolved(layer, flow, 1)) < 1e-5
             with fused.unfused():
                 assert torch.equal(fused.rectified(layer, flow, 1), convolved(layer, flow, 1))
+
+
+@pytest.mark.parametrize("place", ["conv1_1", "conv2_1", "conv4_2", "conv5_1", "fc6", "fc7", "score_pool3"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38])
+def test_weights_without_a_finite_answer_have_none_on_the_fast_path(place: str, value: float) -> None:
+    """A fused ReLU makes 0 of NaN, so that a broken network would be scored as if it were sound."""
+    net = filled(FCN(2, 8, NARROW)).float()
+    picture = pictures(37, 52, dtype=torch.float32) * 100
+    fast = FastForward(net)
+    assert fast(picture)["out"].isfinite().all()
+    with torch.no_grad():
+        net.get_submodule(place).weight.view(-1)[0] = value  # type: ignore[union-attr,operator]
+    with torch.inference_mode():
+        expected, found = net(picture), fast(picture)["out"]
+    assert not expected.isfinite().all()
+    assert torch.equal(found.isnan().any(1), expected.isnan().any(1))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_pixel_without_a_finite_value_spreads_as_in_the_plain_network(value: float) -> None:
+    net = filled(FCN(2, 8, NARROW)).float()
+    picture = pictures(37, 52, dtype=torch.float32)
+    picture[0, 1, 20, 30] = value
+    with torch.inference_mode():
+        expected, found = net(picture), FastForward(net)(picture)["out"]
+    assert expected.isnan().any()
+    assert torch.equal(found.isnan(), expected.isnan())
+
+
+def test_the_fast_path_draws_no_random_numbers_and_heeds_no_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = filled(FCN(2, 8, NARROW)).float()
+    picture = pictures(37, 52, dtype=torch.float32)
+    expected = FastForward(net)(picture)["out"]
+    monkeypatch.setattr(fused, "fusing_works", functools.cache(fused.fusing_works.__wrapped__))
+    drawn = torch.random.get_rng_state()
+    torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")
+    try:
+        found = FastForward(net)(picture)["out"]
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+    assert torch.equal(found, expected)
+    assert torch.equal(torch.random.get_rng_state(), drawn)
+
+
+def test_a_batch_of_none_has_no_answers() -> None:
+    net = filled(FCN(2, 8, NARROW)).double()
+    assert FastForward(net)(pictures(37, 52)[:0])["out"].shape == (0, 2, 37, 52)
+
+
+def test_threads_in_different_arithmetic_share_a_fast_path() -> None:
+    """What one keeps of the empty picture, in halves, is none of the other's."""
+    net = filled(FCN(2, 8, NARROW)).float()
+    picture = pictures(37, 52, dtype=torch.float32)
+    interrupted: list[bool] = []
+
+    class Interrupted(FastForward):
+        def _banded(self, *arguments: Any) -> dict[int, torch.Tensor]:
+            if not interrupted:
+                interrupted.append(True)
+                with torch.autocast("cpu", torch.bfloat16):
+                    self(picture)
+            return super()._banded(*arguments)
+
+    assert torch.equal(Interrupted(net)(picture)["out"], FastForward(net)(picture)["out"])

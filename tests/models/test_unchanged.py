@@ -5,12 +5,16 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.nn.utils import parametrize
+from torch.overrides import TorchFunctionMode
 
 import fcnbench
 from fcnbench.models.fast import Fast, FastForward, accelerated
@@ -316,3 +320,30 @@ def test_a_segmenter_with_logits_of_its_own_keeps_them(net: FCN) -> None:
     late = Fast(ModuleSegmenter(net))
     late.inner.all_logits = lambda _: {"out": plainly(net).flip(1)}
     assert torch.equal(late.logits(PICTURE), plainly(net).flip(1))
+
+
+class DoublingMode(TorchFunctionMode):
+    """A mode that changes what PyTorch's functions do."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        answer = function(*args, **(kwargs or {}))
+        return 2 * answer if function is functional.conv2d else answer
+
+
+@pytest.mark.parametrize("owner", [nn.Conv2d, functional, None], ids=["the class", "the function", "a mode"])
+def test_functions_of_other_tools_in_the_place_of_pytorchs_are_called(
+    net: FCN, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segmenter = Fast(ModuleSegmenter(net))
+    before = segmenter.logits(PICTURE).clone()
+    if owner is not None:
+        name = "conv2d" if owner is functional else "_conv_forward"
+        own = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *given, **more: 2 * own(*given, **more))
+    with nullcontext() if owner else DoublingMode():
+        expected = plainly(net)
+        assert relative(expected, before) > 1e-3
+        assert torch.equal(segmenter.logits(PICTURE), expected)
+    monkeypatch.undo()
+    assert torch.equal(segmenter.logits(PICTURE), before)
+    assert segmenter.forward_path == "constant band"
