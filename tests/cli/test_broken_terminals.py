@@ -78,7 +78,7 @@ def test_standard_output_that_is_full_or_closed_is_a_sentence(tmp_path: Path) ->
             "--model fcn8s",
         ),
         (["check", "--baseline", "nowhere.csv"], 3, "there is no board at nowhere.csv"),
-        (["doctor", "--device", "cpu"], 2, "--report FILE"),
+        (["doctor", "pocket", "--device", "cpu"], 2, "drop TASK or --device"),
         (["doctor", "--report", "home"], 5, "not a regular file"),
         (["doctor", "--report", ""], 5, "names no file"),
         (["run", "--precision", "fp'33"], 2, "did you mean fp32?"),
