@@ -28,13 +28,14 @@ from fcnbench.models.fast import accelerated
 from fcnbench.models.labelmap import LabelMap, Mapped, match_labels
 from fcnbench.models.modelfile import forget_changed_package, import_model_file, remember
 from fcnbench.models.names import ModelName, dense_factor, find_model
-from fcnbench.models.networks import set_evaluation_mode
+from fcnbench.models.networks import networks_in, set_evaluation_mode
 from fcnbench.models.published import published
 from fcnbench.models.registered import MODELS
 from fcnbench.models.schemes import SCHEMES
 from fcnbench.models.segmenter import ModuleSegmenter, Segmenter
 from fcnbench.models.sources import Sources, file_of
 from fcnbench.models.switches import protected
+from fcnbench.models.tensorbytes import refuse_unset
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +121,8 @@ def open_model(
         if not found.scheme and not found.builtin:
             sources.look()
         set_evaluation_mode(built)
+        for network in networks_in(built):
+            refuse_unset(network, found.display)
     remember(sources)
     display = found.display
     segmenter = _as_segmenter(built, display)
