@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fcnbench.ground.digests import digest_file, digest_lines
 from fcnbench.ground.packages import imported_packages, installed_version
+from fcnbench.models.modelfile import remember
 from fcnbench.models.sources import Sources
 
 _SOURCE, _PACKAGE = "source ", "package "
@@ -38,6 +39,7 @@ class Witness:
         self._modules = len(sys.modules)
         if self.sources:
             self.sources.look()
+            remember(self.sources)
         now = {f"{_SOURCE}{name}": digest for name, digest in self.sources.files.items()}
         now |= {f"{_PACKAGE}{name}": version for name, version in imported_packages().items()}
         found = {name: value for name, value in now.items() if name not in self.facts}
