@@ -29,6 +29,7 @@ from fcnbench.models.labelmap import LabelMap, Mapped, match_labels
 from fcnbench.models.modelfile import forget_changed_package, import_model_file, remember
 from fcnbench.models.names import ModelName, dense_factor, find_model
 from fcnbench.models.networks import networks_in, set_evaluation_mode
+from fcnbench.models.opened import watch
 from fcnbench.models.published import published
 from fcnbench.models.registered import MODELS
 from fcnbench.models.schemes import SCHEMES
@@ -158,7 +159,10 @@ def _factory_of(name: ModelName) -> tuple[Any, Sources]:
         forget_changed_package(package)
         before = frozenset(sys.modules)
         factory = MODELS.load(name.argument)
-        return factory, Sources(folder=_folder_of(factory), package=package, before=before) if package else Sources()
+        folder = _folder_of(factory)
+        opened = watch(folder) if folder is not None and package else None
+        sources = Sources(folder=folder, package=package, before=before, opened=opened) if package else Sources()
+        return factory, sources
     module_name, _, function = SCHEMES[name.scheme].target.partition(":")
     factory = getattr(importlib.import_module(module_name), function)
     return functools.partial(factory, name.argument) if name.argument else factory, Sources()

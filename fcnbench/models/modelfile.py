@@ -24,6 +24,7 @@ from types import CodeType, FrameType, ModuleType
 
 from fcnbench.errors import ModelError
 from fcnbench.ground.digests import digest_text, short
+from fcnbench.models.opened import watch
 from fcnbench.models.sources import Sources, file_of, imported_files, is_package, same_source, users_own
 
 _imported: dict[Path, str] = {}
@@ -119,7 +120,7 @@ def import_model_file(path: Path) -> tuple[ModuleType, Sources]:
         sys.meta_path.insert(0, _neighbours)
     importlib.invalidate_caches()
     kept = {each for each, model in _brought.items() if model == path}
-    sources = Sources(folder=path.parent, before=frozenset(sys.modules) - kept)
+    sources = Sources(folder=path.parent, before=frozenset(sys.modules) - kept, opened=watch(path.parent))
     sources.add(name, path)
     for neighbour, file in own.items():
         sources.add(neighbour, file)
