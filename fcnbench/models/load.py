@@ -201,8 +201,10 @@ def _built(factory: Any, name: str, weights: str | None, num_classes: int | None
         return factory(**arguments)
     except FcnbenchError:
         raise
+    except KeyboardInterrupt:
+        raise
     # A factory is somebody else's code and may fail in any way, and even exit; it is reported under its name.
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise ModelError(
             f"the factory of {name} failed: {type(error).__name__}: {error}",
             "repair the factory, or pass the --weights that it asks for",

@@ -128,8 +128,11 @@ def import_model_file(path: Path) -> tuple[ModuleType, Sources]:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
+    except KeyboardInterrupt:
+        del sys.modules[name]
+        raise
     # The user's file may fail in any way while it is imported, and even exit.
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         del sys.modules[name]
         raise ModelError(
             f"{path.name} can't be imported: {type(error).__name__}: {error}", "repair the file"
