@@ -30,7 +30,7 @@ from fcnbench.cli import (
 )
 from fcnbench.cli import list as listing
 from fcnbench.cli.command import print_json
-from fcnbench.cli.output import fill_closed_descriptors, reserved_for_json, result_stream
+from fcnbench.cli.output import fill_closed_descriptors, keep_open, reserved_for_json, result_stream
 from fcnbench.cli.parser import COMMAND, Parser
 from fcnbench.errors import FcnbenchError, Interrupted, OutputError, UsageError
 from fcnbench.ground.console import note
@@ -111,6 +111,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     if arguments is None:
         fill_closed_descriptors()
+        if not as_json:
+            keep_open()
     with reserved_for_json(for_good=arguments is None) if as_json else nullcontext():
         return _main(arguments, as_json)
 

@@ -41,7 +41,7 @@ def reserved_for_json(*, for_good: bool) -> Iterator[None]:
     saved = {number: os.dup(number) for number in dict.fromkeys((own, _OUT)) if number is not None and _is_open(number)}
     for number in saved:
         os.dup2(_ERR if _is_open(_ERR) else os.open(os.devnull, os.O_WRONLY), number)
-    sys.stdout = sys.stderr if sys.stderr is not None else io.StringIO()
+    sys.stdout = prints = _beside_errors()
     try:
         yield
     finally:
@@ -53,8 +53,26 @@ def reserved_for_json(*, for_good: bool) -> Iterator[None]:
                 with suppress(OSError, ValueError):
                     _reserved.close()
             sys.stdout, _reserved = stdout, before
+            if prints is not sys.stderr:
+                prints.close()
         for kept in saved.values():
             os.close(kept)
+
+
+class _Unclosable(io.TextIOWrapper):
+    """Standard output that a model's code can't close."""
+
+    def close(self) -> None:
+        """Write out what was printed."""
+        with suppress(OSError, ValueError):
+            self.flush()
+
+
+def keep_open() -> None:
+    """Keep standard output open whatever a model does with it: the result is printed there in the end."""
+    own = sys.stdout
+    if isinstance(own, io.TextIOWrapper):
+        sys.stdout = _Unclosable(own.buffer, own.encoding, own.errors, line_buffering=own.line_buffering)
 
 
 def fill_closed_descriptors() -> None:
@@ -62,6 +80,16 @@ def fill_closed_descriptors() -> None:
     for descriptor in (0, _OUT, _ERR):
         if not _is_open(descriptor):
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+
+
+def _beside_errors() -> TextIO:
+    """A stream to standard error for what is printed: a model that closes it does not close standard error."""
+    if sys.stderr is None:
+        return io.StringIO()
+    if _descriptor(sys.stderr) != _ERR:
+        return sys.stderr
+    encoding, errors = sys.stderr.encoding, sys.stderr.errors
+    return open(_ERR, "w", buffering=1, encoding=encoding, errors=errors, closefd=False)
 
 
 def _descriptor(stream: TextIO | None) -> int | None:

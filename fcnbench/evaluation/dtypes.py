@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -14,7 +15,7 @@ from torch.utils._pytree import tree_iter
 from fcnbench.errors import ModelError
 from fcnbench.evaluation.arithmetic import HALVES, Arithmetic
 
-_REDUCED = {torch.float16, torch.bfloat16, torch.qint8, torch.quint8, torch.qint32} | {
+_REDUCED = {torch.float16, torch.bfloat16, torch.complex32, torch.qint8, torch.quint8, torch.qint32} | {
     value for name, value in vars(torch).items() if name.startswith("float8_") and isinstance(value, torch.dtype)
 }
 """Dtypes that hold less than float32."""
@@ -28,11 +29,21 @@ _NAMED = {
 }
 """Dtypes by the names that model files have for them."""
 
-_COPIES = ("aten::_to_copy", "aten::clone", "aten::copy_", "aten::contiguous")
+_ARRANGING = re.compile(
+    r"aten::(_to_copy|to|type_as|clone|copy_|contiguous|cat|concat|concatenate|stack|hstack|vstack|embedding|index|"
+    r"index_select|gather|take|take_along_dim|masked_select|where|repeat|repeat_interleave|tile|roll|flip|constant_pad_nd)"
+)
+"""Operations that copy values, select some of them or put them in another order, and round nothing."""
+
+_EXACT_SOURCES = (torch.bool,)
+"""Dtypes of which every reduced one holds all values."""
+
+_QUANTISED = re.compile(r"(quantized|_quantized|onednn)::(?!.*(fp16|pack|embedding)).*|aten::_int_mm")
+"""Operations that compute in quantised integers, whatever dtype they give."""
 
 
 class _Seen(TorchDispatchMode):
-    """Notes the reduced dtypes that operations give, and the first operation of each."""
+    """Notes the reduced dtypes that operations compute in, and the first operation of each."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -41,22 +52,30 @@ class _Seen(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Carry out an operation and look at the dtypes of its results."""
         result = func(*args, **(kwargs or {}))
-        # Views and copies of stored half-precision weights round nothing.
-        moved = _moved(func, args)
+        name = func._schema.name
+        if _QUANTISED.fullmatch(name):
+            self.operations.setdefault(torch.qint8, str(func))
+        given: set[torch.dtype] | None = None
         for each in tree_iter(result):
-            if isinstance(each, Tensor) and each.dtype in _REDUCED and each.dtype != moved:
-                self.operations.setdefault(each.dtype, str(func))
+            if isinstance(each, Tensor) and each.dtype in _REDUCED:
+                # Only here, for the fewest operations have any.
+                given = _kept(func, name, (args, kwargs)) if given is None else given
+                if each.dtype not in given:
+                    self.operations.setdefault(each.dtype, str(func))
         return result
 
 
-def _moved(func: Any, args: Any) -> torch.dtype | None:
-    """The dtype of the values that an operation only passes on; None for one that computes."""
-    schema = func._schema
-    view = any(each.alias_info is not None and not each.alias_info.is_write for each in schema.returns)
-    if not view and schema.name not in _COPIES:
-        return None
-    source = args[1] if schema.name == "aten::copy_" else args[0] if args else None
-    return source.dtype if isinstance(source, Tensor) else None
+def _kept(func: Any, name: str, given: Any) -> set[torch.dtype]:
+    """The dtypes whose values an operation only passes on."""
+    view = any(each.alias_info is not None and not each.alias_info.is_write for each in func._schema.returns)
+    if not view and _ARRANGING.fullmatch(name) is None:
+        return set()
+    dtypes = {each.dtype for each in tree_iter(given) if isinstance(each, Tensor)}
+    if name == "aten::copy_":  # what is overwritten is no source
+        dtypes = {given[0][1].dtype}
+    floating = {each for each in dtypes if each.is_floating_point or each in _REDUCED}
+    # A mask has no digits to lose.
+    return _REDUCED if not floating and dtypes <= set(_EXACT_SOURCES) else floating
 
 
 @contextmanager

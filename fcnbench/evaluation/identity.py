@@ -13,9 +13,10 @@ from pathlib import Path
 
 from fcnbench.ground.digests import digest_file, digest_lines
 from fcnbench.ground.packages import imported_packages, installed_version
+from fcnbench.models.modelfile import remember
 from fcnbench.models.sources import Sources
 
-_SOURCE, _PACKAGE = "source ", "package "
+_SOURCE, _DATA, _PACKAGE = "source ", "read ", "package "
 
 
 @dataclass
@@ -32,13 +33,15 @@ class Witness:
     _modules: int = 0
 
     def news(self) -> dict[str, str]:
-        """Return what takes part since the last call: digests of source files and versions of packages."""
-        if len(sys.modules) == self._modules:
+        """Return what takes part since the last call: digests of files and versions of packages."""
+        if len(sys.modules) == self._modules and not self.sources.pending:
             return {}
         self._modules = len(sys.modules)
         if self.sources:
             self.sources.look()
+            remember(self.sources)
         now = {f"{_SOURCE}{name}": digest for name, digest in self.sources.files.items()}
+        now |= {f"{_DATA}{name}": digest for name, digest in self.sources.data.items()}
         now |= {f"{_PACKAGE}{name}": version for name, version in imported_packages().items()}
         found = {name: value for name, value in now.items() if name not in self.facts}
         self.facts |= found
@@ -47,8 +50,8 @@ class Witness:
     def departure(self, facts: Mapping[str, str]) -> str:
         """Return the first of an earlier run's facts that is not so now, as a sentence; empty where all are."""
         for name, value in facts.items():
-            if name.startswith(_SOURCE):
-                file = name.removeprefix(_SOURCE)
+            if name.startswith((_SOURCE, _DATA)):
+                file = name.partition(" ")[2]
                 if not self.sources.still(file, value):
                     return f"{file} has changed"
             elif name.startswith(_PACKAGE):

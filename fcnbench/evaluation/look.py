@@ -277,10 +277,10 @@ def _named(*samples: Sample) -> Iterator[None]:
         yield
     except PredictionError as error:
         raise PredictionError(f"on image {ids}: {error.message}", error.hint) from error
-    except FcnbenchError:
+    except (FcnbenchError, KeyboardInterrupt):
         raise
     # The model is somebody else's code and may fail in any way, and even exit; its author needs to know the image.
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         height, width = samples[0].label.shape
         hint = "run it on that picture by itself"
         if out_of_memory(error):

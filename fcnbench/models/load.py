@@ -28,13 +28,15 @@ from fcnbench.models.fast import accelerated
 from fcnbench.models.labelmap import LabelMap, Mapped, match_labels
 from fcnbench.models.modelfile import forget_changed_package, import_model_file, remember
 from fcnbench.models.names import ModelName, dense_factor, find_model
-from fcnbench.models.networks import set_evaluation_mode
+from fcnbench.models.networks import networks_in, set_evaluation_mode
+from fcnbench.models.opened import watch
 from fcnbench.models.published import published
 from fcnbench.models.registered import MODELS
 from fcnbench.models.schemes import SCHEMES
 from fcnbench.models.segmenter import ModuleSegmenter, Segmenter
 from fcnbench.models.sources import Sources, file_of
 from fcnbench.models.switches import protected
+from fcnbench.models.tensorbytes import refuse_unset
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +122,8 @@ def open_model(
         if not found.scheme and not found.builtin:
             sources.look()
         set_evaluation_mode(built)
+        for network in networks_in(built):
+            refuse_unset(network, found.display)
     remember(sources)
     display = found.display
     segmenter = _as_segmenter(built, display)
@@ -155,7 +159,10 @@ def _factory_of(name: ModelName) -> tuple[Any, Sources]:
         forget_changed_package(package)
         before = frozenset(sys.modules)
         factory = MODELS.load(name.argument)
-        return factory, Sources(folder=_folder_of(factory), package=package, before=before) if package else Sources()
+        folder = _folder_of(factory)
+        opened = watch(folder) if folder is not None and package else None
+        sources = Sources(folder=folder, package=package, before=before, opened=opened) if package else Sources()
+        return factory, sources
     module_name, _, function = SCHEMES[name.scheme].target.partition(":")
     factory = getattr(importlib.import_module(module_name), function)
     return functools.partial(factory, name.argument) if name.argument else factory, Sources()
@@ -194,8 +201,10 @@ def _built(factory: Any, name: str, weights: str | None, num_classes: int | None
         return factory(**arguments)
     except FcnbenchError:
         raise
+    except KeyboardInterrupt:
+        raise
     # A factory is somebody else's code and may fail in any way, and even exit; it is reported under its name.
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise ModelError(
             f"the factory of {name} failed: {type(error).__name__}: {error}",
             "repair the factory, or pass the --weights that it asks for",

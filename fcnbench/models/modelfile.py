@@ -7,6 +7,7 @@ one's; and in a notebook an edited helper would stay as it was. Here every file 
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.machinery import (
@@ -23,10 +24,19 @@ from types import CodeType, FrameType, ModuleType
 
 from fcnbench.errors import ModelError
 from fcnbench.ground.digests import digest_text, short
+from fcnbench.models.opened import watch
 from fcnbench.models.sources import Sources, file_of, imported_files, is_package, same_source, users_own
 
 _imported: dict[Path, str] = {}
 """Digest that the user's own files had when they were imported."""
+
+_brought: dict[str, Path] = {}
+"""The model's file for whose code a module was imported, by the module's name."""
+
+_PREFIX = "fcnbench_user_"
+"""Begins the names of the modules that model files themselves are."""
+
+_OWN_FOLDER = str(Path(__file__).resolve().parents[1]) + os.sep
 
 
 class _FromSource(SourceFileLoader):
@@ -42,12 +52,15 @@ class _Neighbours:
     """Finds the modules beside the model's file first, as Python does for `python file.py`."""
 
     folder: Path | None = None
+    shown_folder: Path | None = None
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return the spec of a module in the folder, or in a package there; None leaves it to Python."""
-        if self.folder is None or (path is None and self._is_for_others(name)):
+        if self.folder is None or not self._is_for_model(sys._getframe(1)):
+            return None
+        if path is None and self._is_for_others(name):
             return None
         folders = [str(self.folder)] if path is None else [each for each in path if self._holds(each)]
         for folder in folders:
@@ -57,13 +70,25 @@ class _Neighbours:
         # A folder without `__init__.py` is a package only where there is no other of its name.
         return None if not folders or is_package(name) else PathFinder.find_spec(name, folders, target)
 
+    def _is_for_model(self, frame: FrameType | None) -> bool:
+        """Whether the model's code runs, or fcnbench for it: what a script imports by itself is left to Python."""
+        inside = (_OWN_FOLDER, f"{self.folder}{os.sep}", f"{self.shown_folder}{os.sep}")
+        while frame is not None:
+            if frame.f_code.co_filename.startswith(inside):
+                return True
+            frame = frame.f_back
+        return False
+
     def _is_for_others(self, name: str) -> bool:
         """Whether other code than the user's imports an installed package, whose name no neighbour may take."""
         frame: FrameType | None = sys._getframe(2)
         while frame is not None and "importlib" in frame.f_code.co_filename:
             frame = frame.f_back
         importer = None if frame is None else Path(frame.f_code.co_filename)
-        return importer is not None and not users_own(importer) and PathFinder.find_spec(name) is not None
+        if importer is None or users_own(importer) or (spec := PathFinder.find_spec(name)) is None:
+            return False
+        # A library may import for the model: a pickle's classes, for one.
+        return spec.origin is None or not users_own(Path(spec.origin))
 
     def _holds(self, folder: str) -> bool:
         return self.folder is not None and Path(folder).is_relative_to(self.folder)
@@ -84,17 +109,18 @@ def import_model_file(path: Path) -> tuple[ModuleType, Sources]:
         ModelError: it can't be imported, or a neighbour has the name of a module that Python has imported already.
     """
     path = path.absolute()
-    name = f"fcnbench_user_{short(digest_text(path))}"
+    name = f"{_PREFIX}{short(digest_text(path))}"
     spec = importlib.util.spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
     if spec is None or spec.loader is None:
         raise ModelError(f"{path.name} can't be imported as Python", "write path/to/file.py:factory")
     own = imported_files(path)
     _make_way(own, path)
-    _neighbours.folder = path.resolve().parent
+    _neighbours.folder, _neighbours.shown_folder = path.resolve().parent, path.parent
     if _neighbours not in sys.meta_path:
         sys.meta_path.insert(0, _neighbours)
     importlib.invalidate_caches()
-    sources = Sources(folder=path.parent, before=frozenset(sys.modules))
+    kept = {each for each, model in _brought.items() if model == path}
+    sources = Sources(folder=path.parent, before=frozenset(sys.modules) - kept, opened=watch(path.parent))
     sources.add(name, path)
     for neighbour, file in own.items():
         sources.add(neighbour, file)
@@ -102,8 +128,11 @@ def import_model_file(path: Path) -> tuple[ModuleType, Sources]:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
+    except KeyboardInterrupt:
+        del sys.modules[name]
+        raise
     # The user's file may fail in any way while it is imported, and even exit.
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         del sys.modules[name]
         raise ModelError(
             f"{path.name} can't be imported: {type(error).__name__}: {error}", "repair the file"
@@ -117,6 +146,11 @@ def remember(sources: Sources) -> None:
     """Keep the digests of a model's files, to see later whether the modules in memory are still those of the files."""
     for path, digest in zip(sources.paths, sources.files.values(), strict=True):
         _imported.setdefault(path, digest)
+    # Python finds the modules of an installed package again by itself.
+    own = set() if sources.package else set(sources.paths)
+    for name, module in list(sys.modules.items()):
+        if name not in sources.before and not name.startswith(_PREFIX) and file_of(module) in own:
+            _brought[name] = sources.paths[0]
 
 
 def forget_changed_package(modules: frozenset[str]) -> None:
@@ -141,8 +175,8 @@ def _make_way(own: Mapping[str, Path], path: Path) -> None:
     for top in tops:
         wanted = {name: file.resolve() for name, file in own.items() if name.partition(".")[0] == top}
         loaded = _files_below(top)
-        others = [file for name, file in loaded.items() if name in wanted and file.resolve() != wanted[name]]
-        foreign = [file for file in others if not users_own(file)]
+        elsewhere = [file for name, file in loaded.items() if name in wanted and file.resolve() != wanted[name]]
+        foreign = [file for file in elsewhere if not users_own(file)]
         built_in = (
             top in sys.modules and file_of(sys.modules[top]) is None and not hasattr(sys.modules[top], "__path__")
         )
@@ -151,10 +185,15 @@ def _make_way(own: Mapping[str, Path], path: Path) -> None:
                 f"beside {path.name} lies a module called {top}, and Python has already imported another {top}",
                 f"rename it: its name is that of {'an installed package' if foreign else 'a part of Python'}",
             )
-        outdated |= bool(others) or _is_elsewhere(top, wanted) or _is_stale(loaded)
+        outdated |= bool(elsewhere) or _is_elsewhere(top, wanted) or _is_stale(loaded)
+    # Nobody can tell where else the name of what another model's code imported will lead this one's.
+    brought = {name.partition(".")[0]: model for name, model in _brought.items() if name in sys.modules}
+    others = {top for top, model in brought.items() if top not in tops and model != path}
+    mine = {top for top, model in brought.items() if model == path}
+    outdated |= bool(others) or any(_is_stale(_files_below(top)) for top in mine)
     # A module holds what it took from another one: if one is outdated, all are read again.
     if outdated:
-        for top in tops:
+        for top in {*tops, *others, *mine}:
             _forget(top)
 
 
@@ -185,6 +224,8 @@ def _forget(top: str) -> None:
     for name, file in _files_below(top).items():
         _imported.pop(file, None)
         del sys.modules[name]
+        _brought.pop(name, None)
+    _brought.pop(top, None)
     sys.modules.pop(top, None)
     for name in [each for each in sys.modules if each.startswith(f"{top}.")]:
         del sys.modules[name]

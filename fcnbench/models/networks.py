@@ -6,17 +6,22 @@ import functools
 import types
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from fcnbench.ground.digests import digest_bytes
-from fcnbench.models.segmenter import Around
+from fcnbench.models.segmenter import Around, in_evaluation_mode
+from fcnbench.models.tensorbytes import Part, number_parts
 
 _MOST = 100_000
 """Objects that are looked at: a model that keeps a dataset in memory is not searched to its end."""
+
+_MOST_MADE = 1_000
+"""Values that are taken from a mapping of an unknown kind, which may make each when it is asked for it."""
 
 _PLAIN = (str, bytes, bytearray, int, float, complex, bool, type(None), type, types.ModuleType, range)
 
@@ -24,7 +29,8 @@ _PLAIN = (str, bytes, bytearray, int, float, complex, bool, type(None), type, ty
 def networks_in(model: object) -> list[nn.Module]:
     """Return the outermost networks that a model holds: itself, or those in its attributes, lists, tuples, dicts, sets.
 
-    Functions are followed into what they enclose, bound methods into their objects, partial calls into their arguments.
+    Functions are followed into what they enclose and their defaults, bound methods into their objects, partial calls
+    into their arguments, objects into what their classes hold.
 
     Args:
         model: what a factory returned.
@@ -33,7 +39,7 @@ def networks_in(model: object) -> list[nn.Module]:
     >>> networks_in({"heads": [layer]}) == [layer]
     True
     """
-    found = [each for each in _objects_in(model) if isinstance(each, nn.Module)]
+    found = [each for each in _objects_in(model) if _is(each, (nn.Module,))]
     inside = {id(part) for each in found for part in each.modules() if part is not each}
     return [each for each in found if id(each) not in inside]
 
@@ -41,8 +47,9 @@ def networks_in(model: object) -> list[nn.Module]:
 def set_evaluation_mode(model: object) -> None:
     """Switch every network of a model to evaluation mode, where it is not in it already."""
     for network in networks_in(model):
-        if any(part.training for part in network.modules()):
-            network.eval()
+        # A frozen TorchScript network has no mode any more.
+        if any(getattr(part, "training", False) for part in network.modules()):
+            in_evaluation_mode(network)
 
 
 def state_digest(model: object, known: nn.Module | None) -> str:
@@ -56,24 +63,16 @@ def state_digest(model: object, known: nn.Module | None) -> str:
         Digest of the parameters and buffers of its networks, and of loose tensors and numpy arrays.
     """
     left_out = {id(part) for part in known.modules()} if known is not None else set()
-    parts: list[bytes | memoryview] = []
+    parts: list[Part] = []
     for each in _objects_in(model):
         values: list[tuple[str, Any]] = [("", each)]
-        if isinstance(each, nn.Module):
+        if _is(each, (nn.Module,)):
             own = [*each._parameters.items(), *each._buffers.items()]
             values = [] if id(each) in left_out else own
         for name, value in values:
-            if isinstance(value, Tensor | np.ndarray):
-                parts += [f"{name} {value.dtype} {tuple(value.shape)}\n".encode(), raw_bytes(value)]
+            if _is(value, (Tensor, np.ndarray)):
+                parts += number_parts(name, value)
     return digest_bytes(*parts)
-
-
-def raw_bytes(values: Tensor | np.ndarray[Any, Any]) -> bytes | memoryview:
-    """Return the bytes of a tensor or an array, in the order of its indices."""
-    if isinstance(values, Tensor):
-        flat = values.detach().cpu().contiguous().reshape(-1)
-        return flat.view(torch.uint8).numpy().data if flat.numel() else b""
-    return b"" if values.dtype.hasobject else np.ascontiguousarray(values).tobytes()
 
 
 def _objects_in(model: object) -> Iterator[Any]:
@@ -81,39 +80,85 @@ def _objects_in(model: object) -> Iterator[Any]:
     waiting, seen, alive = deque([model]), set[int](), list[Any]()
     while waiting and len(seen) < _MOST:
         each = waiting.popleft()
-        if isinstance(each, _PLAIN) or id(each) in seen:
+        if _is(each, _PLAIN) or id(each) in seen:
             continue
         seen.add(id(each))
         alive.append(each)  # so that no id is given twice
         yield each
-        if not isinstance(each, Tensor | np.ndarray):
+        if not _is(each, (Tensor, np.ndarray)):
             waiting.extend(_inside(each))
 
 
-def _inside(each: Any) -> Iterable[Any]:  # noqa: PLR0911 - one line for each kind
-    if isinstance(each, Around):
+def _is(each: Any, kinds: tuple[type, ...]) -> bool:
+    """`isinstance`, for objects that may break when they are asked: proxies of what is gone, for one."""
+    try:
+        return isinstance(each, kinds)
+    except Exception:  # noqa: BLE001 - it is somebody else's code that answers
+        return issubclass(type(each), kinds)
+
+
+def _inside(each: Any) -> list[Any]:
+    """What an object holds: its content as a container, its attributes, and those of its class."""
+    if _is(each, (Around,)):
         return [each.inner]  # what it keeps itself is made of that
+    found: list[Any] = []
+    for look in (_content, _attributes, _slots, _of_class):
+        # An object may raise whatever is read from it; the rest of the model is looked at all the same.
+        with suppress(Exception):
+            found += look(each)
+    return found
+
+
+def _content(each: Any) -> Iterable[Any]:  # noqa: PLR0911 - one line for each kind
     if isinstance(each, nn.Module):
-        # A module may keep networks in plain lists, which it does not count among its own.
-        own = {"_parameters", "_buffers", "_modules"}
-        return [*each._modules.values(), *(value for name, value in vars(each).items() if name not in own)]
-    if isinstance(each, Mapping):
-        return list(each.values())
+        return each._modules.values()
+    if isinstance(each, dict):
+        return dict.values(each)
     if isinstance(each, list | tuple | set | frozenset | deque):
-        return list(each)
+        # As it is stored, whatever a subclass gives.
+        content: Iterable[Any] = next(kind for kind in _CONTAINERS if isinstance(each, kind)).__iter__(each)
+        return content
+    if isinstance(each, Mapping):
+        return list(islice(each.values(), _MOST_MADE))
     if isinstance(each, functools.partial):
         return [each.func, *each.args, *each.keywords.values()]
     if isinstance(each, types.MethodType):
-        return [each.__self__]
+        return [each.__self__, each.__func__]
     if isinstance(each, types.FunctionType):
-        return [cell.cell_contents for cell in each.__closure__ or () if _filled(cell)]
-    slots = [getattr(each, name, None) for kind in type(each).__mro__ for name in _slots(kind)]
-    return [*getattr(each, "__dict__", {}).values(), *slots]
+        cells = [cell.cell_contents for cell in each.__closure__ or () if _filled(cell)]
+        return [*cells, *(each.__defaults__ or ()), *(each.__kwdefaults__ or {}).values()]
+    return ()
 
 
-def _slots(kind: type) -> tuple[str, ...]:
-    slots = vars(kind).get("__slots__", ())
-    return (slots,) if isinstance(slots, str) else tuple(slots)
+_CONTAINERS: tuple[Any, ...] = (list, tuple, set, frozenset, deque)
+
+
+def _attributes(each: Any) -> Iterable[Any]:
+    own = getattr(each, "__dict__", {})
+    if isinstance(each, nn.Module):
+        # A module may keep networks in plain lists, which it does not count among its own.
+        return [value for name, value in own.items() if name not in ("_parameters", "_buffers", "_modules")]
+    return list(own.values())
+
+
+def _slots(each: Any) -> Iterator[Any]:
+    for kind in type(each).__mro__:
+        if "__slots__" in vars(kind):
+            for slot in list(vars(kind).values()):
+                if isinstance(slot, types.MemberDescriptorType):
+                    with suppress(AttributeError):  # it is empty
+                        yield slot.__get__(each)
+
+
+def _of_class(each: Any) -> Iterator[Any]:
+    """Networks, numbers and containers that are attributes of an object's class."""
+    for kind in type(each).__mro__:
+        for name, value in list(vars(kind).items()):
+            if not name.startswith("__") and _is(value, _HELD_BY_CLASSES):
+                yield value
+
+
+_HELD_BY_CLASSES = (nn.Module, Tensor, np.ndarray, list, tuple, dict)
 
 
 def _filled(cell: types.CellType) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from fcnbench.errors import ModelError, PredictionError
 from fcnbench.ground.digests import digest_bytes
 from fcnbench.models.preprocess import Centred, imagenet_rgb
+from fcnbench.models.tensorbytes import Part, number_parts
 
 Prepare = Callable[..., Tensor]
 """From uint8 [H, W, 3] RGB, or the pictures of several modalities, to float32 [3, H, W] or more planes."""
@@ -74,7 +76,7 @@ class ModuleSegmenter:
         *,
         modalities: Iterable[str] = (),
     ) -> None:
-        self.module = module.eval()
+        self.module = in_evaluation_mode(module)
         own: Prepare | None = getattr(module, "prepare", None)
         self.preparation = prepare or own or imagenet_rgb
         self.num_classes = num_classes if num_classes is not None else getattr(module, "num_classes", None)
@@ -149,10 +151,9 @@ def prepared_on(segmenter: Segmenter, device: torch.device, *pictures: NDArray[A
     inner: Any = segmenter
     while isinstance(inner, Around) and type(inner).prepare is Around.prepare:
         inner = inner.inner
-    own = "prepare" in vars(inner) or type(inner).prepare is not ModuleSegmenter.prepare
-    if isinstance(inner, ModuleSegmenter) and not own:
-        preparation = inner.preparation
-        if isinstance(preparation, Centred):
+    if isinstance(inner, ModuleSegmenter) and isinstance(preparation := inner.preparation, Centred):
+        own = "prepare" in vars(inner) or type(inner).prepare is not ModuleSegmenter.prepare
+        if not own:
             return preparation.on(device, *pictures)
     prepare: Prepare = segmenter.prepare  # takes as many pictures as the model has modalities
     answer = prepare(*pictures)
@@ -200,6 +201,13 @@ def module_of(segmenter: Segmenter) -> nn.Module | None:
     return inside if isinstance(inside, nn.Module) else None
 
 
+def in_evaluation_mode(module: nn.Module) -> nn.Module:
+    """Switch a network to evaluation mode, and return it; an exported program has one mode, and says so."""
+    with suppress(NotImplementedError):
+        module.eval()
+    return module
+
+
 def weights_digest(segmenter: Segmenter) -> str | None:
     """Digest of all parameters and buffers by name, dtype, shape and bytes; None where there is no module to read.
 
@@ -211,10 +219,8 @@ def weights_digest(segmenter: Segmenter) -> str | None:
     module = module_of(segmenter)
     if module is None:
         return None
-    parts: list[bytes | memoryview] = []
+    parts: list[Part] = []
     for name, value in sorted(module.state_dict().items()):
         if isinstance(value, Tensor):
-            parts.append(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-            flat = value.detach().cpu().contiguous().reshape(-1)
-            parts.append(flat.view(torch.uint8).numpy().data if flat.numel() else b"")
+            parts += number_parts(name, value)
     return digest_bytes(*parts)

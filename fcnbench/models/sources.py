@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 from fcnbench.ground.digests import digest_file, digest_lines, digest_text
+from fcnbench.models.opened import Opened
 
 _INSTALLED = ("site-packages", "dist-packages")
 """Folders that hold installed packages, wherever they lie."""
@@ -41,12 +42,16 @@ class Sources:
         files: digest of every source file by its name from the folder; `elsewhere:` and its module where it lies
             outside of that.
         before: modules that were imported before the model was.
+        data: digest of every other file that the model's code read from its folder, by its name from there.
+        opened: notes those files.
     """
 
     folder: Path | None = None
     package: frozenset[str] = frozenset()
     files: dict[str, str] = field(default_factory=dict)
     before: frozenset[str] = frozenset()
+    data: dict[str, str] = field(default_factory=dict)
+    opened: Opened | None = None
     _paths: dict[str, Path] = field(default_factory=dict)
 
     def add(self, name: str, path: Path) -> None:
@@ -58,13 +63,30 @@ class Sources:
                 self._paths[shown] = path
 
     def look(self) -> None:
-        """Note what has been imported meanwhile; a model without source of its own has none to note."""
+        """Note what has been imported and read meanwhile; a model without source of its own has none to note."""
         if self.folder is None and not self.package:
             return
         for name, module in list(sys.modules.items()):
             path = file_of(module)
             if path is not None and name not in _MAIN and self._owns(name, path):
                 self.add(name, path)
+        for name, path in ({} if self.opened is None else self.opened.take()).items():
+            self._read(name, path)
+
+    @property
+    def pending(self) -> bool:
+        """Whether there may be more to note than modules."""
+        return self.opened is not None and self.opened.pending
+
+    def _read(self, name: str, path: Path) -> None:
+        if not users_own(path):
+            return
+        with suppress(OSError):
+            if path.suffix == ".py":  # executed, and not imported
+                self.files.setdefault(name, source_digest(path))
+                self._paths.setdefault(name, path)
+            else:
+                self.data.setdefault(name, digest_file(path))
 
     def __bool__(self) -> bool:
         return bool(self.files)
@@ -81,8 +103,8 @@ class Sources:
 
     def still(self, name: str, digest: str) -> bool:
         """Whether a file has a digest that an earlier run found; a file that is not known yet is looked for."""
-        if name in self.files:
-            return self.files[name] == digest
+        if name in self.files or name in self.data:
+            return {**self.data, **self.files}[name] == digest
         inside = name.removeprefix(_ELSEWHERE)
         folders = [self.folder] if inside == name and self.folder is not None else _own_roots()
         return any(same_source(folder / inside, digest) for folder in folders)

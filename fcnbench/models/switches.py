@@ -7,7 +7,7 @@ it left, and whatever the caller's process had set, an evaluation runs with the 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -164,8 +164,16 @@ def _thread_switches(types: tuple[str, ...]) -> list[Switch]:
 
 def _switches(device: str) -> list[Switch]:
     types = tuple(dict.fromkeys(("cpu", "cuda", device)))
+    cuda, einsum = torch.backends.cuda, torch.backends.opt_einsum
+    some = [
+        (cuda.matmul, "allow_fp16_accumulation", "fp16 sums in fp16 products"),
+        *([(einsum, "strategy", "opt_einsum's strategy")] if einsum.is_available() else []),
+    ]
     return [
         *_thread_switches(types),
+        # The dtype of an autocast that is off counts for nothing here, and for the caller afterwards.
+        Switch("autocast's dtype", *_autocast_dtypes(types), own_thread=True, at_end=True),
+        *(_attribute(name, owner, attribute) for owner, attribute, name in some if hasattr(owner, attribute)),
         Switch("the default dtype", torch.get_default_dtype, torch.set_default_dtype),
         Switch("the number of threads", torch.get_num_threads, torch.set_num_threads),
         Switch("deterministic algorithms", _deterministic, _set_deterministic),
@@ -176,8 +184,10 @@ def _switches(device: str) -> list[Switch]:
         _attribute("opt_einsum", torch.backends.opt_einsum, "enabled"),
         _attribute("half sums in fp16 products", torch.backends.cuda.matmul, "allow_fp16_reduced_precision_reduction"),
         _attribute("half sums in bf16 products", torch.backends.cuda.matmul, "allow_bf16_reduced_precision_reduction"),
-        Switch("attention's flash kernel", torch.backends.cuda.flash_sdp_enabled, torch.backends.cuda.enable_flash_sdp),
-        Switch("attention's plain kernel", torch.backends.cuda.math_sdp_enabled, torch.backends.cuda.enable_math_sdp),
+        Switch("attention's flash kernel", cuda.flash_sdp_enabled, cuda.enable_flash_sdp),
+        Switch("attention's plain kernel", cuda.math_sdp_enabled, cuda.enable_math_sdp),
+        Switch("attention's kernel of little memory", cuda.mem_efficient_sdp_enabled, cuda.enable_mem_efficient_sdp),
+        Switch("attention's cuDNN kernel", cuda.cudnn_sdp_enabled, cuda.enable_cudnn_sdp),
         Switch(_FP32, _read_precision, _set_precision, _first_precision),
     ]
 
@@ -194,10 +204,14 @@ _WANTED: Mapping[str, Any] = {
     "cuDNN's deterministic mode": True,
     "oneDNN": True,
     "opt_einsum": True,
+    "opt_einsum's strategy": "auto",
+    "fp16 sums in fp16 products": False,
     "half sums in fp16 products": True,
     "half sums in bf16 products": True,
     "attention's flash kernel": True,
     "attention's plain kernel": True,
+    "attention's kernel of little memory": True,
+    "attention's cuDNN kernel": True,
 }
 """PyTorch's own defaults, apart from cuDNN, whose kernels are the deterministic ones; threads stay as found."""
 
@@ -308,6 +322,23 @@ def _set_autocast(types: tuple[str, ...], value: tuple[Any, ...]) -> None:
                 torch.set_autocast_dtype(kind, wanted[kind])
         except RuntimeError:
             continue
+
+
+def _autocast_dtypes(types: tuple[str, ...]) -> tuple[Callable[[], Any], Callable[[Any], None]]:
+    """Read and write the dtypes that autocast has in this thread, whether it is on or not."""
+
+    def read() -> dict[str, torch.dtype]:
+        found = {}
+        for kind in types:
+            with suppress(RuntimeError):  # a device type without autocast
+                found[kind] = torch.get_autocast_dtype(kind)
+        return found
+
+    def write(value: dict[str, torch.dtype]) -> None:
+        for kind, dtype in value.items():
+            torch.set_autocast_dtype(kind, dtype)
+
+    return read, write
 
 
 def _deterministic() -> tuple[bool, bool]:

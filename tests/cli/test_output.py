@@ -89,6 +89,29 @@ def test_standard_output_is_one_object(net: str, arguments: tuple[str, ...], tmp
             assert text in done.stderr
 
 
+@pytest.mark.parametrize("how", ["sys.stdout.close()", "os.close(1)", "sys.stdout = None"])
+@pytest.mark.parametrize("json_too", [True, False])
+def test_a_model_that_closes_standard_output_takes_no_result_along(how: str, json_too: bool, tmp_path: Path) -> None:
+    text = f"import os, sys\nfrom torch import nn\n\n\ndef build():\n    {how}\n    return nn.Conv2d(3, 8, 1)\n"
+    (tmp_path / "net.py").write_text(text)
+    done = command(tmp_path, "run", "--model", "net.py:build", "--limit", "1", *["--json"] * json_too)
+    assert "Traceback" not in done.stderr
+    if json_too:
+        assert "pixel_acc" in json.loads(done.stdout)["scores"]
+        assert done.returncode == 0
+    elif how != "os.close(1)":
+        assert "pixel" in done.stdout
+        assert done.returncode == 0
+
+
+@pytest.mark.parametrize("kind", ["GeneratorExit()", "type('Own', (BaseException,), {})()", "SystemExit(0)"])
+def test_whatever_a_factory_raises_is_reported_under_its_name(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(f"def build():\n    raise {kind}\n")
+    done = command(tmp_path, "run", "--model", "net.py:build", "--json")
+    assert (done.returncode, json.loads(done.stdout)["error"]) == (4, "ModelError")
+    assert "Traceback" not in done.stderr
+
+
 def test_an_unexpected_error_is_an_object_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

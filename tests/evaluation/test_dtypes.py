@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 import fcnbench
 from fcnbench.errors import FcnbenchError, ModelError
@@ -183,6 +185,59 @@ def test_other_arithmetic_than_the_signature_says_is_refused(nets: str, name: st
         digest(nets, name, tmp_path)
     assert caught.value.exit_code == 4
     assert not (tmp_path / "board" / "submissions" / f"nets.py-{name}").exists()
+
+
+TABLE = torch.ones(4, 8, dtype=torch.half)
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda: (torch.ones(3) > 0).half().float(),
+        lambda: (torch.ones(3) > 0).to(torch.bfloat16) * torch.ones(3),
+        lambda: torch.nn.functional.embedding(torch.tensor([1]), TABLE).float(),
+        lambda: torch.cat([TABLE, TABLE]).float(),
+        lambda: torch.stack([TABLE, TABLE]).flip(0).repeat(2, 1, 1).float(),
+        lambda: TABLE[torch.tensor([0, 2])].float() * 2,
+        lambda: torch.where(torch.ones(4, 8) > 0, TABLE, TABLE).float(),
+        lambda: torch.fft.fft(torch.ones(4)).real.double().float(),
+        lambda: torch.ones(3).int() // 2,
+    ],
+)
+@pytest.mark.parametrize("inference", [False, True])
+def test_what_rounds_nothing_is_no_other_arithmetic(compute: Callable[[], Tensor], inference: bool) -> None:
+    with torch.inference_mode(inference), checked_dtypes(Arithmetic("fp32")):
+        compute()
+
+
+def dynamically_quantised() -> Tensor:
+    """A linear layer that takes and gives float32, and computes in int8."""
+    net = torch.nn.Sequential(torch.nn.Linear(3, 8)).eval()
+    quantised = torch.ao.quantization.quantize_dynamic(net, {torch.nn.Linear}, torch.qint8)
+    return quantised(torch.ones(2, 3))  # type: ignore[no-any-return]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "compute",
+    [
+        dynamically_quantised,
+        lambda: torch._int_mm(torch.ones(32, 32, dtype=torch.int8), torch.ones(32, 32, dtype=torch.int8)).float(),
+        lambda: torch.cat([TABLE, TABLE.float().half()]).float(),
+        lambda: (TABLE + TABLE).float() * 2,
+        lambda: torch.tensor([1, 2049]).half().float(),
+    ],
+)
+@pytest.mark.parametrize("inference", [False, True])
+def test_rounded_arithmetic_is_found_where_results_are_float32(compute: Callable[[], Tensor], inference: bool) -> None:
+    if not torch.backends.quantized.supported_engines:
+        pytest.skip("this PyTorch has no quantised kernels")
+    with (
+        pytest.raises(ModelError, match=r"the network computes in (float16|qint8)"),
+        torch.inference_mode(inference),
+        checked_dtypes(Arithmetic("fp32")),
+    ):
+        compute()
 
 
 def test_half_precision_that_is_asked_for_is_signed_and_computed(nets: str, tmp_path: Path) -> None:

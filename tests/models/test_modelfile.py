@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import py_compile
+import subprocess
 import sys
 from pathlib import Path
 
@@ -82,6 +84,96 @@ def test_an_edited_neighbour_is_seen_in_the_same_process(tmp_path: Path, layout:
         assert answer(name) == k
         digests.add(open_model(name).sources.digest)
     assert len(digests) == 2
+
+
+HIDDEN = {
+    "computed name": {
+        "imports": "import importlib; K = importlib.import_module('hid' + 'den').K",
+        "hidden": "K = {k}\n",
+    },
+    "computed name, late": {
+        "imports": "import importlib",
+        "late": "K = importlib.import_module('hid' + 'den').K",
+        "hidden": "K = {k}\n",
+    },
+    "another folder": {
+        "imports": "import os, sys; sys.path.insert(0, os.path.join(os.path.dirname(__file__), 'lib')); "
+        "from hidden import K",
+        "lib__hidden": "K = {k}\n",
+    },
+    "thread": {
+        "imports": "import threading\nfound = []\ndef look():\n    import hidden\n    found.append(hidden.K)\n"
+        "thread = threading.Thread(target=look)\nthread.start()\nthread.join()",
+        "k": "found[0]",
+        "hidden": "K = {k}\n",
+    },
+    "behind a neighbour": {
+        "imports": "from common import K",
+        "common": "import importlib\nK = importlib.import_module('hid' + 'den').K\n",
+        "hidden": "K = {k}\n",
+    },
+}
+"""Imports that no statement beside the model names; `{k}` is the class."""
+
+
+def hidden(folder: Path, style: str, k: int) -> str:
+    """Write a model that finds its class by one of these imports."""
+    return net(folder, **{name: text.replace("{k}", str(k)) for name, text in HIDDEN[style].items()})
+
+
+def run_one(model: str, tmp_path: Path) -> tuple[int, set[str]]:
+    """The class that a model answers in a run, and its source files."""
+    record = fcnbench.run(model, limit=1, board=tmp_path / "board").record
+    assert record.code is not None
+    return int(record.evaluation.matrices[0].sum(0).argmax()), set(record.code.files)
+
+
+@pytest.mark.parametrize("style", HIDDEN)
+def test_neighbours_that_no_statement_names_are_each_files_own_too(
+    style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    first, second = (hidden(tmp_path / folder, style, k) for folder, k in (("a", 2), ("b", 5)))
+    found = [run_one(name, tmp_path) for name in (first, second, first, first)]
+    assert [k for k, _ in found] == [2, 5, 2, 2]
+    assert found[0][1] == found[1][1] == found[2][1] == found[3][1]
+    assert any("hidden" in name for name in found[0][1])
+    hidden(tmp_path / "a", style, 4)
+    assert run_one(first, tmp_path)[0] == 4
+
+
+def test_a_neighbour_that_is_bytecode_alone_is_each_files_own(tmp_path: Path) -> None:
+    for folder, k in (("a", 2), ("b", 5)):
+        (tmp_path / "source.py").write_text(f"K = {k}\n")
+        net(tmp_path / folder, imports="from hidden import K")
+        py_compile.compile(str(tmp_path / "source.py"), cfile=str(tmp_path / folder / "hidden.pyc"), doraise=True)
+    assert [answer(f"{tmp_path / folder / 'net.py'}:build") for folder in "aba"] == [2, 5, 2]
+
+
+def test_a_script_imports_its_own_modules_after_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = net(tmp_path / "a", imports="from settings import K", settings="K = 2\n", plots="K = 2\n")
+    (tmp_path / "script").mkdir()
+    (tmp_path / "script" / "plots.py").write_text("K = 7\n")
+    monkeypatch.syspath_prepend(tmp_path / "script")
+    assert answer(model) == 2
+    assert importlib.import_module("plots").K == 7
+    del sys.modules["plots"]
+
+
+def test_a_pickled_network_finds_its_class_beside_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "script").mkdir()
+    (tmp_path / "script" / "parts.py").write_text("raise ImportError('the wrong one')\n")
+    monkeypatch.syspath_prepend(tmp_path / "script")
+    model = net(tmp_path / "a", k="0", parts=BIAS.format(imports="", late="pass", k=3))
+    (tmp_path / "a" / "save.py").write_text(
+        "import sys, torch\nsys.path.insert(0, sys.argv[1])\nimport parts\ntorch.save(parts.Net(), sys.argv[2])\n"
+    )
+    subprocess.run([sys.executable, tmp_path / "a" / "save.py", tmp_path / "a", tmp_path / "a" / "n.pt"], check=True)
+    (tmp_path / "a" / "net.py").write_text(
+        "from pathlib import Path\nimport torch\n\n\ndef load():\n"
+        "    return torch.load(Path(__file__).with_name('n.pt'), weights_only=False)\n"
+    )
+    assert answer(model.replace(":build", ":load")) == 3
 
 
 def test_a_neighbour_that_did_not_change_is_the_same_module(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Mapping
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +15,7 @@ import torch
 from torch import nn
 
 from fcnbench.models.networks import networks_in, set_evaluation_mode, state_digest
+from fcnbench.models.segmenter import ModuleSegmenter
 
 
 class Slotted:
@@ -22,6 +25,29 @@ class Slotted:
 
     def __init__(self, net: nn.Module) -> None:
         self.net = net
+
+
+class Private:
+    """Keeps its network in a slot of a private name."""
+
+    __slots__ = ("__net", "empty")
+
+    def __init__(self, net: nn.Module) -> None:
+        self.__net = net
+
+
+def of_class(net: nn.Module) -> Any:
+    """An object whose class keeps the network."""
+    return type("Shared", (), {"net": net})()
+
+
+def with_default(net: nn.Module) -> Callable[..., Any]:
+    """A function with the network as a default."""
+
+    def call(batch: Any, net: nn.Module = net) -> Any:
+        return net(batch)
+
+    return call
 
 
 class Hidden(nn.Module):
@@ -45,6 +71,10 @@ KEEPERS: dict[str, Callable[[nn.Module], Any]] = {
     "dict": lambda net: SimpleNamespace(nets={"a": {"b": net}}),
     "set": lambda net: {net},
     "slot": Slotted,
+    "private slot": Private,
+    "class attribute": of_class,
+    "list of a class": lambda net: type("Shared", (), {"nets": [net]})(),
+    "default of a function": with_default,
     "closure": enclosed,
     "partial": lambda net: functools.partial(enclosed, net=net),
     "bound method": lambda net: SimpleNamespace(net=net).__dict__["net"].forward,
@@ -62,6 +92,52 @@ def test_a_network_is_found_and_put_into_evaluation_mode(keep: Callable[[nn.Modu
     set_evaluation_mode(model)
     assert not net.training
     assert not net[0].training
+
+
+def broken(**methods: Callable[..., Any]) -> Any:
+    """An object that raises or never ends where it is looked at."""
+    bases = (Mapping,) if "__len__" in methods else (list,) if "__iter__" in methods else ()
+    return type("Broken", bases, methods)()
+
+
+def fails(*_: object) -> Any:
+    """Raise what nobody expects."""
+    raise KeyError("no")
+
+
+def gone() -> Any:
+    """A proxy of an object that is gone."""
+    return weakref.proxy(broken())
+
+
+ODD: dict[str, Callable[[], Any]] = {
+    "attributes": lambda: broken(__getattr__=fails, __eq__=fails, __hash__=fails, __bool__=fails),
+    "slots": lambda: broken(__slots__=("a",), __getattr__=fails),
+    "class": lambda: broken(__class__=property(fails)),
+    "dictionary": lambda: broken(__dict__=property(fails)),
+    "everything": lambda: broken(__getattribute__=fails),
+    "list": lambda: broken(__iter__=fails),
+    "mapping": lambda: broken(__iter__=fails, __len__=fails, __getitem__=fails),
+    "mapping without end": lambda: broken(__iter__=lambda _: count(), __len__=fails, __getitem__=lambda *_: object()),
+    "gone": gone,
+    "generator": lambda: (each for each in ()),
+}
+
+
+@pytest.mark.parametrize("make", ODD.values(), ids=ODD)
+def test_objects_that_break_hide_no_network(make: Callable[[], Any]) -> None:
+    net = nn.Sequential(nn.Dropout())
+    model = SimpleNamespace(odd=make(), more=SimpleNamespace(net=net))
+    set_evaluation_mode(model)
+    assert not net.training
+    assert state_digest(model, None)
+
+
+def test_networks_without_a_mode_are_left_as_they_are() -> None:
+    net = nn.Conv2d(3, 8, 1).eval()
+    program = torch.export.export(net, (torch.zeros(1, 3, 4, 4),)).module()
+    set_evaluation_mode(SimpleNamespace(program=program))
+    assert torch.equal(ModuleSegmenter(program).logits(torch.ones(1, 3, 4, 4)), net(torch.ones(1, 3, 4, 4)))
 
 
 def test_the_outermost_networks_are_named_once_and_circles_end() -> None:

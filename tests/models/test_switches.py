@@ -37,6 +37,14 @@ NUMERIC: dict[str, str] = {
     "oneDNN off": "torch.backends.mkldnn.enabled = False",
     "deterministic algorithms": "torch.use_deterministic_algorithms(True)",
     "denormal numbers": "torch.set_flush_denormal(True)",
+    "flash attention": "torch.backends.cuda.enable_flash_sdp(False)",
+    "attention of little memory": "torch.backends.cuda.enable_mem_efficient_sdp(False)",
+    "cuDNN's attention": "torch.backends.cuda.enable_cudnn_sdp(False)",
+    **(
+        {"fp16 sums": "torch.backends.cuda.matmul.allow_fp16_accumulation = True"}
+        if hasattr(torch.backends.cuda.matmul, "allow_fp16_accumulation")
+        else {}
+    ),
     **(
         {
             "fp32_precision": "torch.backends.fp32_precision = 'bf16'",
@@ -116,6 +124,16 @@ def test_a_block_of_the_model_that_ends_with_the_pass_is_fine() -> None:
             pass
         with torch.device("meta"):
             pass
+
+
+@pytest.mark.parametrize("on", [False, True])
+def test_the_dtype_of_an_autocast_is_the_callers_again(on: bool) -> None:
+    torch.set_autocast_enabled("cpu", on)
+    torch.set_autocast_dtype("cpu", torch.float16)
+    with protected(), held_switches(autocast=("cpu", torch.bfloat16)):
+        assert torch.get_autocast_dtype("cpu") == torch.bfloat16
+    assert torch.get_autocast_dtype("cpu") == torch.float16
+    assert torch.is_autocast_enabled("cpu") == on
 
 
 def test_autocast_of_the_run_itself_is_held_and_not_refused() -> None:

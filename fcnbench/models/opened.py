@@ -1,0 +1,100 @@
+"""Files that a model's code reads from its own folder by itself: what they hold takes part in its result.
+
+A configuration, weights in a format of the user's own, a Python file that is executed and not imported: no import
+statement names them, and not everything that they set is a number that can be found in the model.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+_FCNBENCH = str(Path(__file__).resolve().parents[1]) + os.sep
+_WRITING = os.O_WRONLY | os.O_RDWR
+
+
+class Opened:
+    """Notes the files in a folder that code in the same folder opens for reading.
+
+    Args:
+        folder: of the model's file or package.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folders = tuple(dict.fromkeys(f"{each}{os.sep}" for each in (folder.absolute(), folder.resolve())))
+        self._seen: set[str] = set()
+        self._written: set[str] = set()
+        self._new: deque[str] = deque()
+
+    @property
+    def pending(self) -> bool:
+        """Whether files were opened since the last `take`."""
+        return bool(self._new)
+
+    def take(self) -> dict[str, Path]:
+        """Return the files that were opened since the last call, by their names from the folder."""
+        found = {}
+        while self._new:
+            path = self._new.popleft()
+            inside = path[len(next(each for each in self._folders if path.startswith(each))) :]
+            # What the model's code writes itself follows from the rest. Caches lie in hidden folders.
+            hidden = any(part.startswith((".", "__pycache__")) for part in Path(inside).parts)
+            if not hidden and path not in self._written and Path(path).is_file():
+                found[Path(inside).as_posix()] = Path(path)
+        return found
+
+    def note(self, file: Any, mode: Any, flags: Any) -> None:
+        """Note a file that is about to be opened, if it is one of these."""
+        if isinstance(file, int):
+            return
+        path = os.path.abspath(os.fsdecode(file))  # noqa: PTH100 - a link keeps its name
+        if not path.startswith(self._folders) or not self._is_for_model(sys._getframe(2)):
+            return
+        writes = set(mode) & set("wax+") if isinstance(mode, str) else flags & _WRITING
+        if writes:
+            self._written.add(path)
+        elif path not in self._seen:
+            self._seen.add(path)
+            self._new.append(path)
+
+    def _is_for_model(self, frame: FrameType | None) -> bool:
+        """Whether the model's code opens a file, through a library or not; fcnbench reads its data for itself."""
+        while frame is not None:
+            file = frame.f_code.co_filename
+            if file.startswith(_FCNBENCH):
+                return False
+            if file.startswith(self._folders):
+                return True
+            frame = frame.f_back
+        return False
+
+
+_watched: Opened | None = None
+_hooked = False
+
+
+def watch(folder: Path) -> Opened:
+    """Note what the code in a folder opens there from now on, instead of in the folder before.
+
+    Args:
+        folder: of the model's file or package.
+    """
+    global _watched, _hooked  # noqa: PLW0603 - Python's audit hooks are the process's, and can't be removed
+    _watched = Opened(folder)
+    if not _hooked:
+        sys.addaudithook(_hook)
+        _hooked = True
+    return _watched
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open" and _watched is not None:
+        # What a hook raises would reach whoever opens the file.
+        try:
+            _watched.note(*arguments)
+        except Exception:  # noqa: BLE001 - it is not a path that a file system knows
+            return

@@ -1,0 +1,137 @@
+"""Files that a model's code reads by itself take part in its result, as what it imports does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fcnbench
+from fcnbench.api.run import RunOptions, run_unless
+from fcnbench.evaluation.identity import Witness
+from fcnbench.models.load import open_model
+
+NET = """
+import importlib.util, os, runpy
+from pathlib import Path
+import numpy as np
+import torch
+from torch import nn
+
+HERE = os.path.dirname(__file__)
+
+
+class Net(nn.Module):
+    def __init__(self, k):
+        super().__init__()
+        self.k = k
+
+    def forward(self, x):
+        out = torch.zeros(x.shape[0], 8, *x.shape[2:])
+        out[:, self.k] = 1
+        return out
+
+
+class Late(Net):
+    def forward(self, x):
+        self.k = int(Path(HERE, "k.txt").read_text())
+        return super().forward(x)
+
+
+def late():
+    return Late(0)
+
+
+def text():
+    with open(HERE + "/k.txt") as stream:
+        return Net(int(stream.read()))
+
+
+def array():
+    return Net(int(np.load(HERE + "/k.npy")))
+
+
+def executed():
+    found = {}
+    exec(Path(HERE, "k.py").read_text(), found)
+    return Net(found["K"])
+
+
+def by_path():
+    return Net(runpy.run_path(HERE + "/k.py")["K"])
+
+
+def from_spec():
+    spec = importlib.util.spec_from_file_location("k", HERE + "/k.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return Net(module.K)
+
+
+def writes():
+    with open(HERE + "/log.txt", "a") as stream:
+        stream.write("loaded")
+    with open(HERE + "/log.txt") as stream:
+        stream.read()
+    return Net(0)
+"""
+
+READS = {
+    "late": "k.txt",
+    "text": "k.txt",
+    "array": "k.npy",
+    "executed": "k.py",
+    "by_path": "k.py",
+    "from_spec": "k.py",
+}
+
+
+def write(folder: Path, k: int) -> None:
+    """Write the files that say which class the models answer."""
+    (folder / "k.txt").write_text(str(k))
+    (folder / "k.py").write_text(f"K = {k}\n")
+    np.save(folder / "k.npy", np.array(k))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with models and what they read."""
+    (tmp_path / "net.py").write_text(NET)
+    write(tmp_path, 2)
+    return tmp_path
+
+
+@pytest.mark.parametrize("factory", READS)
+def test_a_result_is_reused_while_what_the_model_reads_stays_as_it_is(
+    factory: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = RunOptions(f"{folder / 'net.py'}:{factory}", limit=1, board=folder / "board")
+    first = fcnbench.run(f"{folder / 'net.py'}:{factory}", limit=1, board=folder / "board")
+    write(folder, 2)
+    (folder / "other.txt").write_text("nobody reads it")
+    assert run_unless(options, first.identity) is None
+    write(folder, 5)
+    again = run_unless(options, first.identity)
+    assert f"run again: {READS[factory]} has changed" in capsys.readouterr().err
+    assert again is not None
+    assert int(again.record.evaluation.matrices[0].sum(0).argmax()) == 5
+
+
+def test_what_a_model_writes_itself_does_not_count(folder: Path) -> None:
+    sources = open_model(f"{folder / 'net.py'}:writes").sources
+    assert not sources.data
+    facts = Witness(sources).news()
+    assert not Witness(open_model(f"{folder / 'net.py'}:writes").sources).departure(facts)
+
+
+def test_files_of_other_folders_and_reads_of_other_code_do_not_count(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    write(elsewhere, 3)
+    (folder / "far.py").write_text(NET.replace("os.path.dirname(__file__)", repr(str(elsewhere))))
+    sources = open_model(f"{folder / 'far.py'}:text").sources
+    (folder / "k.txt").read_text()
+    sources.look()
+    assert not sources.data
