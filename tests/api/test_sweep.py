@@ -191,7 +191,8 @@ def test_one_cell_can_be_run_anywhere(tmp_path: Path) -> None:
     outcome = fcnbench.run_cell(Sweep("one", (cell,)), cell, board=tmp_path)
     assert isinstance(outcome, Outcome)
     assert (tmp_path / str(outcome.record)).is_file()
-    assert fcnbench.run_cell(Sweep("one", (cell,)), cell, board=tmp_path) == outcome
+    again = fcnbench.run_cell(Sweep("one", (cell,)), cell, board=tmp_path)
+    assert (again.record, again.created, again.taken_over) == (outcome.record, outcome.created, True)
 
 
 @pytest.mark.parametrize(
