@@ -22,9 +22,9 @@ from torch.nn import functional
 
 from fcnbench.models.band import Span, banded_stages, empty_canvas, folded, spans, unfolded
 from fcnbench.models.fcn import FCN, SKIPS, bilinear_kernel, transposed
+from fcnbench.models.float32 import float32_precision
 from fcnbench.models.fused import multiplied, rectified, unfused
 from fcnbench.models.segmenter import Around, Segmenter, runs_its_module
-from fcnbench.models.switches import float32_precision
 from fcnbench.models.trunks import Stream, VggTrunk, convolved
 from fcnbench.models.unchanged import Kept, computes_as_built
 
@@ -93,8 +93,8 @@ class Fast(Around):
         return found
 
     def _serves(self) -> bool:
-        """Whether the segmenter inside still does no more than run a network with a fast path."""
-        if not _only_runs(self.inner):
+        """Whether the segmenter inside still does no more than run a network with a fast path, to evaluate it."""
+        if not _only_runs(self.inner) or self.inner.module.training:
             return False
         if self._forward.net is not self.inner.module:
             self._forward = FastForward(self.inner.module)

@@ -7,35 +7,18 @@ it left, and whatever the caller's process had set, an evaluation runs with the 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from fcnbench.errors import ModelError
 from fcnbench.ground.process import Switch, held, kept_random_states, process_switches, seed_generators, settle
-
-_KEYS = (
-    ("generic", "all"),
-    ("cuda", "all"), ("cuda", "conv"), ("cuda", "rnn"), ("cuda", "matmul"),
-    ("mkldnn", "all"), ("mkldnn", "conv"), ("mkldnn", "rnn"), ("mkldnn", "matmul"),
-)  # fmt: skip
-"""Backends and operations that have an fp32 precision of their own in PyTorch 2.9 and later."""
-
-_AGREEING: tuple[Mapping[tuple[str, str], str], ...] = (
-    {},
-    {("cuda", "conv"): "tf32", ("cuda", "rnn"): "tf32", ("cuda", "matmul"): "tf32", ("mkldnn", "matmul"): "tf32"},
-    {("cuda", "conv"): "tf32", ("cuda", "rnn"): "tf32", ("cuda", "matmul"): "tf32", ("mkldnn", "matmul"): "bf16"},
-)
-"""Settings that agree with each value of the older ones, which can be read only where both agree."""
+from fcnbench.models.float32 import first_precision, read_precision, set_precision, wanted_precision
 
 _lock, _running = threading.Lock(), 0
 """How many parts of a model's code run at this moment, in all threads."""
-
-_INHERITED = "none"
-"""The fp32 precision of an operation that takes its backend's."""
 
 _HINT = (
     "leave process-wide settings alone in the model; `with torch.autocast(...)` and `torch.backends.cudnn.flags(...)` "
@@ -54,7 +37,7 @@ def held_switches(
         autocast: device type and dtype that autocast is on for; None switches it off.
         device: type of the device that the model runs on.
     """
-    wanted = {**_WANTED, _AUTOCAST: autocast or (), _FP32: _precision(tf32)}
+    wanted = {**_WANTED, _AUTOCAST: autocast or (), _FP32: wanted_precision(tf32)}
     with held(_switches(device), wanted):
         yield
 
@@ -124,11 +107,6 @@ def seed(number: int) -> None:
     seed_generators(number)
 
 
-def float32_precision() -> tuple[Any, ...]:
-    """Return what float32 kernels may round to now, in every backend: equal values, equal arithmetic."""
-    return _read_precision().values
-
-
 @contextmanager
 def _kept_torch_seed() -> Iterator[None]:
     state = torch.get_rng_state()
@@ -188,7 +166,7 @@ def _switches(device: str) -> list[Switch]:
         Switch("attention's plain kernel", cuda.math_sdp_enabled, cuda.enable_math_sdp),
         Switch("attention's kernel of little memory", cuda.mem_efficient_sdp_enabled, cuda.enable_mem_efficient_sdp),
         Switch("attention's cuDNN kernel", cuda.cudnn_sdp_enabled, cuda.enable_cudnn_sdp),
-        Switch(_FP32, _read_precision, _set_precision, _first_precision),
+        Switch(_FP32, read_precision, set_precision, first_precision),
     ]
 
 
@@ -216,71 +194,6 @@ _WANTED: Mapping[str, Any] = {
 """PyTorch's own defaults, apart from cuDNN, whose kernels are the deterministic ones; threads stay as found."""
 
 _NUMERIC = frozenset({*_WANTED, _AUTOCAST, _FP32})
-
-
-@dataclass(frozen=True)
-class _Precision:
-    """What float32 kernels may round to.
-
-    Attributes:
-        values: the fp32 precision of every backend and operation; before PyTorch 2.9, the older settings.
-        older: cuDNN's `allow_tf32` and the precision of matrix products, which `values` follow as long as nothing else
-            is set; None where they were not read.
-    """
-
-    values: tuple[Any, ...]
-    older: tuple[bool, str] | None = field(default=None, compare=False)
-
-
-def _precision(tf32: bool) -> _Precision:
-    """The precision of an evaluation: float32 everywhere, or TF32 in CUDA's kernels."""
-    older = (tf32, "high" if tf32 else "highest")
-    if not _per_backend():
-        return _Precision(older, older)
-    return _Precision(tuple("tf32" if tf32 and backend == "cuda" else "ieee" for backend, _ in _KEYS), older)
-
-
-def _per_backend() -> bool:
-    return hasattr(torch._C, "_get_fp32_precision_getter")
-
-
-def _read_precision() -> _Precision:
-    if not _per_backend():
-        return _Precision((torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()))
-    return _Precision(tuple(torch._C._get_fp32_precision_getter(*key) for key in _KEYS))
-
-
-def _first_precision() -> _Precision:
-    """The precision with the older settings, which PyTorch refuses to read while the newer ones contradict them."""
-    found = _read_precision()
-    if not _per_backend():
-        return _Precision(found.values, found.values)
-    tf32, products = False, "highest"
-    for each in _AGREEING:
-        _set_values([each.get(key, _INHERITED) for key in _KEYS])
-        with suppress(RuntimeError):
-            tf32 = torch.backends.cudnn.allow_tf32
-        with suppress(RuntimeError):
-            products = torch.get_float32_matmul_precision()
-    _set_values(found.values)
-    return _Precision(found.values, (tf32, products))
-
-
-def _set_precision(value: _Precision) -> None:
-    # The older settings write some of the newer ones: those are set last.
-    if _per_backend():
-        _set_values([_INHERITED] * len(_KEYS))
-    if value.older is not None:
-        tf32, products = value.older
-        torch.backends.cudnn.allow_tf32 = tf32
-        torch.set_float32_matmul_precision(products)
-    if _per_backend():
-        _set_values(value.values)
-
-
-def _set_values(values: Sequence[Any]) -> None:
-    for (backend, operation), value in zip(_KEYS, values, strict=True):
-        torch._C._set_fp32_precision_setter(backend, operation, value)
 
 
 def _attribute(name: str, owner: Any, attribute: str) -> Switch:

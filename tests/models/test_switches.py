@@ -22,6 +22,7 @@ import fcnbench
 from fcnbench.errors import ModelError
 from fcnbench.ground.process import process_switches
 from fcnbench.models import switches
+from fcnbench.models.float32 import Precision
 from fcnbench.models.switches import foreign_code, held_switches, protected, seed
 
 NEW = hasattr(torch.backends, "fp32_precision")
@@ -63,7 +64,7 @@ def state() -> dict[str, Any]:
     found = {}
     for switch in [*process_switches(), *switches._switches("cpu")]:
         value = (switch.first_read or switch.read)()
-        found[switch.name] = (value.values, value.older) if isinstance(value, switches._Precision) else value
+        found[switch.name] = (value.values, value.older) if isinstance(value, Precision) else value
     return found
 
 

@@ -347,3 +347,17 @@ def test_functions_of_other_tools_in_the_place_of_pytorchs_are_called(
     monkeypatch.undo()
     assert torch.equal(segmenter.logits(PICTURE), before)
     assert segmenter.forward_path == "constant band"
+
+
+def test_a_network_in_training_mode_runs_as_it_is_written() -> None:
+    fast = fcnbench.load_model("fcn8s-pocket")
+    image = pictures(40, 52, dtype=torch.float32)
+    fast.logits(image)
+    fast.module.train()  # type: ignore[attr-defined]
+    assert fast.forward_path == "plain"  # type: ignore[attr-defined]
+    torch.manual_seed(0)
+    first = fast.logits(image)
+    torch.manual_seed(0)
+    assert torch.equal(first, fast.inner.logits(image))  # type: ignore[attr-defined]
+    fast.module.eval()  # type: ignore[attr-defined]
+    assert fast.forward_path == "constant band"  # type: ignore[attr-defined]
