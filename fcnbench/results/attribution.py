@@ -7,7 +7,7 @@ image goes through.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from fcnbench.ground.digests import short
@@ -52,7 +52,9 @@ def layers(first: Record, second: Record) -> list[Layer]:
     said = "; ".join(
         f"{name} {check.told() if check else 'not checked'}" for name, check in zip("AB", checks, strict=True)
     )
-    return [replace(layer, text=f"{layer.text}; {said}") if layer.name == "device" else layer for layer in found]
+    return [
+        Layer(layer.name, layer.state, f"{layer.text}; {said}") if layer.name == "device" else layer for layer in found
+    ]
 
 
 def first_difference(found: list[Layer]) -> Layer | None:
