@@ -15,6 +15,7 @@ from torch import Tensor, nn
 import fcnbench
 from fcnbench.datasets.load import load_dataset
 from fcnbench.datasets.store import Dataset, Sample
+from fcnbench.evaluation.arithmetic import Arithmetic
 from fcnbench.evaluation.certificate import certify
 from fcnbench.evaluation.journal import Journal, Scored
 from fcnbench.evaluation.look import Look
@@ -184,6 +185,10 @@ def golden() -> list[np.ndarray]:
     ]
 
 
+PRECISIONS = {torch.bfloat16: "bf16", torch.float16: "fp16"}
+"""Precisions of runs whose logits may be of these dtypes."""
+
+
 @cache
 def plainly(dtype: torch.dtype, batch: int) -> list[Scored]:
     return as_late_as_can_be(Plain(dtype), pocket(), batch)
@@ -192,6 +197,7 @@ def plainly(dtype: torch.dtype, batch: int) -> list[Scored]:
 def as_late_as_can_be(segmenter: Any, data: Any, batch: int, margins: bool = True) -> list[Scored]:
     """Everything prepared before the first forward pass, and all of these before the first is scored."""
     look = Look(segmenter, data, CPU, margins=margins)
+    look.expect(Arithmetic(PRECISIONS.get(segmenter.dtype, "fp32")))
     places = list(range(len(data.manifest.rows)))[:COUNT]
     with torch.inference_mode():
         reads = [look.read(group) for group in batches(data.manifest.rows, places, batch)]
