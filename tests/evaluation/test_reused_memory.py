@@ -197,7 +197,7 @@ def plainly(dtype: torch.dtype, batch: int) -> list[Scored]:
 def as_late_as_can_be(segmenter: Any, data: Any, batch: int, margins: bool = True) -> list[Scored]:
     """Everything prepared before the first forward pass, and all of these before the first is scored."""
     look = Look(segmenter, data, CPU, margins=margins)
-    look.expect(Arithmetic(PRECISIONS.get(segmenter.dtype, "fp32")))
+    look.expect(Arithmetic(PRECISIONS.get(getattr(segmenter, "dtype", None), "fp32")))
     places = list(range(len(data.manifest.rows)))[:COUNT]
     with torch.inference_mode():
         reads = [look.read(group) for group in batches(data.manifest.rows, places, batch)]
