@@ -11,7 +11,9 @@ import functools
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,16 +116,20 @@ def open_model(
     text = None if weights is None else str(weights)
     if text is not None and text not in published():
         text = absolute_if_there(text)
-    with protected(restore_path=False):
-        factory, sources = _factory_of(found)
+    outer = _inner.get()
+    with protected(restore_path=False), _loading() as inner:
+        factory, sources = _factory_of(found, nested=outer is not None)
         settle()
         built = _built(factory, found.display, text, num_classes)
         settle()
+        sources.inner += inner
         if not found.scheme and not found.builtin:
             sources.look()
         set_evaluation_mode(built)
         for network in networks_in(built):
             refuse_unset(network, found.display)
+    if outer is not None and sources:
+        outer.append(sources)
     remember(sources)
     display = found.display
     segmenter = _as_segmenter(built, display)
@@ -147,10 +153,30 @@ def open_model(
     return LoadedModel(display, found.provider, found.version, text, segmenter, labels, sources)
 
 
-def _factory_of(name: ModelName) -> tuple[Any, Sources]:
-    """Import what builds a model, and find its source; a scheme's function has its argument filled in."""
+_inner: ContextVar[list[Sources] | None] = ContextVar("_inner", default=None)
+"""The source files of the models that a model's code has loaded, while that model itself is loaded."""
+
+
+@contextmanager
+def _loading() -> Iterator[list[Sources]]:
+    """Collect the source files of the models that are loaded inside the block."""
+    found: list[Sources] = []
+    token = _inner.set(found)
+    try:
+        yield found
+    finally:
+        _inner.reset(token)
+
+
+def _factory_of(name: ModelName, *, nested: bool) -> tuple[Any, Sources]:
+    """Import what builds a model, and find its source; a scheme's function has its argument filled in.
+
+    Args:
+        name: of the model.
+        nested: whether the code of another model loads it.
+    """
     if name.path is not None:
-        module, sources = import_model_file(name.path)
+        module, sources = import_model_file(name.path, nested=nested)
         if not hasattr(module, name.argument):
             raise UnknownName(f"{name.path} has nothing called {name.argument!r}", "write path/to/file.py:factory")
         return getattr(module, name.argument), sources
@@ -160,7 +186,7 @@ def _factory_of(name: ModelName) -> tuple[Any, Sources]:
         before = frozenset(sys.modules)
         factory = MODELS.load(name.argument)
         folder = _folder_of(factory)
-        opened = watch(folder) if folder is not None and package else None
+        opened = watch(folder, as_well=nested) if folder is not None and package else None
         sources = Sources(folder=folder, package=package, before=before, opened=opened) if package else Sources()
         return factory, sources
     module_name, _, function = SCHEMES[name.scheme].target.partition(":")

@@ -9,11 +9,15 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 _FCNBENCH = str(Path(__file__).resolve().parents[1]) + os.sep
+IMPORTING = str(Path(__file__).resolve().with_name("neighbours.py"))
+"""The file whose functions stand between an import statement in a model's code and the module that it runs."""
+
 _WRITING = os.O_WRONLY | os.O_RDWR
 
 
@@ -65,7 +69,7 @@ class Opened:
         """Whether the model's code opens a file, through a library or not; fcnbench reads its data for itself."""
         while frame is not None:
             file = frame.f_code.co_filename
-            if file.startswith(_FCNBENCH):
+            if file.startswith(_FCNBENCH) and file != IMPORTING:
                 return False
             if file.startswith(self._folders):
                 return True
@@ -73,28 +77,29 @@ class Opened:
         return False
 
 
-_watched: Opened | None = None
+_watched: list[Opened] = []
 _hooked = False
 
 
-def watch(folder: Path) -> Opened:
-    """Note what the code in a folder opens there from now on, instead of in the folder before.
+def watch(folder: Path, *, as_well: bool = False) -> Opened:
+    """Note what the code in a folder opens there from now on.
 
     Args:
         folder: of the model's file or package.
+        as_well: go on with the folders before; otherwise they count no more.
     """
-    global _watched, _hooked  # noqa: PLW0603 - Python's audit hooks are the process's, and can't be removed
-    _watched = Opened(folder)
+    global _hooked  # noqa: PLW0603 - Python's audit hooks are the process's, and can't be removed
+    opened = Opened(folder)
+    _watched[:] = [*_watched, opened] if as_well else [opened]
     if not _hooked:
         sys.addaudithook(_hook)
         _hooked = True
-    return _watched
+    return opened
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "open" and _watched is not None:
-        # What a hook raises would reach whoever opens the file.
-        try:
-            _watched.note(*arguments)
-        except Exception:  # noqa: BLE001 - it is not a path that a file system knows
-            return
+    if event == "open":
+        for each in _watched:
+            # What a hook raises would reach whoever opens the file.
+            with suppress(Exception):  # it is not a path that a file system knows
+                each.note(*arguments)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import ast
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.machinery import PathFinder
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 
@@ -44,6 +45,8 @@ class Sources:
         before: modules that were imported before the model was.
         data: digest of every other file that the model's code read from its folder, by its name from there.
         opened: notes those files.
+        aside: modules that were imported for the model and lie aside while those of another one are in place.
+        inner: the source files of other models that the model's code has loaded.
     """
 
     folder: Path | None = None
@@ -52,6 +55,8 @@ class Sources:
     before: frozenset[str] = frozenset()
     data: dict[str, str] = field(default_factory=dict)
     opened: Opened | None = None
+    aside: Mapping[str, ModuleType] = field(default_factory=dict)
+    inner: list[Sources] = field(default_factory=list)
     _paths: dict[str, Path] = field(default_factory=dict)
 
     def add(self, name: str, path: Path) -> None:
@@ -64,9 +69,12 @@ class Sources:
 
     def look(self) -> None:
         """Note what has been imported and read meanwhile; a model without source of its own has none to note."""
+        for each in self.inner:
+            each.look()
+            self._include(each)
         if self.folder is None and not self.package:
             return
-        for name, module in list(sys.modules.items()):
+        for name, module in [*self.aside.items(), *sys.modules.items()]:
             path = file_of(module)
             if path is not None and name not in _MAIN and self._owns(name, path):
                 self.add(name, path)
@@ -76,7 +84,22 @@ class Sources:
     @property
     def pending(self) -> bool:
         """Whether there may be more to note than modules."""
-        return self.opened is not None and self.opened.pending
+        return (self.opened is not None and self.opened.pending) or any(each.pending for each in self.inner)
+
+    def _include(self, inner: Sources) -> None:
+        """Note the files of another model that this one consists of."""
+        for name, digest in inner.files.items():
+            path = inner._paths[name]
+            if path not in self._paths.values():
+                shown = self._free_name(self._from_here(name, path))
+                self.files[shown], self._paths[shown] = digest, path
+        for name, digest in inner.data.items():
+            self.data.setdefault(f"{_ELSEWHERE}{name.removeprefix(_ELSEWHERE)}", digest)
+
+    def _free_name(self, name: str) -> str:
+        """A name that no other file has: two models may have files of one name."""
+        free = (f"{name} ({number})" for number in count(2))
+        return name if name not in self.files else next(each for each in free if each not in self.files)
 
     def _read(self, name: str, path: Path) -> None:
         if not users_own(path):
@@ -107,17 +130,22 @@ class Sources:
             return {**self.data, **self.files}[name] == digest
         inside = name.removeprefix(_ELSEWHERE)
         folders = [self.folder] if inside == name and self.folder is not None else _own_roots()
-        return any(same_source(folder / inside, digest) for folder in folders)
+        return any(same_source(folder / inside, digest) for folder in folders) or any(
+            each.still(inside, digest) for each in self.inner
+        )
 
     def _owns(self, name: str, path: Path) -> bool:
         return name.partition(".")[0] in self.package or (name not in self.before and users_own(path))
 
-    def _shown(self, name: str, path: Path) -> str:
+    def _shown(self, module: str, path: Path) -> str:
+        inside = module.replace(".", "/")
+        return self._from_here(f"{inside}/{path.name}" if path.stem == "__init__" else f"{inside}{path.suffix}", path)
+
+    def _from_here(self, name: str, path: Path) -> str:
+        """The name of a file from the folder; a path elsewhere would tell where the user's files lie."""
         if self.folder is not None and path.is_relative_to(self.folder):
             return path.relative_to(self.folder).as_posix()
-        # A path would tell where the user's files lie.
-        inside = name.replace(".", "/")
-        return f"{_ELSEWHERE}{inside}/{path.name}" if path.stem == "__init__" else f"{_ELSEWHERE}{inside}{path.suffix}"
+        return f"{_ELSEWHERE}{name.removeprefix(_ELSEWHERE)}"
 
 
 def source_digest(path: Path) -> str:

@@ -16,43 +16,7 @@ from fcnbench.errors import ModelError
 from fcnbench.models.load import open_model
 from fcnbench.models.modelfile import import_model_file
 from fcnbench.models.sources import imported_files, users_own
-
-BIAS = """
-import torch
-from torch import nn
-{imports}
-
-
-class Net(nn.Module):
-    num_classes = 8
-
-    def forward(self, x):
-        {late}
-        out = torch.zeros(x.shape[0], 8, *x.shape[2:])
-        out[:, {k}] = 1
-        return out
-
-
-def build():
-    return Net()
-"""
-
-
-def net(folder: Path, *, imports: str = "", late: str = "pass", k: str = "K", **files: str) -> str:
-    """Write a model that always answers class `k`, and neighbours; `__` in their names is a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "net.py").write_text(BIAS.format(imports=imports, late=late, k=k))
-    for name, text in files.items():
-        path = folder / f"{name.replace('__', '/')}.py"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return f"{folder / 'net.py'}:build"
-
-
-def answer(name: str) -> int:
-    """The class that a model answers."""
-    return int(fcnbench.load_model(name).logits(torch.zeros(1, 3, 4, 4)).argmax(1)[0, 0, 0])
-
+from tests.models.written import BIAS, answer, net, run_one
 
 LAYOUTS = {
     "module": {"imports": "from common import K", "common": "K = {k}\n"},
@@ -119,13 +83,6 @@ HIDDEN = {
 def hidden(folder: Path, style: str, k: int) -> str:
     """Write a model that finds its class by one of these imports."""
     return net(folder, **{name: text.replace("{k}", str(k)) for name, text in HIDDEN[style].items()})
-
-
-def run_one(model: str, tmp_path: Path) -> tuple[int, set[str]]:
-    """The class that a model answers in a run, and its source files."""
-    record = fcnbench.run(model, limit=1, board=tmp_path / "board").record
-    assert record.code is not None
-    return int(record.evaluation.matrices[0].sum(0).argmax()), set(record.code.files)
 
 
 @pytest.mark.parametrize("style", HIDDEN)

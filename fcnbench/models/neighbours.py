@@ -1,0 +1,211 @@
+"""The modules that a model's code sees: its own neighbours, whatever other models' code has imported by their names.
+
+Python knows one module of a name. Of two model files with a `common.py` beside each, the second would get the first
+one's. Here the modules that one model's code brought lie aside while those of another one are in place, and an import
+statement in a model's code puts its own in place whenever it is carried out, in the forward pass too.
+"""
+
+from __future__ import annotations
+
+import builtins
+import os
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    ModuleSpec,
+    PathFinder,
+    SourceFileLoader,
+)
+from itertools import islice
+from pathlib import Path
+from types import CodeType, FrameType, ModuleType
+from typing import Any
+
+from fcnbench.models.opened import IMPORTING
+from fcnbench.models.sources import Sources, file_of, is_package, users_own
+
+PREFIX = "fcnbench_user_"
+"""Begins the names of the modules that model files themselves are."""
+
+_OWN_FOLDER = str(Path(__file__).resolve().parents[1]) + os.sep
+
+_turn = threading.Condition(threading.RLock())
+_current: Neighbours | None = None
+_running: Counter[int] = Counter()
+"""Import statements of models' code that are being carried out now, by thread."""
+
+
+class Neighbours:
+    """The modules that one model's code has imported, and finds beside its file.
+
+    Args:
+        path: the model's file.
+
+    Attributes:
+        brought: names of the modules that were imported for this model's code.
+        aside: those modules, while others are in place.
+        inner: the source files of other models that this model's code has loaded.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.folder = path.resolve().parent
+        self.brought: set[str] = set()
+        self.aside: dict[str, ModuleType] = {}
+        self.inner: list[Sources] = []
+        self._inside = (_OWN_FOLDER, f"{self.folder}{os.sep}", f"{path.parent}{os.sep}")
+
+    def put_in_place(self) -> None:
+        """Put these modules where Python looks for them, instead of another model's."""
+        with _turn:
+            _replace(self)
+
+    def put_aside(self) -> None:
+        """Take these modules from where Python looks for them, and keep them."""
+        found = self.in_place
+        self.aside.update(found)
+        for name in found:
+            del sys.modules[name]
+
+    @property
+    def in_place(self) -> dict[str, ModuleType]:
+        """Those of these modules that are where Python looks for them, with everything in their packages, by name."""
+        found = list(sys.modules.items())
+        return {name: each for name, each in found if name in self.brought or name.partition(".")[0] in self.brought}
+
+    def note(self, names: Iterable[str]) -> None:
+        """Note modules that were imported for this model's code; those that are not the user's own do not count.
+
+        Args:
+            names: of modules.
+        """
+        if _current is self:
+            own = (name for name in names if not name.startswith(PREFIX) and _is_users(sys.modules.get(name)))
+            self.brought.update(own)
+
+    def builtins(self) -> dict[str, Any]:
+        """Return Python's built-in functions for this model's code, whose import statements find these modules."""
+        return {**vars(builtins), "__import__": self._import}
+
+    def _import(self, name: str, *arguments: Any, **keywords: Any) -> ModuleType:
+        thread = threading.get_ident()
+        with _turn:
+            # Another thread's import may be half done, and its modules must stay until it is.
+            _turn.wait_for(lambda: _current is self or not (_running.keys() - {thread}))
+            before = _current
+            _replace(self)
+            known = len(sys.modules)
+            _running[thread] += 1
+        try:
+            # Taken at every call: somebody may have put a function of their own there.
+            return builtins.__import__(name, *arguments, **keywords)
+        finally:
+            with _turn:
+                self.note(list(islice(reversed(sys.modules), max(0, len(sys.modules) - known))))
+                _running[thread] -= 1
+                if _running[thread]:
+                    _replace(before)
+                else:
+                    del _running[thread]
+                _turn.notify_all()
+
+    def find(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None, asking: FrameType
+    ) -> ModuleSpec | None:
+        """Return the spec of a module in the folder, or in a package there; None leaves it to Python.
+
+        Args:
+            name: of the module.
+            path: folders of the package that it is in; None for a top-level module.
+            target: the module, when it is read again.
+            asking: frame of Python's import system.
+        """
+        if not self._is_for_model(asking) or (path is None and _is_for_others(name, asking)):
+            return None
+        folders = [str(self.folder)] if path is None else [each for each in path if self._holds(each)]
+        for folder in folders:
+            spec = FileFinder(folder, *_LOADERS).find_spec(name, target)
+            if spec is not None and spec.loader is not None:
+                return spec
+        # A folder without `__init__.py` is a package only where there is no other of its name.
+        return None if not folders or is_package(name) else PathFinder.find_spec(name, folders, target)
+
+    def _is_for_model(self, frame: FrameType | None) -> bool:
+        """Whether the model's code runs, or fcnbench for it: what a script imports by itself is left to Python."""
+        while frame is not None:
+            if frame.f_code.co_filename.startswith(self._inside):
+                return True
+            frame = frame.f_back
+        return False
+
+    def _holds(self, folder: str) -> bool:
+        return Path(folder).is_relative_to(self.folder)
+
+
+class Source(SourceFileLoader):
+    """Compiles a file whenever it is imported: stored bytecode hides edits within a second that keep the size."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Return the code of the source as it is now."""
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run a module whose import statements find the neighbours that are in place now."""
+        if _current is not None:
+            vars(module)["__builtins__"] = _current.builtins()
+        super().exec_module(module)
+
+
+_LOADERS = ((ExtensionFileLoader, EXTENSION_SUFFIXES), (Source, SOURCE_SUFFIXES))
+
+
+class _Finder:
+    """Finds the modules beside the model's file first, as Python does for `python file.py`."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return the spec of one of the current neighbours; None leaves it to Python."""
+        return None if _current is None else _current.find(name, path, target, sys._getframe(1))
+
+
+_finder = _Finder()
+
+
+def _replace(wanted: Neighbours | None) -> None:
+    """Put a model's neighbours in place of those that are."""
+    global _current  # noqa: PLW0603 - Python knows one module of a name
+    if _current is not wanted:
+        if _current is not None:
+            _current.put_aside()
+        if wanted is not None:
+            sys.modules.update(wanted.aside)
+            wanted.aside.clear()
+        _current = wanted
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)
+
+
+def _is_users(module: ModuleType | None) -> bool:
+    """Whether a module is the user's own; a folder without `__init__.py` has no file."""
+    file = file_of(module)
+    places = [file] if file is not None else [Path(each) for each in getattr(module, "__path__", ())]
+    return any(map(users_own, places))
+
+
+def _is_for_others(name: str, frame: FrameType | None) -> bool:
+    """Whether other code than the user's imports an installed package, whose name no neighbour may take."""
+    while frame is not None and ("importlib" in frame.f_code.co_filename or frame.f_code.co_filename == IMPORTING):
+        frame = frame.f_back
+    importer = None if frame is None else Path(frame.f_code.co_filename)
+    if importer is None or users_own(importer) or (spec := PathFinder.find_spec(name)) is None:
+        return False
+    # A library may import for the model: a pickle's classes, for one.
+    return spec.origin is None or not users_own(Path(spec.origin))
