@@ -8,8 +8,8 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import nullcontext
-from io import TextIOWrapper
+from contextlib import nullcontext, redirect_stdout
+from io import StringIO, TextIOWrapper
 from itertools import takewhile
 
 # A command is a module of its name.
@@ -106,6 +106,17 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
+def _parsed_for_json(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse a command line with `--json`; what help and version print becomes an object's `text`."""
+    printed = StringIO()
+    try:
+        with redirect_stdout(printed):
+            return parse(arguments)
+    except SystemExit:
+        print_json({"text": printed.getvalue().strip()})
+        raise
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command line; return its exit code."""
     as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
@@ -122,7 +133,7 @@ def _main(arguments: Sequence[str] | None, as_json: bool) -> int:
     if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        options = parse(arguments)
+        options = _parsed_for_json(arguments) if as_json else parse(arguments)
         from fcnbench.datasets.consent import asking
 
         with asking(downloads.question()):

@@ -7,6 +7,7 @@ as Windows, the samples have to tell.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from fcnbench.errors import DataCorrupt
@@ -31,7 +32,7 @@ def fingerprint_file(path: Path, samples: int) -> str:
     """
     try:
         with path.open("rb", buffering=0) as stream:
-            status = path.stat()
+            status = os.fstat(stream.fileno())
             size = status.st_size
             if size <= samples * _BLOCK:
                 found = [stream.read(size)]

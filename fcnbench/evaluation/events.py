@@ -142,10 +142,12 @@ def _functions(device: torch.device, name: str) -> list[Callable[..., Any]]:
 def _called(function: Callable[..., Any], device: torch.device) -> Any:
     """Call a function for a device: some take it, and some know one device alone."""
     try:
-        takes = len(inspect.signature(function).parameters) > 0
+        parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # some built-in callables have no signature
-        takes = False
-    return function(device) if takes else function()
+        return function()
+    if any(each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD, each.VAR_POSITIONAL) for each in parameters):
+        return function(device)
+    return function(device=device) if any(each.name == "device" for each in parameters) else function()
 
 
 def answer(device: torch.device, name: str) -> Any:

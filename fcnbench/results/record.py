@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from fcnbench.datasets.guard import Leakage
 from fcnbench.evaluation.environment import Environment
 from fcnbench.evaluation.result import Evaluation
-from fcnbench.ground.digests import digest_lines
+from fcnbench.ground.digests import digest_lines, short
 from fcnbench.metrics.bootstrap import intervals
 from fcnbench.metrics.scores import Scores, scores
 from fcnbench.protocol import AbsentPolicy, Protocol
@@ -176,6 +176,19 @@ def new_run() -> tuple[str, str]:
     return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}", now.isoformat(timespec="seconds")
 
 
+_LONGEST = 100
+"""Letters of a folder's name; file systems allow 255 bytes."""
+
+
 def folder_name(name: str) -> str:
-    """A name as a folder: everything but letters, digits, dot, underscore and hyphen becomes a hyphen."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "unnamed"
+    """Return a name as a folder: all but ASCII letters, digits, dot, underscore and hyphen becomes a hyphen.
+
+    Names that lose letters in that way, and long ones, end in a digest of the whole: no two of them share a folder.
+
+    >>> folder_name("hf:org/name")
+    'hf-org-name'
+    """
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")
+    if len(plain) > _LONGEST or any(letter.isalnum() and not letter.isascii() for letter in name):
+        plain = f"{plain[:_LONGEST]}-{short(digest_lines([name]))}".lstrip("-")
+    return plain or "unnamed"

@@ -89,6 +89,19 @@ def test_standard_output_is_one_object(net: str, arguments: tuple[str, ...], tmp
             assert text in done.stderr
 
 
+def test_help_is_an_object_too(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["run", "--json", "--help"])
+    assert not stopped.value.code
+    assert json.loads(capfd.readouterr().out)["text"].startswith("usage: fcnbench run")
+
+
+@pytest.mark.parametrize("line", ["--help --json", "help --json", "--version --json"])
+def test_json_where_there_is_none_is_refused_by_an_object(line: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(line.split()) == 2
+    assert json.loads(capfd.readouterr().out)["exit_code"] == 2
+
+
 @pytest.mark.parametrize("how", ["sys.stdout.close()", "os.close(1)", "sys.stdout = None"])
 @pytest.mark.parametrize("json_too", [True, False])
 def test_a_model_that_closes_standard_output_takes_no_result_along(how: str, json_too: bool, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from fcnbench.errors import UsageError
 from fcnbench.evaluation import device as devices
 from fcnbench.evaluation import events as eventful
 from fcnbench.evaluation.device import choose_device, device_name, out_of_memory, peak_memory
-from fcnbench.evaluation.events import Mark, events_of
+from fcnbench.evaluation.events import Mark, answer, events_of
 from fcnbench.evaluation.timing import Stopwatch
 from fcnbench.models.fast import FastForward
 from fcnbench.models.load import load_model
@@ -243,3 +243,14 @@ def test_the_papers_network_stays_on_a_gpu(fast: bool, monkeypatch: pytest.Monke
             setattr(owner, name.rpartition(".")[2], torch.nn.Parameter(mode.from_tensor(value).to("cuda"), False))
         logits = segmenter.logits(torch.empty(2, 3, 97, 131, device="cuda"))
     assert (logits.device.type, tuple(logits.shape)) == ("cuda", (2, 8, 97, 131))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda device: device, lambda device=None: device, lambda *all_of: all_of[0], lambda *, device=None: device],
+)
+def test_functions_of_a_device_get_it_however_they_take_it(
+    function: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "some_function", function, raising=False)
+    assert answer(torch.device("cpu"), "some_function") == torch.device("cpu")

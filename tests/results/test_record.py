@@ -107,6 +107,14 @@ def test_runs_have_different_names_and_folders_are_plain() -> None:
     assert folder_name("...") == "unnamed"
 
 
+def test_names_that_lose_letters_and_long_names_have_folders_of_their_own() -> None:
+    names = ["处理器 1", "加速器 1", "GPU 1", "é", "è", "x" * 300, "x" * 299 + "y"]
+    folders = [folder_name(name) for name in names]
+    assert len(set(folders)) == len(names)
+    assert all(folder.isascii() and len(folder) < 120 for folder in folders)
+    assert folders[2] == "GPU-1"
+
+
 def test_weights_are_recorded_without_folders(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
