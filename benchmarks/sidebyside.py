@@ -37,13 +37,16 @@ def compare(
     *,
     clock: Callable[[], float] = time.process_time,
     rounds: int = ROUNDS,
+    prepare: Callable[[], object] = lambda: None,
 ) -> Row:
-    """Time two functions in turn; the median of the per-round times counts."""
-    ours()
-    peer()
+    """Time two functions in turn, each after `prepare`, which is not timed; the median counts."""
+    for work in (ours, peer):
+        prepare()
+        work()
     times: dict[bool, list[float]] = {True: [], False: []}
     for turn in range(rounds):
         for mine in (True, False) if turn % 2 else (False, True):
+            prepare()
             started = clock()
             (ours if mine else peer)()
             times[mine].append(clock() - started)

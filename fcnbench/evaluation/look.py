@@ -33,10 +33,10 @@ from fcnbench.ground.process import seed_generators
 from fcnbench.labelspace import LabelSpace
 from fcnbench.metrics.compiled import argmax_kernel
 from fcnbench.metrics.confusion import confusion_matrix
-from fcnbench.models.networks import networks_in, set_evaluation_mode
+from fcnbench.models.networks import keep_evaluation_mode, networks_in
 from fcnbench.models.ownership import owned, take
 from fcnbench.models.segmenter import Segmenter, answers_from_truth, modalities_of, prepared_on
-from fcnbench.models.switches import foreign_code
+from fcnbench.models.switches import foreign_code, seed
 
 Phases = dict[str, list[float]]
 
@@ -165,8 +165,8 @@ class Look:
     def _asked(self, group: list[Read], batch: Tensor) -> list[Answered]:
         space, geo_space = self.dataset.label_space, self.dataset.geo
         with self._dtypes(), foreign_code("the forward pass"):
-            set_evaluation_mode(self.networks)
-            torch.manual_seed(_seed_of(group[0].sample))
+            keep_evaluation_mode(self.networks)
+            seed(_seed_of(group[0].sample), self.device.type)
             stop = Stopwatch(self.device).start()
             found = self._logits(batch, geo_space is not None)
             took = stop()
@@ -199,7 +199,8 @@ class Look:
             return
         with checked_dtypes(self.arithmetic, self.segmenter):
             yield
-        self._looked = True
+        # Some networks make layers in their first forward pass.
+        self.networks, self._looked = networks_in(self.segmenter), True
 
     def _check_input(self, prepared: Tensor) -> None:
         if not isinstance(prepared, Tensor) or prepared.dim() != 3:

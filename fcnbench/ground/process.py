@@ -190,14 +190,14 @@ class _Same:
     __hash__ = None  # type: ignore[assignment]
 
 
-def _working_directory() -> Path | None:
+def _working_directory() -> str | None:
     try:
-        return Path.cwd()
+        return os.getcwd()  # noqa: PTH109 - it is asked for after every forward pass, and a string is quicker
     except OSError:  # it was removed
         return None
 
 
-def _change_directory(path: Path | None) -> None:
+def _change_directory(path: str | None) -> None:
     if path is not None:
         with suppress(OSError):
             os.chdir(path)

@@ -97,13 +97,20 @@ def foreign_code(what: str) -> Iterator[None]:
         raise ModelError(f"{what} changes a process-wide setting on which numbers depend: {', '.join(names)}", _HINT)
 
 
-def seed(number: int) -> None:
-    """Seed every global random generator.
+def seed(number: int, device: str = "cpu") -> None:
+    """Seed every global random generator of Python, numpy, the CPU, and the devices in use.
+
+    `torch.manual_seed` would take a millisecond where CUDA is not in use: it keeps a stack trace for later.
 
     Args:
         number: 0..2^32 - 1.
+        device: type of a device that is in use for certain; not all say whether they are.
     """
-    torch.manual_seed(number)
+    torch.default_generator.manual_seed(number)
+    for module in _devices_with_seeds(device):
+        seeds = getattr(module, "manual_seed_all", None) or getattr(module, "manual_seed", None)
+        if seeds is not None:
+            seeds(number)
     seed_generators(number)
 
 
@@ -119,14 +126,14 @@ def _kept_torch_seed() -> Iterator[None]:
             module.set_rng_state(value)
 
 
-def _devices_with_seeds() -> list[Any]:
-    """The modules of accelerators that are in use and whose random state can be read."""
+def _devices_with_seeds(device: str = "cpu") -> list[Any]:
+    """The modules of accelerators that are in use, and that of `device`."""
     found = []
-    for name in ("cuda", "mps", "xpu"):
-        module = getattr(torch, name, None)
-        # Reading the state of a device that nobody has used yet would start it.
+    for name in dict.fromkeys(("cuda", "mps", "xpu", device)):
+        module = None if name == "cpu" else getattr(torch, name, None)
+        # Reading or setting the state of a device that nobody has used yet would start it.
         used = getattr(module, "is_initialized", None)
-        if module is not None and used is not None and used():
+        if module is not None and (name == device or (used is not None and used())):
             found.append(module)
     return found
 
@@ -206,7 +213,9 @@ def _set_attribute(owner: Any, attribute: str, value: Any) -> None:
 
 
 def _default_device() -> str:
-    return str(torch.get_default_device())
+    # A default device is a mode, and usually there is none; not public, so it may be missing.
+    modes = getattr(torch._C, "_len_torch_function_stack", None)
+    return "cpu" if modes is not None and not modes() else str(torch.get_default_device())
 
 
 def _set_default_device(name: str) -> None:
@@ -263,12 +272,12 @@ def _set_deterministic(value: tuple[bool, bool]) -> None:
 
 
 def _flushes_denormals() -> bool:
-    """Whether this thread's float32 arithmetic takes denormal numbers for 0; PyTorch can be told, and not asked."""
-    return not bool(_DENORMAL * 1.0)
+    """Whether this thread's arithmetic takes denormal numbers for 0; PyTorch can be told, and not asked."""
+    return _DENORMAL * 1.0 == 0.0
 
 
 def _flush_denormals(value: bool) -> None:
     torch.set_flush_denormal(value)
 
 
-_DENORMAL = torch.tensor(1e-40, dtype=torch.float32, device="cpu")
+_DENORMAL = 5e-324
