@@ -111,13 +111,27 @@ class ModuleSegmenter:
             answer = self.module(batch)
         found = answer if isinstance(answer, Mapping) else {"out": answer}
         if not isinstance(found.get("out"), Tensor):
-            kind = type(answer).__name__
             raise PredictionError(
-                f"{type(self.module).__name__} answers with a {kind}, expected logits [N, C, H, W] as a tensor or "
-                "under the key 'out'",
+                f"{type(self.module).__name__} answers with {_described(answer)}, expected logits [N, C, H, W] as a "
+                "tensor or under the key 'out'",
                 "wrap the module so that it returns its logits",
             )
         return found
+
+
+def _described(answer: object) -> str:
+    """What a network answered, with the shapes of the tensors in it."""
+    parts: Iterable[tuple[object, object]] = ()
+    if isinstance(answer, Mapping):
+        parts = answer.items()
+    elif isinstance(answer, list | tuple):
+        parts = enumerate(answer)
+    inside = [f"{key}: {list(each.shape) if isinstance(each, Tensor) else type(each).__name__}" for key, each in parts]
+    return f"a {type(answer).__name__}" + (f" ({', '.join(inside[:_SHOWN])})" if inside else "")
+
+
+_SHOWN = 8
+"""Parts of an answer that a message names."""
 
 
 class Around:

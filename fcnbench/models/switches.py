@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import torch
+from torch.backends import opt_einsum  # not every version imports it by itself
 
 from fcnbench.errors import ModelError
 from fcnbench.ground.process import Switch, held, kept_random_states, process_switches, seed_generators, settle
@@ -149,10 +150,10 @@ def _thread_switches(types: tuple[str, ...]) -> list[Switch]:
 
 def _switches(device: str) -> list[Switch]:
     types = tuple(dict.fromkeys(("cpu", "cuda", device)))
-    cuda, einsum = torch.backends.cuda, torch.backends.opt_einsum
+    cuda = torch.backends.cuda
     some = [
         (cuda.matmul, "allow_fp16_accumulation", "fp16 sums in fp16 products"),
-        *([(einsum, "strategy", "opt_einsum's strategy")] if einsum.is_available() else []),
+        *([(opt_einsum, "strategy", "opt_einsum's strategy")] if opt_einsum.is_available() else []),
     ]
     return [
         *_thread_switches(types),
@@ -166,7 +167,7 @@ def _switches(device: str) -> list[Switch]:
         _attribute("cuDNN's benchmark mode", torch.backends.cudnn, "benchmark"),
         _attribute("cuDNN's deterministic mode", torch.backends.cudnn, "deterministic"),
         _attribute("oneDNN", torch.backends.mkldnn, "enabled"),
-        _attribute("opt_einsum", torch.backends.opt_einsum, "enabled"),
+        _attribute("opt_einsum", opt_einsum, "enabled"),
         _attribute("half sums in fp16 products", torch.backends.cuda.matmul, "allow_fp16_reduced_precision_reduction"),
         _attribute("half sums in bf16 products", torch.backends.cuda.matmul, "allow_bf16_reduced_precision_reduction"),
         Switch("attention's flash kernel", cuda.flash_sdp_enabled, cuda.enable_flash_sdp),

@@ -144,12 +144,21 @@ def test_unknown_names_are_refused_with_a_suggestion() -> None:
     assert "fcn8s" in caught.value.hint
 
 
-def test_a_module_without_logits_is_named() -> None:
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ([1], r"a list \(0: int\)"),
+        (None, "a NoneType,"),
+        ((torch.zeros(1, 8, 2, 2), torch.zeros(1, 3)), r"a tuple \(0: \[1, 8, 2, 2\], 1: \[1, 3\]\)"),
+        ({"logits": torch.zeros(1, 8, 2, 2), "loss": None}, r"a dict \(logits: \[1, 8, 2, 2\], loss: NoneType\)"),
+    ],
+)
+def test_a_module_without_logits_is_named_with_what_it_gives(answer: object, said: str) -> None:
     class Nothing(nn.Module):
-        def forward(self, batch: torch.Tensor) -> list[int]:
-            return [1]
+        def forward(self, batch: torch.Tensor) -> object:
+            return answer
 
-    with pytest.raises(PredictionError, match="Nothing answers with a list"):
+    with pytest.raises(PredictionError, match=f"Nothing answers with {said}"):
         ModuleSegmenter(Nothing()).logits(torch.zeros(1, 3, 2, 2))
 
 
