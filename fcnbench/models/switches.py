@@ -222,6 +222,10 @@ def _default_device() -> str:
 def _set_default_device(name: str) -> None:
     # None takes the mode away that a default device is, and every call of a factory function with it.
     torch.set_default_device(None if name == "cpu" else name)
+    try:
+        torch.get_default_device()
+    except AttributeError:  # PyTorch 2.6 no longer knows it, then
+        torch.set_default_device("cpu")
 
 
 def _autocast(types: tuple[str, ...]) -> tuple[Any, ...]:
