@@ -362,7 +362,7 @@ def _carry_out(job: _Job, world: World, earlier: Identity | None) -> Run | None:
                 code=code_of(loaded.sources),
             )
             if writer is not None:
-                writer.publish()
+                writer.publish(frozenset(evaluation.ids))
             witness.news()
             return replace(done, identity=Identity(work, witness.facts))
 

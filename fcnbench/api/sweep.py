@@ -263,8 +263,11 @@ def _known(root: Path, path: Path, cell: Cell) -> Outcome | None:
         record, created = content["record"], str(content["created"])
         if record is None or not (root / record).is_file():
             return None
-        identity = Identity(dict(content["identity"]["parts"]), dict(content["identity"]["facts"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        parts, facts = content["identity"]["parts"], content["identity"]["facts"]
+        if not all(isinstance(each, str) for given in (parts, facts) for item in given.items() for each in item):
+            return None
+        identity = Identity(parts, facts)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return Outcome(cell, record, None, created, taken_over=True, identity=identity)
 

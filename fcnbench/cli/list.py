@@ -6,6 +6,7 @@ import argparse
 from dataclasses import asdict
 
 from fcnbench.cli.command import Command, add_json, print_json
+from fcnbench.errors import UsageError
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +23,8 @@ def execute(options: argparse.Namespace) -> int:
     from fcnbench.api.catalogue import list_datasets, list_models
 
     if options.verbose:
+        if options.what == "datasets":
+            raise UsageError("--verbose tells more of models alone", "drop --verbose, or write `list models --verbose`")
         return _verbose(options)
     listed = {}
     if options.what != "datasets":

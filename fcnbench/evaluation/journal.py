@@ -172,12 +172,17 @@ class Journal:
         if not path.exists():
             return sound
         for line in path.read_bytes().splitlines(keepends=True):
-            content = _content(line)
-            if content is None:
+            # A line with a right checksum may still be another program's, or another version's.
+            try:
+                content = _content(line)
+                if content is None:
+                    break
+                facts = {str(name): str(value) for name, value in content.get("facts", {}).items()}
+                if "facts" not in content:
+                    found[content["id"]] = self._scored(content)
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError):
                 break
-            if "facts" not in content:
-                found[content["id"]] = self._scored(content)
-            elif self._witness is not None and (departure := self._witness.departure(content["facts"])):
+            if self._witness is not None and (departure := self._witness.departure(facts)):
                 note(f"an interrupted run is not continued: {departure}")
                 return 0
             sound += len(line)
@@ -188,7 +193,10 @@ class Journal:
         """The image of one line."""
         geo = _matrix(content["geo"], self._geo_classes) if "geo" in content else None
         margins = np.array(content["margins"], np.int64) if "margins" in content else None
-        return Scored(content["id"], _matrix(content["cells"], self._classes), content["prediction"], geo, margins)
+        name, prediction = content["id"], content["prediction"]
+        if not isinstance(name, str) or not isinstance(prediction, str):
+            raise TypeError("an id and a digest are text")
+        return Scored(name, _matrix(content["cells"], self._classes), prediction, geo, margins)
 
     def _cannot_write(self, error: OSError) -> OutputError:
         return OutputError(
@@ -215,5 +223,7 @@ def _matrix(cells: list[list[int]], num_classes: int) -> NDArray[np.int64]:
     """The matrix of these cells, int64 [num_classes, num_classes]."""
     matrix = np.zeros((num_classes, num_classes), np.int64)
     for row, column, count in cells:
+        if min(row, column, count) < 0:
+            raise ValueError("a cell is negative")
         matrix[row, column] = count
     return matrix

@@ -33,7 +33,7 @@ from fcnbench.ground.process import seed_generators
 from fcnbench.labelspace import LabelSpace
 from fcnbench.metrics.compiled import argmax_kernel
 from fcnbench.metrics.confusion import confusion_matrix
-from fcnbench.models.networks import keep_evaluation_mode, networks_in
+from fcnbench.models.networks import in_training_mode, keep_evaluation_mode, layers_made, networks_in
 from fcnbench.models.ownership import owned, take
 from fcnbench.models.segmenter import Segmenter, answers_from_truth, modalities_of, prepared_on
 from fcnbench.models.switches import foreign_code, seed
@@ -100,6 +100,7 @@ class Look:
 
     def __post_init__(self) -> None:
         self.networks = networks_in(self.segmenter)
+        keep_evaluation_mode(self.networks)
         move(self.segmenter, self.device)
         # Loaded and tried before the first picture waits for them.
         argmax_kernel()
@@ -164,12 +165,17 @@ class Look:
 
     def _asked(self, group: list[Read], batch: Tensor) -> list[Answered]:
         space, geo_space = self.dataset.label_space, self.dataset.geo
-        with self._dtypes(), foreign_code("the forward pass"):
-            keep_evaluation_mode(self.networks)
+        first = not self._looked
+        with self._dtypes(), foreign_code("the forward pass"), layers_made() as made:
+            self._refuse_training("preparing an image")
             seed(_seed_of(group[0].sample), self.device.type)
             stop = Stopwatch(self.device).start()
             found = self._logits(batch, geo_space is not None)
             took = stop()
+            if first or made:
+                # Some networks make layers in the first forward pass, or in that of a new size.
+                self.networks = networks_in(self.segmenter)
+            self._refuse_training("the forward pass")
         started, size = time.perf_counter(), group[0].sample.label.shape
         self._check_logits(found[0], space, (len(group), *size))
         if geo_space and len(found) > 1:
@@ -199,8 +205,16 @@ class Look:
             return
         with checked_dtypes(self.arithmetic, self.segmenter):
             yield
-        # Some networks make layers in their first forward pass.
-        self.networks, self._looked = networks_in(self.segmenter), True
+        self._looked = True
+
+    def _refuse_training(self, what: str) -> None:
+        """Refuse a network that is in training mode, which the model's code has switched on itself."""
+        for network in self.networks:
+            if in_training_mode(network):
+                raise ModelError(
+                    f"{what} leaves {type(network).__name__} or a layer in it in training mode",
+                    "leave the mode as it is; make layers in the factory, or call eval() on those that are made later",
+                )
 
     def _check_input(self, prepared: Tensor) -> None:
         if not isinstance(prepared, Tensor) or prepared.dim() != 3:

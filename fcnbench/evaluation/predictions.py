@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -180,14 +180,20 @@ class PredictionWriter:
                 "name a folder that all machines share, or run on one",
             )
 
-    def publish(self) -> None:
+    def publish(self, ids: Collection[str]) -> None:
         """Let the folder appear. Where a process beside this one was first with the same files, these go.
+
+        Args:
+            ids: of the images of the run; an interrupted one may have left predictions for more.
 
         Raises:
             UsageError: something else took its name meanwhile; the predictions stay in the hidden folder.
             OutputError: it could not be moved.
         """
         files.drop_leftovers(self._folder)
+        for path in [*self._folder.glob(f"*{ENDING}"), *(self._folder / GEO_FOLDER).glob(f"*{ENDING}")]:
+            if path.stem not in ids:
+                path.unlink(missing_ok=True)
         if _digests(self._scratch) == _digests(self.target):
             shutil.rmtree(self._scratch, ignore_errors=True)
         else:

@@ -28,7 +28,7 @@ def installed_version(package: str) -> str:
     """Return the version of an installed package; empty where it is not installed."""
     try:
         return version(package) or ""
-    except PackageNotFoundError:
+    except (PackageNotFoundError, ValueError):  # also a name that none can have
         return ""
 
 

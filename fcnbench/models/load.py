@@ -37,7 +37,7 @@ from fcnbench.models.registered import MODELS
 from fcnbench.models.schemes import SCHEMES
 from fcnbench.models.segmenter import ModuleSegmenter, Segmenter
 from fcnbench.models.sources import Sources, file_of
-from fcnbench.models.switches import protected
+from fcnbench.models.switches import protected, seed
 from fcnbench.models.tensorbytes import refuse_unset
 
 
@@ -120,6 +120,8 @@ def open_model(
     with protected(restore_path=False), _loading() as inner:
         factory, sources = _factory_of(found, nested=outer is not None)
         settle()
+        # Whether the file was imported just now, and what it drew then, changes nothing.
+        seed(0)
         built = _built(factory, found.display, text, num_classes)
         settle()
         sources.inner += inner

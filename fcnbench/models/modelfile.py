@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from weakref import WeakKeyDictionary
 
 from fcnbench.errors import ModelError
-from fcnbench.ground.digests import digest_text, short
-from fcnbench.models.neighbours import PREFIX, Neighbours, Source
+from fcnbench.ground.digests import digest_lines, digest_text, short
+from fcnbench.models.neighbours import Neighbours, Source
 from fcnbench.models.opened import watch
-from fcnbench.models.sources import Sources, file_of, imported_files, same_source, users_own
+from fcnbench.models.sources import PREFIX, Sources, file_of, imported_files, same_source, users_own
 
 _imported: WeakKeyDictionary[ModuleType, str] = WeakKeyDictionary()
 """Digest that the file of a module of the user's own had when it was imported."""
+
+_COMPILED = (".so", ".pyd", ".dylib")
+"""Endings of compiled modules."""
 
 _known: dict[Path, Neighbours] = {}
 """The neighbours of every model's file that was imported."""
@@ -37,7 +40,8 @@ def import_model_file(path: Path, *, nested: bool = False) -> tuple[ModuleType, 
         ModelError: it can't be imported, or a neighbour has the name of a module that Python has imported already.
     """
     path = path.absolute()
-    name = f"{PREFIX}{short(digest_text(path))}"
+    # Files of equal text are different modules: each has its own neighbours.
+    name = f"{PREFIX}{short(digest_lines([str(path), digest_text(path)]))}"
     spec = importlib.util.spec_from_file_location(name, path, loader=Source(name, str(path)))
     if spec is None or spec.loader is None:
         raise ModelError(f"{path.name} can't be imported as Python", "write path/to/file.py:factory")
@@ -115,6 +119,9 @@ def _neighbours_of(path: Path, own: Mapping[str, Path]) -> Neighbours:
     outdated = any(_stands_in_the_way(top, own) for top in tops) or _is_stale(neighbours.in_place)
     # Modules may hold other models that they loaded, which are to be loaded again too.
     if outdated or neighbours.inner:
+        _refuse_compiled(
+            [*(each for top in tops for each in _modules_below(top).items()), *neighbours.in_place.items()]
+        )
         # A model that was loaded before keeps the modules that it has.
         neighbours.put_aside()
         neighbours = Neighbours(path)
@@ -139,6 +146,18 @@ def _refuse_foreign(top: str, own: Mapping[str, Path], path: Path) -> None:
             f"beside {path.name} lies a module called {top}, and Python has already imported another {top}",
             f"rename it: its name is that of {'an installed package' if foreign else 'a part of Python'}",
         )
+
+
+def _refuse_compiled(loaded: Iterable[tuple[str, ModuleType]]) -> None:
+    """Refuse compiled modules that have changed: Python keeps the first one of a file until it ends."""
+    for name, module in loaded:
+        file = file_of(module)
+        known = _imported.get(module)
+        if file is not None and known and file.suffix in _COMPILED and not same_source(file, known):
+            raise ModelError(
+                f"{name} ({file.name}) has changed since it was imported, and Python imports a compiled module once",
+                "start a new Python process, or restart the notebook's kernel",
+            )
 
 
 def _stands_in_the_way(top: str, own: Mapping[str, Path]) -> bool:

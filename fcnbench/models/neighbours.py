@@ -8,11 +8,12 @@ statement in a model's code puts its own in place whenever it is carried out, in
 from __future__ import annotations
 
 import builtins
+import importlib
 import os
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.machinery import (
     EXTENSION_SUFFIXES,
     SOURCE_SUFFIXES,
@@ -28,10 +29,7 @@ from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 from fcnbench.models.opened import IMPORTING
-from fcnbench.models.sources import Sources, file_of, is_package, users_own
-
-PREFIX = "fcnbench_user_"
-"""Begins the names of the modules that model files themselves are."""
+from fcnbench.models.sources import PREFIX, Sources, file_of, is_package, users_own
 
 _OWN_FOLDER = str(Path(__file__).resolve().parents[1]) + os.sep
 
@@ -59,6 +57,7 @@ class Neighbours:
         self.brought: set[str] = set()
         self.aside: dict[str, ModuleType] = {}
         self.inner: list[Sources] = []
+        self._importlib = _Importlib(self._import_module)
         self._inside = (_OWN_FOLDER, f"{self.folder}{os.sep}", f"{path.parent}{os.sep}")
 
     def put_in_place(self) -> None:
@@ -94,6 +93,16 @@ class Neighbours:
         return {**vars(builtins), "__import__": self._import}
 
     def _import(self, name: str, *arguments: Any, **keywords: Any) -> ModuleType:
+        # Taken at every call: somebody may have put a function of their own there.
+        found = self._carried_out(lambda: builtins.__import__(name, *arguments, **keywords))
+        return self._importlib if found is importlib else found
+
+    def _import_module(self, name: str, package: str | None = None) -> ModuleType:
+        """What `importlib.import_module` is for this model's code."""
+        return self._carried_out(lambda: importlib.import_module(name, package))
+
+    def _carried_out(self, statement: Callable[[], ModuleType]) -> ModuleType:
+        """Carry out an import with these modules in place."""
         thread = threading.get_ident()
         with _turn:
             # Another thread's import may be half done, and its modules must stay until it is.
@@ -103,8 +112,7 @@ class Neighbours:
             known = len(sys.modules)
             _running[thread] += 1
         try:
-            # Taken at every call: somebody may have put a function of their own there.
-            return builtins.__import__(name, *arguments, **keywords)
+            return statement()
         finally:
             with _turn:
                 self.note(list(islice(reversed(sys.modules), max(0, len(sys.modules) - known))))
@@ -146,6 +154,21 @@ class Neighbours:
 
     def _holds(self, folder: str) -> bool:
         return Path(folder).is_relative_to(self.folder)
+
+
+class _Importlib(ModuleType):
+    """The module `importlib` as a model's code sees it.
+
+    Args:
+        import_module: the function of that name.
+    """
+
+    def __init__(self, import_module: Callable[..., ModuleType]) -> None:
+        super().__init__("importlib", importlib.__doc__)
+        self.import_module = import_module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib, name)
 
 
 class Source(SourceFileLoader):

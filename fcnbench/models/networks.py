@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import functools
+import sys
 import types
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 from fcnbench.ground.digests import digest_bytes
 from fcnbench.models.segmenter import Around, in_evaluation_mode
+from fcnbench.models.sources import users_own
 from fcnbench.models.tensorbytes import Part, number_parts
 
 _MOST = 100_000
@@ -52,9 +59,30 @@ def set_evaluation_mode(model: object) -> None:
 def keep_evaluation_mode(networks: Iterable[nn.Module]) -> None:
     """Switch networks to evaluation mode, where they are not in it already; much quicker than to search a model."""
     for network in networks:
-        # A frozen TorchScript network has no mode any more.
-        if any(getattr(part, "training", False) for part in network.modules()):
+        if in_training_mode(network):
             in_evaluation_mode(network)
+
+
+@contextmanager
+def layers_made() -> Iterator[list[bool]]:
+    """Tell whether networks got parameters or layers inside the block: the list is not empty then."""
+    made: list[bool] = []
+
+    def note(*_: object) -> None:
+        made.append(True)
+
+    handles = [register_module_parameter_registration_hook(note), register_module_module_registration_hook(note)]
+    try:
+        yield made
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def in_training_mode(network: nn.Module) -> bool:
+    """Return whether a network, or a part of it, is in training mode."""
+    # A frozen TorchScript network has no mode any more.
+    return any(getattr(part, "training", False) for part in network.modules())
 
 
 def state_digest(model: object, known: nn.Module | None) -> str:
@@ -82,7 +110,7 @@ def state_digest(model: object, known: nn.Module | None) -> str:
 
 def _objects_in(model: object) -> Iterator[Any]:
     """Give a model and the objects in it, each once."""
-    waiting, seen, alive = deque([model]), set[int](), list[Any]()
+    waiting, seen, alive, kinds = deque([model]), set[int](), list[Any](), set[type]()
     while waiting and len(seen) < _MOST:
         each = waiting.popleft()
         if _is(each, _PLAIN) or id(each) in seen:
@@ -92,6 +120,10 @@ def _objects_in(model: object) -> Iterator[Any]:
         yield each
         if not _is(each, (Tensor, np.ndarray)):
             waiting.extend(_inside(each))
+            if type(each) not in kinds:
+                kinds.add(type(each))
+                with suppress(Exception):
+                    waiting.extend(_of_class(type(each)))
 
 
 def _is(each: Any, kinds: tuple[type, ...]) -> bool:
@@ -103,11 +135,11 @@ def _is(each: Any, kinds: tuple[type, ...]) -> bool:
 
 
 def _inside(each: Any) -> list[Any]:
-    """What an object holds: its content as a container, its attributes, and those of its class."""
+    """What an object holds: its content as a container, and its attributes."""
     if _is(each, (Around,)):
         return [each.inner]  # what it keeps itself is made of that
     found: list[Any] = []
-    for look in (_content, _attributes, _slots, _of_class):
+    for look in (_content, _attributes, _slots):
         # An object may raise whatever is read from it; the rest of the model is looked at all the same.
         with suppress(Exception):
             found += look(each)
@@ -131,8 +163,28 @@ def _content(each: Any) -> Iterable[Any]:  # noqa: PLR0911 - one line for each k
         return [each.__self__, each.__func__]
     if isinstance(each, types.FunctionType):
         cells = [cell.cell_contents for cell in each.__closure__ or () if _filled(cell)]
-        return [*cells, *(each.__defaults__ or ()), *(each.__kwdefaults__ or {}).values()]
+        return [*cells, *(each.__defaults__ or ()), *(each.__kwdefaults__ or {}).values(), *_globals_of(each)]
+    if isinstance(each, staticmethod | classmethod):
+        return [each.__func__]
+    if isinstance(each, property):
+        return [each.fget, each.fset, each.fdel]
     return ()
+
+
+def _globals_of(function: types.FunctionType) -> Iterator[Any]:
+    """What a function of the user's own names of its module: networks, numbers, containers, functions, objects."""
+    if not _is_users(function.__code__.co_filename):
+        return
+    waiting = [function.__code__]
+    while waiting:
+        code = waiting.pop()
+        yield from (function.__globals__[name] for name in code.co_names if name in function.__globals__)
+        waiting += [each for each in code.co_consts if isinstance(each, types.CodeType)]
+
+
+@functools.cache
+def _is_users(file: str) -> bool:
+    return users_own(Path(file))
 
 
 _CONTAINERS: tuple[Any, ...] = (list, tuple, set, frozenset, deque)
@@ -147,23 +199,37 @@ def _attributes(each: Any) -> Iterable[Any]:
 
 
 def _slots(each: Any) -> Iterator[Any]:
-    for kind in type(each).__mro__:
-        if "__slots__" in vars(kind):
-            for slot in list(vars(kind).values()):
-                if isinstance(slot, types.MemberDescriptorType):
-                    with suppress(AttributeError):  # it is empty
-                        yield slot.__get__(each)
+    for slot in _slots_of(type(each)):  # type: ignore[arg-type] # types can be hashed
+        with suppress(AttributeError):  # it is empty
+            yield slot.__get__(each)
 
 
-def _of_class(each: Any) -> Iterator[Any]:
-    """Networks, numbers and containers that are attributes of an object's class."""
-    for kind in type(each).__mro__:
-        for name, value in list(vars(kind).items()):
-            if not name.startswith("__") and _is(value, _HELD_BY_CLASSES):
-                yield value
+@functools.lru_cache(maxsize=1024)
+def _slots_of(kind: type) -> list[types.MemberDescriptorType]:
+    slotted = [vars(each).values() for each in kind.__mro__ if "__slots__" in vars(each)]
+    return [slot for values in slotted for slot in values if isinstance(slot, types.MemberDescriptorType)]
 
 
-_HELD_BY_CLASSES = (nn.Module, Tensor, np.ndarray, list, tuple, dict)
+def _of_class(kind: type) -> list[Any]:
+    """Networks, numbers and containers that are attributes of a class, and its functions where it is the user's own."""
+    return [value for each in kind.__mro__ for value in _held_by(each)]
+
+
+def _held_by(kind: type) -> list[Any]:
+    own = vars(sys.modules[kind.__module__]).get("__file__") if kind.__module__ in sys.modules else None
+    kinds = (*_HELD_BY_CLASSES, *_FUNCTIONS) if own is None or _is_users(own) else _HELD_BY_CLASSES
+    found = list(vars(kind).items())
+    return [
+        value for name, value in found if _is(value, kinds) and (not name.startswith("__") or _is(value, _FUNCTIONS))
+    ]
+
+
+_HELD_BY_CLASSES: tuple[type, ...] = (nn.Module, Tensor, np.ndarray, list, tuple, dict)
+_FUNCTIONS: tuple[type, ...] = (
+    types.FunctionType, staticmethod, classmethod, property, functools.partial, functools.partialmethod,
+    functools.cached_property, type(functools.lru_cache(len)),
+)  # fmt: skip
+"""What methods are, as classes hold them."""
 
 
 def _filled(cell: types.CellType) -> bool:

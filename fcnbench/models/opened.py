@@ -6,11 +6,13 @@ statement names them, and not everything that they set is a number that can be f
 
 from __future__ import annotations
 
+import ast
 import os
 import sys
 from collections import deque
 from contextlib import suppress
-from pathlib import Path
+from itertools import product
+from pathlib import Path, PurePath
 from types import FrameType
 from typing import Any
 
@@ -77,6 +79,9 @@ class Opened:
         return False
 
 
+_EVENTS = ("open", "ctypes.dlopen")
+"""Events of Python at which a file is opened."""
+
 _watched: list[Opened] = []
 _hooked = False
 
@@ -98,8 +103,50 @@ def watch(folder: Path, *, as_well: bool = False) -> Opened:
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "open":
+    if event in _EVENTS:
         for each in _watched:
             # What a hook raises would reach whoever opens the file.
             with suppress(Exception):  # it is not a path that a file system knows
-                each.note(*arguments)
+                each.note(*arguments) if event == "open" else each.note(arguments[0], "r", 0)
+
+
+_NATIVE = frozenset(
+    ending
+    for endings in (
+        ".bin .caffemodel .ckpt .engine .h5 .hdf5 .mlmodel .npz .onnx .pb .plan .prototxt .pt .pte .pth .safetensors",
+        ".tflite .torchscript .ts",
+        ".bmp .jpeg .jpg .png .tif .tiff .webp",
+        ".dll .dylib .so",
+    )
+    for ending in endings.split()
+)
+"""Endings of files that libraries open by themselves, which Python does not see."""
+
+_LONGEST = 255
+"""Letters of a file's name."""
+
+
+def named_files(source: Path) -> list[Path]:
+    """Return the files below a source file's folder that it names, of the kinds that libraries open by themselves.
+
+    Args:
+        source: a Python file; names are the strings in it, those of folders put before those of files.
+    """
+    try:
+        tree = ast.parse(source.read_bytes()) if source.suffix == ".py" else ast.Module([], [])
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return []
+    said = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    short = sorted(text for text in said if 0 < len(text) <= _LONGEST and text.isprintable() and ".." not in text)
+    files = [text for text in short if PurePath(text).suffix.lower() in _NATIVE]
+    found = []
+    with suppress(OSError, ValueError):
+        folders = [
+            source.parent,
+            *(source.parent / text for text in short if files and (source.parent / text).is_dir()),
+        ]
+        for folder, name in product(folders, files):
+            path = folder / name
+            if path.is_relative_to(source.parent) and path.is_file() and path not in found:
+                found.append(path)
+    return found

@@ -65,10 +65,10 @@ def _owners(tensor: Tensor) -> int:
 def _single() -> int | None:
     """What is counted for a tensor that has its memory for itself; None where that does not tell it from others."""
     try:
-        single = _owners(torch.zeros(4))
+        single = _owners(torch.zeros(4, device="cpu"))
         counts = []
         for other in (lambda each: each, lambda each: each[1:], Tensor.numpy, Tensor.untyped_storage):
-            box = [torch.zeros(4)]
+            box = [torch.zeros(4, device="cpu")]
             holder: list[object] = [other(box[0])]
             alias = box.pop().detach()
             counts.append(_owners(alias))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,11 @@ IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
 """Standard deviation of ImageNet's colours on a scale of 0..1, torchvision's convention."""
 
 
+def channel_values(values: Sequence[float]) -> Tensor:
+    """Return a value for each of three channels, float32 [3, 1, 1] on the CPU, whatever the defaults of PyTorch are."""
+    return torch.tensor(values, dtype=torch.float32, device="cpu").view(3, 1, 1)
+
+
 class Centred:
     """A preparation that does no more than subtract a mean from every channel.
 
@@ -45,7 +51,7 @@ class Centred:
 
     def __init__(self, name: str, mean: tuple[float, float, float], reverse: bool) -> None:
         self.__name__ = name
-        self._mean = torch.tensor(mean).view(3, 1, 1)
+        self._mean = channel_values(mean)
         self._reverse = reverse
 
     def __call__(self, image: NDArray[np.uint8]) -> Tensor:
@@ -115,6 +121,6 @@ def imagenet_rgb(image: NDArray[np.uint8]) -> Tensor:
     Returns:
         float32 [3, H, W].
     """
-    mean, std = torch.tensor(IMAGENET_MEAN_RGB).view(3, 1, 1), torch.tensor(IMAGENET_STD_RGB).view(3, 1, 1)
+    mean, std = channel_values(IMAGENET_MEAN_RGB), channel_values(IMAGENET_STD_RGB)
     planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32))
     return planes.div_(255).sub_(mean).div(std)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,12 +19,15 @@ from pathlib import Path
 from types import ModuleType
 
 from fcnbench.ground.digests import digest_file, digest_lines, digest_text
-from fcnbench.models.opened import Opened
+from fcnbench.models.opened import Opened, named_files
 
 _INSTALLED = ("site-packages", "dist-packages")
 """Folders that hold installed packages, wherever they lie."""
 
 _ELSEWHERE = "elsewhere:"
+
+PREFIX = "fcnbench_user_"
+"""Begins the names of the modules that model files themselves are."""
 
 _MAIN = ("__main__", "__mp_main__")
 """Names of the program itself, which is not the model's."""
@@ -58,6 +61,7 @@ class Sources:
     aside: Mapping[str, ModuleType] = field(default_factory=dict)
     inner: list[Sources] = field(default_factory=list)
     _paths: dict[str, Path] = field(default_factory=dict)
+    _included: set[tuple[int, str]] = field(default_factory=set)
 
     def add(self, name: str, path: Path) -> None:
         """Note a file under a module's name, with the digest that it has now; a file that is known keeps its digest."""
@@ -66,6 +70,8 @@ class Sources:
             with suppress(OSError):
                 self.files[shown] = source_digest(path)
                 self._paths[shown] = path
+            for file in named_files(path):
+                self._read(self._from_here(file.relative_to(path.parent).as_posix(), file), file)
 
     def look(self) -> None:
         """Note what has been imported and read meanwhile; a model without source of its own has none to note."""
@@ -77,7 +83,7 @@ class Sources:
         for name, module in [*self.aside.items(), *sys.modules.items()]:
             path = file_of(module)
             if path is not None and name not in _MAIN and self._owns(name, path):
-                self.add(name, path)
+                self.add(path.stem if name.startswith(PREFIX) else name, path)
         for name, path in ({} if self.opened is None else self.opened.take()).items():
             self._read(name, path)
 
@@ -91,15 +97,12 @@ class Sources:
         for name, digest in inner.files.items():
             path = inner._paths[name]
             if path not in self._paths.values():
-                shown = self._free_name(self._from_here(name, path))
+                shown = _free_name(self._from_here(name, path), self.files)
                 self.files[shown], self._paths[shown] = digest, path
         for name, digest in inner.data.items():
-            self.data.setdefault(f"{_ELSEWHERE}{name.removeprefix(_ELSEWHERE)}", digest)
-
-    def _free_name(self, name: str) -> str:
-        """A name that no other file has: two models may have files of one name."""
-        free = (f"{name} ({number})" for number in count(2))
-        return name if name not in self.files else next(each for each in free if each not in self.files)
+            if (id(inner), name) not in self._included:
+                self._included.add((id(inner), name))
+                self.data[_free_name(f"{_ELSEWHERE}{name.removeprefix(_ELSEWHERE)}", self.data)] = digest
 
     def _read(self, name: str, path: Path) -> None:
         if not users_own(path):
@@ -148,6 +151,12 @@ class Sources:
         return f"{_ELSEWHERE}{name.removeprefix(_ELSEWHERE)}"
 
 
+def _free_name(name: str, taken: Collection[str]) -> str:
+    """A name that no other file has: two models may have files of one name."""
+    free = (f"{name} ({number})" for number in count(2))
+    return name if name not in taken else next(each for each in free if each not in taken)
+
+
 def source_digest(path: Path) -> str:
     """Return the digest of a source file; Python files have the same with any line ends.
 
@@ -161,7 +170,7 @@ def same_source(path: Path, digest: str) -> bool:
     """Whether a file is there and has this digest."""
     try:
         return source_digest(path) == digest
-    except OSError:
+    except (OSError, ValueError):  # a name that no file system has
         return False
 
 

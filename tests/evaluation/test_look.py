@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fcnbench.datasets.load import load_dataset
+from fcnbench.errors import ModelError
 from fcnbench.evaluation import look as looks
 from fcnbench.evaluation.journal import Journal
 from fcnbench.evaluation.look import Look
@@ -17,35 +21,100 @@ from fcnbench.models.switches import seed
 
 
 class Late(nn.Module):
-    """A network that makes a layer in its first forward pass, outside of what PyTorch knows, and leaves training on."""
+    """A network that makes a layer in its first forward pass, or in that of every new size; 4 logits depend on it.
+
+    Args:
+        make: makes the layer.
+        each_size: whether every size gets one.
+        hidden: whether it is kept where PyTorch does not look.
+    """
 
     num_classes = 8
 
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[[], nn.Module], *, each_size: bool = False, hidden: bool = False) -> None:
         super().__init__()
-        self.parts: list[nn.Module] = []
-        self.found: list[bool] = []
+        self.make, self.each_size, self.hidden = make, each_size, hidden
+        self.parts: dict[str, nn.Module] = {}
 
     def forward(self, batch: Tensor) -> Tensor:
-        """Logits of class 0."""
-        if not self.parts:
-            self.parts = [nn.Dropout()]
-        self.found.append(self.parts[0].training or self.training)
-        self.train()
-        self.parts[0].train()
-        return torch.zeros(len(batch), 8, *batch.shape[2:]).index_fill_(1, torch.tensor([0]), 1.0)
+        """Logits [N, 8, H, W]."""
+        key = str(tuple(batch.shape)) if self.each_size else "part"
+        if key not in self.parts:
+            self.parts[key] = self.make()
+            if not self.hidden:
+                self.add_module(key, self.parts[key])
+        return self.parts[key](torch.cat([batch, batch, batch[:, :2]], 1))
 
 
-def test_the_model_is_searched_for_networks_once_more_after_the_first_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    searched, net = [], Late()
+def looked(net: nn.Module, count: int = 5) -> NDArray[np.int64]:
+    """The confusion matrices of a network on the first images."""
+    with Journal({"key": "looked"}, 8) as journal:
+        data = load_dataset("pocket")
+        done = evaluate(Look(ModuleSegmenter(net), data, torch.device("cpu")), scorable(data, count), journal, 0)
+        journal.forget()
+    return done.matrices
+
+
+@pytest.mark.parametrize("each_size", [False, True])
+@pytest.mark.parametrize("hidden", [False, True])
+def test_layers_that_a_forward_pass_makes_in_training_mode_are_refused(each_size: bool, hidden: bool) -> None:
+    def norm() -> nn.Module:
+        return nn.BatchNorm2d(8)
+
+    with pytest.raises(ModelError, match="in training mode"):
+        looked(Late(norm, each_size=each_size, hidden=hidden))
+    made = iter(range(100))
+
+    def later() -> nn.Module:
+        return norm() if next(made) else norm().eval()
+
+    if each_size:
+        with pytest.raises(ModelError, match="in training mode"):
+            looked(Late(later, each_size=True, hidden=hidden))
+    assert looked(Late(lambda: norm().eval(), each_size=each_size, hidden=hidden)).sum() > 0
+
+
+class Switching(nn.Module):
+    """A network that switches training mode on, at some point of a forward pass."""
+
+    num_classes = 8
+
+    def __init__(self, when: str) -> None:
+        super().__init__()
+        self.when, self.drop = when, nn.Dropout(0.9)
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Logits [N, 8, H, W]."""
+        if self.when == "before":
+            self.drop.train()
+        found = self.drop(torch.cat([batch, batch, batch[:, :2]], 1))
+        if self.when == "after":
+            self.train()
+        if self.when == "within":
+            self.train()
+            self.eval()
+        return found
+
+
+def test_training_mode_that_a_model_switches_on_is_refused() -> None:
+    for when in ("before", "after"):
+        with pytest.raises(ModelError, match="the forward pass leaves Switching or a layer in it in training mode"):
+            looked(Switching(when))
+    np.testing.assert_array_equal(looked(Switching("within")), looked(Switching("never")))
+    net = Switching("never")
+    net.prepare = lambda image: net.train() and torch.from_numpy(image.copy()).permute(2, 0, 1).float()
+    with pytest.raises(ModelError, match="in training mode"):
+        looked(net)
+
+
+def test_a_model_is_searched_for_networks_before_and_after_the_first_pass_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    searched: list[object] = []
     found = looks.networks_in
     monkeypatch.setattr(looks, "networks_in", lambda model: searched.append(model) or found(model))
-    with Journal({"key": "searched"}, 8) as journal:
-        data = load_dataset("pocket")
-        evaluate(Look(ModuleSegmenter(net), data, torch.device("cpu")), scorable(data, 5), journal, 0)
-        journal.forget()
+    looked(Switching("never"))
     assert len(searched) == 2
-    assert net.found == [True, False, False, False, False]
 
 
 def test_seeding_gives_what_pytorchs_own_gives_and_starts_no_device() -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -185,6 +186,23 @@ def test_a_torn_last_line_of_the_journal_is_scored_again(tmp_path: Path) -> None
         again = score(Stub(), 4)
         assert again.resumed == 3
         np.testing.assert_array_equal(again.matrices, whole.matrices)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "{}", "3", '{"facts": []}', '{"id": 3, "cells": [], "prediction": ""}', "[" * 5000 + "]" * 5000,
+     '{"id": "a", "cells": [[99, 0, 1]], "prediction": "x"}', '{"id": "a", "cells": [[-1, 0, 1]], "prediction": "x"}',
+     '{"id": "a", "cells": [[0, 0]], "prediction": "x"}', '{"id": "a", "cells": [[0, 0, 0.5]]}'],
+)  # fmt: skip
+def test_lines_of_a_journal_that_are_no_images_end_it(tmp_path: Path, text: str) -> None:
+    whole = score(Stub(), 2)
+    (journal,) = (tmp_path / "home/journals").glob("*.jsonl")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    strange = b"%08x %s\n" % (zlib.crc32(text.encode()), text.encode())
+    journal.write_bytes(lines[0] + strange + lines[1])
+    again = score(Stub(), 2)
+    assert again.resumed == 1
+    np.testing.assert_array_equal(again.matrices, whole.matrices)
 
 
 def test_a_journal_in_use_by_another_run_is_left_alone() -> None:

@@ -125,6 +125,25 @@ def test_an_interrupted_run_goes_on_and_the_folder_appears_whole(
     assert not list(tmp_path.glob(".saved*"))
 
 
+def test_predictions_of_an_interrupted_run_over_more_images_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, seen = PredictionWriter.put, []
+
+    def fifth_time_is_enough(self: PredictionWriter, sample_id: str, *more: object) -> None:
+        if len(seen) == 5:
+            raise KeyboardInterrupt
+        seen.append(sample_id)
+        put(self, sample_id, *more)
+
+    monkeypatch.setattr(PredictionWriter, "put", fifth_time_is_enough)
+    with pytest.raises(Interrupted):
+        fcnbench.run(board=tmp_path, save_predictions=tmp_path / "saved", limit=8)
+    monkeypatch.setattr(PredictionWriter, "put", put)
+    done = fcnbench.run(board=tmp_path, save_predictions=tmp_path / "saved", limit=2)
+    assert sorted(path.stem for path in (tmp_path / "saved").iterdir()) == sorted(done.record.evaluation.ids)
+
+
 def test_images_that_a_run_without_saving_had_scored_are_predicted_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,6 +36,23 @@ LATE = {
         "late": "from common import K",
         "common": "K = 7\n",
     },
+    "computed name": {"late": "import importlib; K = importlib.import_module('com' + 'mon').K", "common": "K = {k}\n"},
+    "imported function": {
+        "imports": "from importlib import import_module, util\nimport importlib.metadata",
+        "late": "K = import_module('common').K; assert util.find_spec('torch'); importlib.metadata.version('torch')",
+        "common": "K = {k}\n",
+    },
+    "relative name": {
+        "imports": "import importlib",
+        "late": "K = importlib.import_module('.parts', 'nets').K",
+        "nets__parts": "K = {k}\n",
+        "nets____init__": "",
+    },
+    "own module": {
+        "imports": "import sys\nfrom common import K",
+        "k": "sys.modules[__name__].K",
+        "common": "K = {k}\n",
+    },
     "pickle": {
         "imports": "import common, pickle; stored = pickle.dumps(common.Value())",
         "k": "pickle.loads(stored).K",

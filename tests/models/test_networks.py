@@ -63,6 +63,32 @@ def enclosed(net: nn.Module) -> Callable[[Any], Any]:
     return lambda batch: net(batch)  # noqa: PLW0108 - its closure is what matters
 
 
+def in_methods(net: nn.Module, how: Callable[[Any], Any]) -> Any:
+    """An object whose class has a method that a network is enclosed in."""
+
+    class Wrapped:
+        @how
+        def logits(*_: Any) -> Any:
+            return net
+
+    return Wrapped()
+
+
+NAMED: dict[str, nn.Module] = {}
+"""A network that functions of this module name."""
+
+
+def by_name(net: nn.Module) -> Any:
+    """An object with a method that names a network of its module."""
+    NAMED["net"] = net
+
+    class Naming:
+        def logits(self, batch: Any) -> Any:
+            return [NAMED["net"](each) for each in batch]
+
+    return Naming()
+
+
 KEEPERS: dict[str, Callable[[nn.Module], Any]] = {
     "itself": lambda net: net,
     "attribute": lambda net: SimpleNamespace(net=net),
@@ -78,6 +104,14 @@ KEEPERS: dict[str, Callable[[nn.Module], Any]] = {
     "closure": enclosed,
     "partial": lambda net: functools.partial(enclosed, net=net),
     "bound method": lambda net: SimpleNamespace(net=net).__dict__["net"].forward,
+    "method": lambda net: in_methods(net, lambda function: function),
+    "static method": lambda net: in_methods(net, staticmethod),
+    "class method": lambda net: in_methods(net, classmethod),
+    "property": lambda net: in_methods(net, property),
+    "cached method": lambda net: in_methods(net, functools.lru_cache),
+    "cached property": lambda net: in_methods(net, functools.cached_property),
+    "method with a partial": lambda net: in_methods(net, lambda function: functools.partialmethod(function, net)),
+    "name in the module": by_name,
     "hidden in a module": Hidden,
     "hidden in a part of a module": lambda net: nn.Sequential(nn.Sequential(Hidden(net))),
 }

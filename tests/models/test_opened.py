@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
 
 import fcnbench
 from fcnbench.api.run import RunOptions, run_unless
@@ -116,6 +119,88 @@ def test_a_result_is_reused_while_what_the_model_reads_stays_as_it_is(
     assert f"run again: {READS[factory]} has changed" in capsys.readouterr().err
     assert again is not None
     assert int(again.record.evaluation.matrices[0].sum(0).argmax()) == 5
+
+
+NATIVE = """
+import ctypes
+from pathlib import Path
+import torch
+from torch import nn
+{imports}
+
+HERE = Path(__file__).parent
+
+
+class Net(nn.Module):
+    def forward(self, x):
+        {find}
+        out = torch.zeros(x.shape[0], 8, *x.shape[2:])
+        out[:, k] = 1
+        return out
+
+
+def build():
+    return Net()
+"""
+
+READERS = {
+    "TorchScript": ("", 'k = int(torch.jit.load(HERE / "parts" / "net.pt")())'),
+    "safetensors": ("from safetensors.torch import load_file", 'k = int(load_file(str(HERE / "parts/net.pt"))["k"])'),
+    "global tensor": ("VALUES = torch.load(Path(__file__).parent / 'parts' / 'net.pt')", "k = int(VALUES['k'])"),
+}
+"""Ways to find the class in a file that Python itself does not open."""
+
+
+class Answer(nn.Module):
+    """A network that answers with a number."""
+
+    def __init__(self, k: int) -> None:
+        super().__init__()
+        self.k = k
+
+    def forward(self) -> int:
+        """The number."""
+        return self.k
+
+
+def write_native(folder: Path, reader: str, k: int) -> None:
+    """Write the file of one of these."""
+    (folder / "parts").mkdir(exist_ok=True)
+    path = folder / "parts" / "net.pt"
+    if reader == "TorchScript":
+        torch.jit.script(Answer(k)).save(path)
+    elif reader == "safetensors":
+        save_file({"k": torch.tensor(k)}, path)
+    else:
+        torch.save({"k": torch.tensor(k)}, path)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+@pytest.mark.parametrize("reader", READERS)
+def test_files_that_libraries_open_by_themselves_count(tmp_path: Path, reader: str) -> None:
+    imports, find = READERS[reader]
+    (tmp_path / "net.py").write_text(NATIVE.format(imports=imports, find=find))
+    options = RunOptions(f"{tmp_path / 'net.py'}:build", limit=1, board=tmp_path / "board")
+    write_native(tmp_path, reader, 2)
+    first = run_unless(options, None)
+    assert first is not None
+    assert first.record.evaluation.matrices[0].sum(0).argmax() == 2
+    assert run_unless(options, first.identity) is None
+    write_native(tmp_path, reader, 5)
+    second = run_unless(options, first.identity)
+    assert second is not None
+    assert second.record.evaluation.matrices[0].sum(0).argmax() == 5
+
+
+def test_a_library_that_ctypes_loads_counts(tmp_path: Path) -> None:
+    libraries = [path for path in sorted(Path(np.__file__).parent.rglob("*.so")) if path.is_file()]
+    if not libraries:
+        pytest.skip("numpy has no shared libraries by this ending")
+    (tmp_path / "mine").write_bytes(libraries[0].read_bytes())
+    (tmp_path / "net.py").write_text(
+        NATIVE.format(imports="ctypes.CDLL(str(Path(__file__).parent / 'mi') + 'ne')", find="k = 1")
+    )
+    assert set(open_model(f"{tmp_path / 'net.py'}:build").sources.data) == {"mine"}
 
 
 def test_what_a_model_writes_itself_does_not_count(folder: Path) -> None:

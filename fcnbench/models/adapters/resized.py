@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fcnbench.errors import ModelError, WeightsError
-from fcnbench.models.preprocess import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
+from fcnbench.models.preprocess import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB, channel_values
 
 Forward = Callable[[Tensor], Tensor]
 """From normalised pictures [N, 3, H, W] to logits [N, C, h, w] of any size."""
@@ -55,7 +55,7 @@ class Resized:
     ) -> None:
         self.reduced_dtypes = dtypes
         self._forward = forward
-        self._mean, self._std = (torch.tensor(values).view(3, 1, 1) for values in (tuple(mean), tuple(std)))
+        self._mean, self._std = channel_values(mean), channel_values(std)
         self._bgr = bgr
         self._short_side = short_side
         self._exact = exact
@@ -69,9 +69,10 @@ class Resized:
         self.preprocessing = f"{'BGR' if bgr else 'RGB'} - {_told(mean)} / {_told(std)}, {size}"
 
     def prepare(self, image: NDArray[np.uint8]) -> Tensor:
-        """uint8 [H, W, 3] RGB to normalised float32 [3, H, W]."""
+        """uint8 [H, W, 3] RGB to float32 [3, H, W]: every channel normalised by its own values, then put into order."""
         planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)).div_(255)
-        return (planes.flip(0) if self._bgr else planes).sub(self._mean).div_(self._std)
+        normalised = planes.sub(self._mean).div_(self._std)
+        return normalised.flip(0) if self._bgr else normalised
 
     def logits(self, batch: Tensor) -> Tensor:
         """Logits [N, C, H, W] at the size of the batch.
