@@ -264,9 +264,9 @@ def _known(root: Path, path: Path, cell: Cell) -> Outcome | None:
         if record is None or not (root / record).is_file():
             return None
         parts, facts = content["identity"]["parts"], content["identity"]["facts"]
-        if not all(isinstance(each, str) for given in (parts, facts) for item in given.items() for each in item):
+        if not all(isinstance(each, str) for given in (parts, facts) for item in dict(given).items() for each in item):
             return None
-        identity = Identity(parts, facts)
+        identity = Identity(dict(parts), dict(facts))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return Outcome(cell, record, None, created, taken_over=True, identity=identity)

@@ -30,6 +30,7 @@ from fcnbench.models.fast import accelerated
 from fcnbench.models.labelmap import LabelMap, Mapped, match_labels
 from fcnbench.models.modelfile import forget_changed_package, import_model_file, remember
 from fcnbench.models.names import ModelName, dense_factor, find_model
+from fcnbench.models.neighbours import neighbours_kept
 from fcnbench.models.networks import networks_in, set_evaluation_mode
 from fcnbench.models.opened import watch
 from fcnbench.models.published import published
@@ -117,7 +118,7 @@ def open_model(
     if text is not None and text not in published():
         text = absolute_if_there(text)
     outer = _inner.get()
-    with protected(restore_path=False), _loading() as inner:
+    with neighbours_kept(wanted=outer is not None), protected(restore_path=False), _loading() as inner:
         factory, sources = _factory_of(found, nested=outer is not None)
         settle()
         # Whether the file was imported just now, and what it drew then, changes nothing.
@@ -130,9 +131,9 @@ def open_model(
         set_evaluation_mode(built)
         for network in networks_in(built):
             refuse_unset(network, found.display)
+        remember(sources)
     if outer is not None and sources:
         outer.append(sources)
-    remember(sources)
     display = found.display
     segmenter = _as_segmenter(built, display)
     labels = None

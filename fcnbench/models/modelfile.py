@@ -50,7 +50,7 @@ def import_model_file(path: Path, *, nested: bool = False) -> tuple[ModuleType, 
     importlib.invalidate_caches()
     sources = Sources(
         folder=path.parent,
-        before=frozenset(sys.modules) - neighbours.brought,
+        before=frozenset(sys.modules) - neighbours.brought.keys(),
         opened=watch(path.parent, as_well=nested),
         aside=neighbours.aside,
         inner=neighbours.inner,
@@ -126,8 +126,7 @@ def _neighbours_of(path: Path, own: Mapping[str, Path]) -> Neighbours:
         neighbours.put_aside()
         neighbours = Neighbours(path)
         neighbours.put_in_place()
-        for top in tops:
-            _forget(top)
+        neighbours.displace(tops)
     _known[path] = neighbours
     return neighbours
 

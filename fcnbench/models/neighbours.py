@@ -13,7 +13,8 @@ import os
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib.machinery import (
     EXTENSION_SUFFIXES,
     SOURCE_SUFFIXES,
@@ -35,6 +36,9 @@ _OWN_FOLDER = str(Path(__file__).resolve().parents[1]) + os.sep
 
 _turn = threading.Condition(threading.RLock())
 _current: Neighbours | None = None
+_depth = 0
+"""Blocks in which a model's neighbours stay in place."""
+
 _running: Counter[int] = Counter()
 """Import statements of models' code that are being carried out now, by thread."""
 
@@ -46,17 +50,20 @@ class Neighbours:
         path: the model's file.
 
     Attributes:
-        brought: names of the modules that were imported for this model's code.
-        aside: those modules, while others are in place.
+        brought: the modules that were imported for this model's code, by name.
+        aside: those of them, with what is in their packages, that others stand in place of.
         inner: the source files of other models that this model's code has loaded.
+        displaced: modules of the program's own that have their names, while these are in place.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.folder = path.resolve().parent
-        self.brought: set[str] = set()
+        self.brought: dict[str, ModuleType] = {}
         self.aside: dict[str, ModuleType] = {}
         self.inner: list[Sources] = []
+        self.displaced: dict[str, ModuleType] = {}
+        self._taken = False
         self._importlib = _Importlib(self._import_module)
         self._inside = (_OWN_FOLDER, f"{self.folder}{os.sep}", f"{path.parent}{os.sep}")
 
@@ -65,18 +72,59 @@ class Neighbours:
         with _turn:
             _replace(self)
 
+    def take(self) -> None:
+        """Let these modules stand where those of the program's own stand that have their names."""
+        if not self._taken:
+            self._taken = True
+            self.displace({name.partition(".")[0] for name in self.aside} | self._beside())
+            sys.modules.update(self.aside)
+            self.aside.clear()
+
+    def displace(self, tops: Collection[str]) -> None:
+        """Take other modules away from where Python looks for them, until `give_back`.
+
+        Args:
+            tops: names of top-level modules; what is in them goes along.
+        """
+        mine = self.in_place
+        for name in [each for each in sys.modules if each.partition(".")[0] in tops and each not in mine]:
+            self.displaced[name] = sys.modules.pop(name)
+
+    def give_back(self) -> None:
+        """Put the program's own modules back that these have displaced; the others stay."""
+        tops = {name.partition(".")[0] for name in self.displaced}
+        for name in [each for each in self.in_place if each.partition(".")[0] in tops]:
+            self.aside[name] = sys.modules.pop(name)
+        sys.modules.update(self.displaced)
+        self.displaced.clear()
+        self._taken = False
+
     def put_aside(self) -> None:
         """Take these modules from where Python looks for them, and keep them."""
+        self.give_back()
         found = self.in_place
         self.aside.update(found)
         for name in found:
             del sys.modules[name]
 
+    def _beside(self) -> set[str]:
+        """Names of what lies beside the model's file and of modules that the program has imported from elsewhere."""
+        found = set()
+        with suppress(OSError):
+            for path in self.folder.iterdir():
+                name = path.name.partition(".")[0]
+                file = file_of(sys.modules.get(name))
+                other = file is not None and name not in self.brought and users_own(file)
+                if other and file is not None and not file.resolve().is_relative_to(self.folder):
+                    found.add(name)
+        return found
+
     @property
     def in_place(self) -> dict[str, ModuleType]:
         """Those of these modules that are where Python looks for them, with everything in their packages, by name."""
+        mine = {name for name, module in self.brought.items() if sys.modules.get(name) is module}
         found = list(sys.modules.items())
-        return {name: each for name, each in found if name in self.brought or name.partition(".")[0] in self.brought}
+        return {name: each for name, each in found if name in mine or name.partition(".")[0] in mine}
 
     def note(self, names: Iterable[str]) -> None:
         """Note modules that were imported for this model's code; those that are not the user's own do not count.
@@ -84,9 +132,9 @@ class Neighbours:
         Args:
             names: of modules.
         """
-        if _current is self:
-            own = (name for name in names if not name.startswith(PREFIX) and _is_users(sys.modules.get(name)))
-            self.brought.update(own)
+        if _current is self and self._taken:
+            found = {name: sys.modules[name] for name in names if name in sys.modules and not name.startswith(PREFIX)}
+            self.brought.update((name, module) for name, module in found.items() if _is_users(module))
 
     def builtins(self) -> dict[str, Any]:
         """Return Python's built-in functions for this model's code, whose import statements find these modules."""
@@ -121,6 +169,8 @@ class Neighbours:
                     _replace(before)
                 else:
                     del _running[thread]
+                    if not _depth:
+                        self.give_back()
                 _turn.notify_all()
 
     def find(
@@ -208,12 +258,42 @@ def _replace(wanted: Neighbours | None) -> None:
     if _current is not wanted:
         if _current is not None:
             _current.put_aside()
-        if wanted is not None:
-            sys.modules.update(wanted.aside)
-            wanted.aside.clear()
         _current = wanted
+    if wanted is not None:
+        wanted.take()
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
+
+
+@contextmanager
+def neighbours_kept(*, wanted: bool = True) -> Iterator[None]:
+    """Put the neighbours back in place after the block that are in place now: a model's code loads another model in it.
+
+    Args:
+        wanted: whether to do so.
+    """
+    before = _current
+    try:
+        yield
+    finally:
+        if wanted:
+            with _turn:
+                _replace(before)
+
+
+@contextmanager
+def programs_modules_kept() -> Iterator[None]:
+    """Put the program's own modules back after the block, where a model's neighbours have their names."""
+    global _depth  # noqa: PLW0603 - the imported modules are the process's
+    with _turn:
+        _depth += 1
+    try:
+        yield
+    finally:
+        with _turn:
+            _depth -= 1
+            if not _depth and _current is not None:
+                _current.give_back()
 
 
 def _is_users(module: ModuleType | None) -> bool:

@@ -17,6 +17,7 @@ from torch.backends import opt_einsum  # not every version imports it by itself
 from fcnbench.errors import ModelError
 from fcnbench.ground.process import Switch, held, kept_random_states, process_switches, seed_generators, settle
 from fcnbench.models.float32 import first_precision, read_precision, set_precision, wanted_precision
+from fcnbench.models.neighbours import programs_modules_kept
 
 _lock, _running = threading.Lock(), 0
 """How many parts of a model's code run at this moment, in all threads."""
@@ -55,6 +56,7 @@ def protected(*, restore_path: bool = True) -> Iterator[None]:
         restore_path: whether to restore `sys.path`; a model that lives on may still import through it.
     """
     with ExitStack() as stack:
+        stack.enter_context(programs_modules_kept())
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(_kept_torch_seed())

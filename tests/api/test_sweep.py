@@ -78,16 +78,14 @@ def test_every_cell_is_run_once_and_found_again(tmp_path: Path, capsys: pytest.C
     [b"", b"[]", b"\xff\x00", b"[" * 100_000, b'{"record": 3}', b'{"record": "a", "created": "", "identity": 3}'],
 )
 def test_outcomes_that_can_not_be_read_are_run_again(tmp_path: Path, content: bytes) -> None:
-    file = write(
-        tmp_path / "one.toml", 'models = ["fcn8s-pocket"]\ndatasets = ["pocket"]\n[options]\nlimit = 1\n'
-    )
+    file = write(tmp_path / "one.toml", 'models = ["fcn8s-pocket"]\ndatasets = ["pocket"]\n[options]\nlimit = 1\n')
     fcnbench.sweep(file, board=tmp_path)
     (path,) = (tmp_path / "sweeps").rglob("*.json")
     whole = json.loads(path.read_bytes())
     path.write_bytes(content)
     (outcome,) = fcnbench.sweep(file, board=tmp_path).outcomes
     assert (outcome.taken_over, outcome.error) == (False, None)
-    for facts in ({"package ": "1"}, {"source a\0b": "1"}, {"package x": 3}, []):
+    for facts in ({"package ": "1"}, {"source a\0b": "1"}, {"package x": 3}, 3):
         path.write_text(json.dumps({**whole, "identity": {**whole["identity"], "facts": facts}}))
         (outcome,) = fcnbench.sweep(file, board=tmp_path).outcomes
         assert (outcome.taken_over, outcome.error) == (False, None)

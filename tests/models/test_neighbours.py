@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import threading
 from pathlib import Path
@@ -123,3 +124,30 @@ def test_files_of_a_model_that_a_model_loads_count(tmp_path: Path, through: str)
     assert files - {"loads.py"} == {"net.py", "common.py", "elsewhere:common.py", "elsewhere:net.py"}
     (tmp_path / "inner" / "common.py").write_text("K = 3\n")
     assert run_one(f"{tmp_path / 'outer' / 'net.py'}:build", tmp_path)[0] == 0
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_a_program_keeps_its_own_modules(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "program" / "nets").mkdir(parents=True)
+    # A package of the program's hides a folder without `__init__.py`.
+    files = {"common", "hidden", *([] if name == "namespace package" else ["nets/__init__", "nets/parts"])}
+    for file in files:
+        (tmp_path / "program" / f"{file}.py").write_text("K = 'mine'\n")
+    monkeypatch.syspath_prepend(tmp_path / "program")
+    names = [file.replace("/__init__", "").replace("/", ".") for file in sorted(files)]
+    for each in ("common", "hidden", "nets", "nets.parts"):  # other tests' models may have left theirs
+        sys.modules.pop(each, None)
+    own = {each: importlib.import_module(each) for each in names}
+    model = net(tmp_path / "model", **{key: text.replace("{k}", "2") for key, text in LATE[name].items()})
+    try:
+        loaded = fcnbench.load_model(model)
+        assert {each: sys.modules[each] for each in names} == own
+        # With the program's own modules in place, a pickle would be opened by whoever asks.
+        if name != "pickle":
+            assert class_of(loaded) == 2
+        assert {each: importlib.import_module(each) for each in names} == own
+        assert run_one(model, tmp_path)[0] == 2
+        assert {each: sys.modules[each] for each in names} == own
+    finally:
+        for each in names:
+            sys.modules.pop(each, None)

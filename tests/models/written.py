@@ -35,7 +35,8 @@ def net(folder: Path, *, imports: str = "", late: str = "pass", k: str = "K", **
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "net.py").write_text(BIAS.format(imports=imports, late=late, k=k))
     for name, text in files.items():
-        path = folder / f"{name.replace('__', '/')}.py"
+        stem = name.removesuffix("____init__")
+        path = folder / f"{stem.replace('__', '/')}{'/__init__' * (stem != name)}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return f"{folder / 'net.py'}:build"
