@@ -19,9 +19,7 @@ from importlib.machinery import (
     EXTENSION_SUFFIXES,
     SOURCE_SUFFIXES,
     ExtensionFileLoader,
-    FileFinder,
     ModuleSpec,
-    PathFinder,
     SourceFileLoader,
 )
 from itertools import islice
@@ -29,10 +27,12 @@ from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 from typing import Any
 
-from fcnbench.models.opened import IMPORTING
-from fcnbench.models.sources import PREFIX, Sources, file_of, is_package, users_own
+from fcnbench.models.finder import find_beside, runs_in
+from fcnbench.models.sources import PREFIX, Sources, file_of, users_own
 
 _OWN_FOLDER = str(Path(__file__).resolve().parents[1]) + os.sep
+
+_ENDINGS = (*SOURCE_SUFFIXES, *EXTENSION_SUFFIXES)
 
 _turn = threading.Condition(threading.RLock())
 _current: Neighbours | None = None
@@ -92,12 +92,13 @@ class Neighbours:
 
     def give_back(self) -> None:
         """Put the program's own modules back that these have displaced; the others stay."""
-        tops = {name.partition(".")[0] for name in self.displaced}
-        for name in [each for each in self.in_place if each.partition(".")[0] in tops]:
-            self.aside[name] = sys.modules.pop(name)
-        sys.modules.update(self.displaced)
-        self.displaced.clear()
         self._taken = False
+        if self.displaced:
+            tops = {name.partition(".")[0] for name in self.displaced}
+            for name in [each for each in self.in_place if each.partition(".")[0] in tops]:
+                self.aside[name] = sys.modules.pop(name)
+            sys.modules.update(self.displaced)
+            self.displaced.clear()
 
     def put_aside(self) -> None:
         """Take these modules from where Python looks for them, and keep them."""
@@ -108,14 +109,16 @@ class Neighbours:
             del sys.modules[name]
 
     def _beside(self) -> set[str]:
-        """Names of what lies beside the model's file and of modules that the program has imported from elsewhere."""
+        """Names of modules beside the model's file by which the program has imported others of its own."""
         found = set()
         with suppress(OSError):
             for path in self.folder.iterdir():
                 name = path.name.partition(".")[0]
                 file = file_of(sys.modules.get(name))
-                other = file is not None and name not in self.brought and users_own(file)
-                if other and file is not None and not file.resolve().is_relative_to(self.folder):
+                if file is None or name in self.brought or not users_own(file):
+                    continue
+                importable = path.name.endswith(_ENDINGS) or (path / "__init__.py").is_file()
+                if importable and not file.resolve().is_relative_to(self.folder):
                     found.add(name)
         return found
 
@@ -184,26 +187,9 @@ class Neighbours:
             target: the module, when it is read again.
             asking: frame of Python's import system.
         """
-        if not self._is_for_model(asking) or (path is None and _is_for_others(name, asking)):
+        if not runs_in(self._inside, asking):
             return None
-        folders = [str(self.folder)] if path is None else [each for each in path if self._holds(each)]
-        for folder in folders:
-            spec = FileFinder(folder, *_LOADERS).find_spec(name, target)
-            if spec is not None and spec.loader is not None:
-                return spec
-        # A folder without `__init__.py` is a package only where there is no other of its name.
-        return None if not folders or is_package(name) else PathFinder.find_spec(name, folders, target)
-
-    def _is_for_model(self, frame: FrameType | None) -> bool:
-        """Whether the model's code runs, or fcnbench for it: what a script imports by itself is left to Python."""
-        while frame is not None:
-            if frame.f_code.co_filename.startswith(self._inside):
-                return True
-            frame = frame.f_back
-        return False
-
-    def _holds(self, folder: str) -> bool:
-        return Path(folder).is_relative_to(self.folder)
+        return find_beside(self.folder, _LOADERS, name, path, target, asking)
 
 
 class _Importlib(ModuleType):
@@ -301,14 +287,3 @@ def _is_users(module: ModuleType | None) -> bool:
     file = file_of(module)
     places = [file] if file is not None else [Path(each) for each in getattr(module, "__path__", ())]
     return any(map(users_own, places))
-
-
-def _is_for_others(name: str, frame: FrameType | None) -> bool:
-    """Whether other code than the user's imports an installed package, whose name no neighbour may take."""
-    while frame is not None and ("importlib" in frame.f_code.co_filename or frame.f_code.co_filename == IMPORTING):
-        frame = frame.f_back
-    importer = None if frame is None else Path(frame.f_code.co_filename)
-    if importer is None or users_own(importer) or (spec := PathFinder.find_spec(name)) is None:
-        return False
-    # A library may import for the model: a pickle's classes, for one.
-    return spec.origin is None or not users_own(Path(spec.origin))
