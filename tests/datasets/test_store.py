@@ -112,13 +112,13 @@ def test_files_of_the_same_size_and_time_are_not_taken_for_those_that_were_read(
 def test_samples_of_the_content_tell_where_there_is_no_time_of_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, real = tmp_path / "file", Path.stat
+    path = tmp_path / "file"
 
-    def without(self: Path, **options: bool) -> SimpleNamespace:
-        found = real(self, **options)
+    def without(descriptor: int) -> SimpleNamespace:
+        found = os.fstat(descriptor)
         return SimpleNamespace(st_size=found.st_size, st_mtime_ns=found.st_mtime_ns, st_ctime_ns=0)
 
-    monkeypatch.setattr(Path, "stat", without)
+    monkeypatch.setattr("fcnbench.datasets.unchanged.os", SimpleNamespace(fstat=without))
     for size, place in ((100, 50), (12_288, 6_000), (100_000, 0), (100_000, 99_999), (100_000, 50_000)):
         content = bytearray(size)
         path.write_bytes(content)
