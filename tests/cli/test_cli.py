@@ -161,6 +161,8 @@ def test_list_names_models_and_data_sets(capsys: pytest.CaptureFixture[str]) -> 
     shown = capsys.readouterr().out
     assert "voc2011val" in shown
     assert "fcn8s" not in shown
+    assert main(["list", "datasets", "--verbose"]) == 2
+    assert "list models --verbose" in capsys.readouterr().err
 
 
 def plugin(folder: Path, entry_points: str, module: str) -> Path:

@@ -236,3 +236,16 @@ def test_what_a_model_prepares_itself_is_never_passed_over() -> None:
     assert torch.equal(prepared_on(around, cpu, image), caffe_bgr(image))
     for own in (Halved(plain.module, caffe_bgr), Around(Halved(plain.module, caffe_bgr)), replaced):
         assert torch.equal(prepared_on(own, cpu, image), caffe_bgr(image) / 2)
+
+
+def test_a_factory_draws_the_same_numbers_whatever_was_drawn_while_the_file_was_imported(tmp_path: Path) -> None:
+    (tmp_path / "draws.py").write_text("import torch\nfirst = torch.randn(5)\n")
+    (tmp_path / "net.py").write_text(
+        "import torch\nfrom torch import nn\nimport draws\n\n\ndef build():\n    return nn.Conv2d(3, 2, 1)\n"
+    )
+    name = f"{tmp_path / 'net.py'}:build"
+    # The second time `draws` is imported already.
+    one, two = (load_model(name).module.weight for _ in range(2))
+    torch.testing.assert_close(one, two, rtol=0, atol=0)
+    torch.manual_seed(0)
+    torch.testing.assert_close(one, nn.Conv2d(3, 2, 1).weight, rtol=0, atol=0)

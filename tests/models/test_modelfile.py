@@ -6,6 +6,7 @@ import importlib
 import py_compile
 import subprocess
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import pytest
@@ -235,3 +236,23 @@ def test_a_file_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text("import sys\nsys.exit(3)\n")
     with pytest.raises(ModelError, match=r"net\.py can't be imported: SystemExit: 3"):
         fcnbench.load_model(f"{tmp_path / 'net.py'}:build")
+
+
+def test_a_compiled_neighbour_that_was_built_again_is_refused(tmp_path: Path) -> None:
+    found = PathFinder.find_spec("xxlimited")
+    if found is None or found.origin is None or "xxlimited" in sys.modules:
+        pytest.skip("this Python comes without its example of a compiled module")
+    copy = tmp_path / Path(found.origin).name
+    copy.write_bytes(Path(found.origin).read_bytes())
+    name = net(tmp_path, imports="import xxlimited", k="3")
+    try:
+        assert answer(name) == 3
+        assert copy.name in open_model(name).sources.files
+        content = copy.read_bytes()
+        copy.unlink()  # what is loaded keeps the old file, as after a linker's work
+        copy.write_bytes(content + b"built again")
+        with pytest.raises(ModelError, match=r"xxlimited .* has changed since it was imported") as caught:
+            answer(name)
+        assert "start a new Python process" in caught.value.hint
+    finally:
+        sys.modules.pop("xxlimited", None)
