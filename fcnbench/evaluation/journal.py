@@ -223,7 +223,7 @@ def _matrix(cells: list[list[int]], num_classes: int) -> NDArray[np.int64]:
     """The matrix of these cells, int64 [num_classes, num_classes]."""
     matrix = np.zeros((num_classes, num_classes), np.int64)
     for row, column, count in cells:
-        if min(row, column, count) < 0:
-            raise ValueError("a cell is negative")
+        if any(type(number) is not int or number < 0 for number in (row, column, count)):
+            raise ValueError("a cell is no row, column and count")
         matrix[row, column] = count
     return matrix

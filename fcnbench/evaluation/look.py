@@ -33,7 +33,7 @@ from fcnbench.ground.process import seed_generators
 from fcnbench.labelspace import LabelSpace
 from fcnbench.metrics.compiled import argmax_kernel
 from fcnbench.metrics.confusion import confusion_matrix
-from fcnbench.models.networks import in_training_mode, keep_evaluation_mode, layers_made, networks_in
+from fcnbench.models.networks import keep_evaluation_mode, layers_made, networks_in, refuse_training_mode
 from fcnbench.models.ownership import owned, take
 from fcnbench.models.segmenter import Segmenter, answers_from_truth, modalities_of, prepared_on
 from fcnbench.models.switches import foreign_code, seed
@@ -167,15 +167,14 @@ class Look:
         space, geo_space = self.dataset.label_space, self.dataset.geo
         first = not self._looked
         with self._dtypes(), foreign_code("the forward pass"), layers_made() as made:
-            self._refuse_training("preparing an image")
+            refuse_training_mode(self.networks, "preparing an image")
             seed(_seed_of(group[0].sample), self.device.type)
             stop = Stopwatch(self.device).start()
             found = self._logits(batch, geo_space is not None)
             took = stop()
-            if first or made:
-                # Some networks make layers in the first forward pass, or in that of a new size.
+            if first or made:  # some networks make layers in the first forward pass, or in that of a new size
                 self.networks = networks_in(self.segmenter)
-            self._refuse_training("the forward pass")
+            refuse_training_mode(self.networks, "the forward pass")
         started, size = time.perf_counter(), group[0].sample.label.shape
         self._check_logits(found[0], space, (len(group), *size))
         if geo_space and len(found) > 1:
@@ -206,15 +205,6 @@ class Look:
         with checked_dtypes(self.arithmetic, self.segmenter):
             yield
         self._looked = True
-
-    def _refuse_training(self, what: str) -> None:
-        """Refuse a network that is in training mode, which the model's code has switched on itself."""
-        for network in self.networks:
-            if in_training_mode(network):
-                raise ModelError(
-                    f"{what} leaves {type(network).__name__} or a layer in it in training mode",
-                    "leave the mode as it is; make layers in the factory, or call eval() on those that are made later",
-                )
 
     def _check_input(self, prepared: Tensor) -> None:
         if not isinstance(prepared, Tensor) or prepared.dim() != 3:

@@ -19,6 +19,7 @@ from torch.nn.modules.module import (
     register_module_parameter_registration_hook,
 )
 
+from fcnbench.errors import ModelError
 from fcnbench.ground.digests import digest_bytes
 from fcnbench.models.segmenter import Around, in_evaluation_mode
 from fcnbench.models.sources import users_own
@@ -59,7 +60,7 @@ def set_evaluation_mode(model: object) -> None:
 def keep_evaluation_mode(networks: Iterable[nn.Module]) -> None:
     """Switch networks to evaluation mode, where they are not in it already; much quicker than to search a model."""
     for network in networks:
-        if in_training_mode(network):
+        if _in_training_mode(network):
             in_evaluation_mode(network)
 
 
@@ -79,8 +80,25 @@ def layers_made() -> Iterator[list[bool]]:
             handle.remove()
 
 
-def in_training_mode(network: nn.Module) -> bool:
-    """Return whether a network, or a part of it, is in training mode."""
+def refuse_training_mode(networks: Iterable[nn.Module], what: str) -> None:
+    """Refuse networks that are in training mode, which the model's code has switched on itself.
+
+    Args:
+        networks: the networks of a model.
+        what: the part of its code that ran last, for the message.
+
+    Raises:
+        ModelError: one of them, or a layer in it, is in training mode.
+    """
+    for network in networks:
+        if _in_training_mode(network):
+            raise ModelError(
+                f"{what} leaves {type(network).__name__} or a layer in it in training mode",
+                "leave the mode as it is; make layers in the factory, or call eval() on those that are made later",
+            )
+
+
+def _in_training_mode(network: nn.Module) -> bool:
     # A frozen TorchScript network has no mode any more.
     return any(getattr(part, "training", False) for part in network.modules())
 

@@ -192,7 +192,8 @@ def test_a_torn_last_line_of_the_journal_is_scored_again(tmp_path: Path) -> None
     "text",
     ["[]", "{}", "3", '{"facts": []}', '{"id": 3, "cells": [], "prediction": ""}', "[" * 5000 + "]" * 5000,
      '{"id": "a", "cells": [[99, 0, 1]], "prediction": "x"}', '{"id": "a", "cells": [[-1, 0, 1]], "prediction": "x"}',
-     '{"id": "a", "cells": [[0, 0]], "prediction": "x"}', '{"id": "a", "cells": [[0, 0, 0.5]]}'],
+     '{"id": "a", "cells": [[0, 0]], "prediction": "x"}',
+     '{"id": "a", "cells": [[0, 0, 0.5]], "prediction": "x"}'],
 )  # fmt: skip
 def test_lines_of_a_journal_that_are_no_images_end_it(tmp_path: Path, text: str) -> None:
     whole = score(Stub(), 2)

@@ -101,22 +101,28 @@ def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "saved").iterdir()] == ["val-0000.png"]
 
 
-def test_an_interrupted_run_goes_on_and_the_folder_appears_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def interrupted(tmp_path: Path, images: int, after: int) -> None:
+    """Begin a run that saves predictions, and interrupt it when so many are written."""
     put, seen = PredictionWriter.put, []
 
-    def third_time_is_enough(self: PredictionWriter, sample_id: str, *more: object) -> None:
-        if len(seen) == 3:
+    def enough(self: PredictionWriter, sample_id: str, *more: object) -> None:
+        if len(seen) == after:
             raise KeyboardInterrupt
         seen.append(sample_id)
         put(self, sample_id, *more)
 
-    monkeypatch.setattr(PredictionWriter, "put", third_time_is_enough)
-    with pytest.raises(Interrupted, match="stopped after 3 of 6"):
-        fcnbench.run(board=tmp_path, save_predictions=tmp_path / "saved", limit=6)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PredictionWriter, "put", enough)
+        with pytest.raises(Interrupted, match=f"stopped after {after} of {images}"):
+            fcnbench.run(board=tmp_path, save_predictions=tmp_path / "saved", limit=images)
+
+
+def test_an_interrupted_run_goes_on_and_the_folder_appears_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(tmp_path, images=6, after=3)
     assert not (tmp_path / "saved").exists()
-    seen.clear()
+    put, seen = PredictionWriter.put, []
     monkeypatch.setattr(PredictionWriter, "put", lambda self, name, *more: (seen.append(name), put(self, name, *more)))
     again = fcnbench.run(board=tmp_path, save_predictions=tmp_path / "saved", limit=6)
     assert again.record.evaluation.resumed == 3
@@ -125,21 +131,8 @@ def test_an_interrupted_run_goes_on_and_the_folder_appears_whole(
     assert not list(tmp_path.glob(".saved*"))
 
 
-def test_predictions_of_an_interrupted_run_over_more_images_are_left_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    put, seen = PredictionWriter.put, []
-
-    def fifth_time_is_enough(self: PredictionWriter, sample_id: str, *more: object) -> None:
-        if len(seen) == 5:
-            raise KeyboardInterrupt
-        seen.append(sample_id)
-        put(self, sample_id, *more)
-
-    monkeypatch.setattr(PredictionWriter, "put", fifth_time_is_enough)
-    with pytest.raises(Interrupted):
-        fcnbench.run(board=tmp_path, save_predictions=tmp_path / "saved", limit=8)
-    monkeypatch.setattr(PredictionWriter, "put", put)
+def test_predictions_of_an_interrupted_run_over_more_images_are_left_out(tmp_path: Path) -> None:
+    interrupted(tmp_path, images=8, after=5)
     done = fcnbench.run(board=tmp_path, save_predictions=tmp_path / "saved", limit=2)
     assert sorted(path.stem for path in (tmp_path / "saved").iterdir()) == sorted(done.record.evaluation.ids)
 
