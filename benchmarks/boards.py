@@ -18,7 +18,7 @@ from unittest import mock
 import numpy as np
 
 import fcnbench
-from fcnbench.datasets.pictures import decode_label, encode_label
+from fcnbench.datasets.codec.images import decode_label, encode_label
 
 RECORDS = 10_000
 

@@ -23,13 +23,8 @@ from torch import Tensor, nn
 from benchmarks.forward import assert_alike, same_networks
 from benchmarks.loop import drawn
 from fcnbench.datasets.load import load_dataset
-from fcnbench.evaluation.arithmetic import FP32
 from fcnbench.evaluation.device import choose_device, peak_memory
-from fcnbench.evaluation.environment import describe
-from fcnbench.evaluation.gauge import Gauge
-from fcnbench.evaluation.look import Look
-from fcnbench.evaluation.loop import scorable
-from fcnbench.evaluation.measurements import (
+from fcnbench.evaluation.device_measurements import (
     Contestant,
     ForwardFigure,
     LoopShare,
@@ -37,9 +32,14 @@ from fcnbench.evaluation.measurements import (
     loop_share,
     precisions_of,
 )
+from fcnbench.evaluation.environment import describe
+from fcnbench.evaluation.loop import scorable
+from fcnbench.evaluation.pipeline import Look
+from fcnbench.evaluation.power import Gauge
+from fcnbench.evaluation.precision import FP32
 from fcnbench.evaluation.roofline import work_of
-from fcnbench.models.fast import Fast, FastForward
-from fcnbench.models.fcn import FCN
+from fcnbench.models.fcn.fast import Fast, FastForward
+from fcnbench.models.fcn.fcn import FCN
 from fcnbench.models.preprocess import caffe_bgr
 from fcnbench.models.segmenter import ModuleSegmenter
 

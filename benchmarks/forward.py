@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from benchmarks.peers import torchfcn_model
 from benchmarks.sidebyside import Row, compare, table
-from fcnbench.evaluation.arithmetic import FP32
-from fcnbench.models.builtin import DEFINITIONS
-from fcnbench.models.fast import FastForward
-from fcnbench.models.fcn import FCN
-from fcnbench.models.weights import randomise
+from fcnbench.evaluation.precision import FP32
+from fcnbench.models.fcn.fast import FastForward
+from fcnbench.models.fcn.fcn import FCN
+from fcnbench.models.fcn.zoo import DEFINITIONS
+from fcnbench.models.weights.load import randomise
 
 SIZES = ((375, 500), (500, 500))
 CLOSE, SURE, USUAL = 1e-4, 1e-3, 10

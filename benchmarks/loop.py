@@ -31,15 +31,15 @@ from torch import Tensor
 from benchmarks.scoring import CLASSES, HEIGHT, WIDTH, fast_hist, mosaic
 from benchmarks.sidebyside import Row, compare, table
 from benchmarks.stores import subset
-from fcnbench.datasets.catalogue import find_dataset
 from fcnbench.datasets.load import load_dataset
-from fcnbench.datasets.store import Dataset
+from fcnbench.datasets.registry import find_dataset
+from fcnbench.datasets.store.dataset import Dataset
 from fcnbench.evaluation.journal import Journal
-from fcnbench.evaluation.look import Look
 from fcnbench.evaluation.loop import evaluate, scorable
-from fcnbench.evaluation.result import Evaluation
+from fcnbench.evaluation.pipeline import Look
 from fcnbench.labelspace import voc_palette
 from fcnbench.models.preprocess import VOC_MEAN_BGR, caffe_bgr
+from fcnbench.records.evaluation import Evaluation
 
 PICTURES = 64
 SLEEP = 0.01

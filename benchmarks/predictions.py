@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from benchmarks.scoring import CLASSES, fast_hist
 from benchmarks.sidebyside import Row, compare, table
 from benchmarks.stores import subset
-from fcnbench.datasets import png
+from fcnbench.datasets.codec import png
 from fcnbench.datasets.load import load_dataset
-from fcnbench.evaluation.scoring import score_predictions
+from fcnbench.records.scoring import score_predictions
 
 
 def measure(voc: Path) -> list[Row]:

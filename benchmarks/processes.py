@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fcnbench.results.record import Record
-from fcnbench.results.recordfile import load
+from fcnbench.records.files import load
+from fcnbench.records.model import Record
 
 ROUNDS = 5
 MODEL = "fcn8s-pocket"

@@ -2,7 +2,7 @@
 
     python -m benchmarks.reproduce [--board DIR] [--summary FILE]
 
-Runs `fcnbench run --model M --weights W --dataset voc2011val` for every entry of `fcnbench/models/WEIGHTS.toml` that
+Runs `fcnbench run --model M --weights W --dataset voc2011val` for every entry of `models/weights/WEIGHTS.toml` that
 has figures on this dataset, compares all four metrics, and writes a Markdown page: the table, the new board rows, and
 the SHA-256 of every file that was downloaded. Exit code 0: every figure agrees; 1: one does not; otherwise the code of
 the first run that failed, such as 3 when a download failed.
@@ -27,12 +27,13 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
-from fcnbench.datasets.sources import archives
+from fcnbench.datasets.archive.catalogue import archives
 from fcnbench.errors import CheckFailed, Interrupted
-from fcnbench.ground import files, paths
-from fcnbench.ground.digests import digest_file
-from fcnbench.models.published import Published, published
-from fcnbench.results.board import board_path
+from fcnbench.leaderboard.board import board_path
+from fcnbench.leaderboard.claims import claims_of
+from fcnbench.models.weights.published import Published, published
+from fcnbench.util import files, paths
+from fcnbench.util.digests import digest_file
 
 DATASET = "voc2011val"
 
@@ -73,7 +74,7 @@ class Comparison:
         if self.found is None:
             return [f"`fcnbench run` ended with exit code {self.code}"]
         sentences = []
-        for title, value, figure in zip(METRICS.values(), self.found, self.entry.scores, strict=True):
+        for title, value, figure in zip(METRICS.values(), self.found, figures_of(self.entry), strict=True):
             allowed = printable(figure)
             if title == METRICS["mean_iu"] and two_decimals(value) not in allowed:
                 sentences.append(f"{title} is {two_decimals(value)}, published {' or '.join(allowed)}")
@@ -94,7 +95,13 @@ def printable(figure: float) -> list[str]:
 
 def figures() -> list[Published]:
     """Return the published weights that have figures on the dataset."""
-    return [entry for entry in published().values() if entry.scored_on == DATASET and entry.scores]
+    return [published()[claim.weights] for claim in claims_of(DATASET) if claim.weights]
+
+
+def figures_of(entry: Published) -> tuple[float, ...]:
+    """Return the four published figures of weights, in percent."""
+    claim = next(claim for claim in claims_of(DATASET) if claim.weights == entry.name)
+    return tuple(round(100 * claim.scores[name], 4) for name in METRICS)
 
 
 def run(entry: Published, board: Path) -> Comparison:
@@ -155,7 +162,7 @@ def summary(comparisons: Sequence[Comparison], board: Path) -> str:
         found = each.found or (None,) * len(METRICS)
         cells = [
             f"{'-' if value is None else f'{value:.4f}'} ({figure:.4f})"
-            for value, figure in zip(found, each.entry.scores, strict=True)
+            for value, figure in zip(found, figures_of(each.entry), strict=True)
         ]
         rows.append([each.entry.model, each.entry.name, *cells, "; ".join(each.wrong) or "agrees"])
     off = sum(bool(each.wrong) for each in comparisons)

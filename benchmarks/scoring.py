@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.sidebyside import Row, compare, table
-from fcnbench.datasets.pocket.generator import draw
+from fcnbench.datasets.families.pocket.generator import draw
 from fcnbench.metrics.argmax import argmax_map
 from fcnbench.metrics.confusion import confusion_matrix
 

@@ -21,8 +21,8 @@ from unittest import mock
 import numpy as np
 
 from benchmarks.sidebyside import Row, compare, table
-from fcnbench.datasets import pictures
-from fcnbench.datasets.jpeg import fast_decoder
+from fcnbench.datasets.codec import images as pictures
+from fcnbench.datasets.codec.jpeg import fast_decoder
 from fcnbench.datasets.load import load_dataset
 
 _CANONICALISE = """

@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from fcnbench.ground.version import __version__
+from fcnbench.util.version import __version__
 
 _PUBLIC = {
     "FcnbenchError": "fcnbench.errors",
@@ -27,7 +27,7 @@ _PUBLIC = {
     "check": "fcnbench.api.check",
     "compare": "fcnbench.api.compare",
     "confusion_matrix": "fcnbench.metrics.confusion",
-    "device_report": "fcnbench.api.devicereport",
+    "device_report": "fcnbench.api.device_report",
     "doctor": "fcnbench.api.doctor",
     "examine": "fcnbench.api.doctor",
     "examine_device": "fcnbench.api.doctor",
@@ -35,12 +35,12 @@ _PUBLIC = {
     "export": "fcnbench.api.export",
     "fetch": "fcnbench.api.fetch",
     "lens": "fcnbench.api.compare",
-    "list_datasets": "fcnbench.api.catalogue",
-    "list_models": "fcnbench.api.catalogue",
+    "list_datasets": "fcnbench.api.listing",
+    "list_models": "fcnbench.api.listing",
     "load_dataset": "fcnbench.datasets.load",
     "load_model": "fcnbench.models.load",
     "plan": "fcnbench.api.plan",
-    "read_board": "fcnbench.results.board",
+    "read_board": "fcnbench.leaderboard.board",
     "report": "fcnbench.api.report",
     "read_sweep": "fcnbench.api.sweep",
     "run": "fcnbench.api.run",
@@ -109,13 +109,13 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from fcnbench.api.bench import bench
     from fcnbench.api.board import board, board_pages, verify_boards
-    from fcnbench.api.catalogue import list_datasets, list_models
     from fcnbench.api.check import check
     from fcnbench.api.compare import compare, lens
-    from fcnbench.api.devicereport import device_report
+    from fcnbench.api.device_report import device_report
     from fcnbench.api.doctor import doctor, examine, examine_device, examine_model
     from fcnbench.api.export import export
     from fcnbench.api.fetch import fetch
+    from fcnbench.api.listing import list_datasets, list_models
     from fcnbench.api.plan import plan
     from fcnbench.api.report import report
     from fcnbench.api.run import run
@@ -125,9 +125,9 @@ if TYPE_CHECKING:
     from fcnbench.datasets.load import load_dataset
     from fcnbench.errors import FcnbenchError
     from fcnbench.labelspace import LabelSpace
+    from fcnbench.leaderboard.board import read_board
     from fcnbench.metrics.confusion import confusion_matrix
     from fcnbench.metrics.scores import scores
     from fcnbench.models.load import load_model
     from fcnbench.models.segmenter import ModuleSegmenter, Segmenter
     from fcnbench.protocol import Protocol
-    from fcnbench.results.board import read_board

@@ -10,7 +10,7 @@ from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 from fcnbench.errors import UsageError
-from fcnbench.ground.digests import short
+from fcnbench.util.digests import short
 
 PROTOCOL_VERSION = 1
 """Raised whenever the same inputs would give other numbers than before."""

@@ -24,7 +24,7 @@ def fcnbench_check() -> Callable[..., Check]:
 
     def gate(baseline: str | Path, **options: Any) -> Check:
         from fcnbench.api.check import check
-        from fcnbench.results.driftreport import text
+        from fcnbench.comparison.drift_report import text
 
         __tracebackhide__ = True
         found = check(baseline, **options)

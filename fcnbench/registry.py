@@ -127,7 +127,7 @@ class Registry:
         return found
 
     def _read(self) -> tuple[dict[str, Entry], list[Broken]]:
-        from fcnbench.ground.version import __version__
+        from fcnbench.util.version import __version__
 
         usable = {name: Entry(name, target, "fcnbench", __version__) for name, target in self._builtins.items()}
         clashes: list[Broken] = []

@@ -21,15 +21,15 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from fcnbench.datasets.splits import published_split
-from fcnbench.ground.digests import digest_lines
-from fcnbench.models.fcn import AT_ONCE, FCN
-from fcnbench.models.published import published
-from fcnbench.models.weights import randomise
+from fcnbench.models.fcn.fcn import AT_ONCE, FCN
+from fcnbench.models.weights.load import randomise
+from fcnbench.models.weights.published import published
+from fcnbench.util.digests import digest_lines
 from tests.conftest import REPOSITORY
 from tests.datasets import native
-from tests.models.caffemodel import caffemodel
-from tests.models.test_caffe import written
-from tests.models.test_geometry import NARROW
+from tests.models.fcn.test_geometry import NARROW
+from tests.models.weights.caffemodel import caffemodel
+from tests.models.weights.test_caffe import written
 
 ARCHIVE = "VOCtrainval_11-May-2012.tar"
 IDS = published_split("seg11valid").ids[:8]
@@ -38,7 +38,7 @@ STRIDES = {"fcn32s": 32, "fcn16s": 16, "fcn8s": 8, "fcn8s-atonce": 8}
 
 NARROW_NETWORKS = """
 
-from fcnbench.models.trunks import VggTrunk  # noqa: E402
+from fcnbench.models.fcn.trunks import VggTrunk  # noqa: E402
 
 _NARROW = VggTrunk(widths=(2, 2, 2, 2, 2), depths=(2, 2, 3, 3, 3), fc_kernel=7, fc_width=4, pad=100)
 DEFINITIONS |= {
@@ -78,7 +78,7 @@ def mirrored(folder: Path) -> Iterator[Mirrored]:
     made = Mirrored(folder / "checkout", folder / "served")
     for name in ("fcnbench", "benchmarks"):
         shutil.copytree(REPOSITORY / name, made.root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    with (made.root / "fcnbench/models/builtin.py").open("a", encoding="utf-8") as stream:
+    with (made.root / "fcnbench/models/fcn/zoo.py").open("a", encoding="utf-8") as stream:
         stream.write(NARROW_NETWORKS)
     (made.root / "fcnbench/datasets/splits/seg11valid.txt").write_bytes(native.listing(IDS))
     made.rewrite(
@@ -92,7 +92,7 @@ def mirrored(folder: Path) -> Iterator[Mirrored]:
         archive = native.tar(native.voc(IDS), made.served / ARCHIVE)
         digest = hashlib.sha256(archive.read_bytes()).hexdigest()
         made.rewrite(
-            "fcnbench/datasets/SOURCES.toml",
+            "fcnbench/datasets/archive/ARCHIVES.toml",
             (
                 r"(\[voc2012trainval\]\nfile = [^\n]+\n).*?\nterms",
                 rf'\1size = {archive.stat().st_size}\nsha256 = "{digest}"\nurls = ["{url}/{archive.name}"]\nterms',
@@ -105,7 +105,7 @@ def mirrored(folder: Path) -> Iterator[Mirrored]:
             content = caffemodel(written(net))
             (made.served / entry.archive.file).write_bytes(content)
             made.rewrite(
-                "fcnbench/models/WEIGHTS.toml",
+                "fcnbench/models/weights/WEIGHTS.toml",
                 (
                     rf"(\[{entry.name}\].*?)approximate_size.*?(licence)",
                     rf"\1approximate_size = {len(content)}\n"

@@ -15,7 +15,7 @@ import fcnbench
 from fcnbench.api.sweep import read_sweep
 from fcnbench.cli.main import main
 from fcnbench.datasets.splits import ListedSplit
-from fcnbench.results.recordfile import RECORD_NAME
+from fcnbench.records.files import RECORD_NAME
 from tests.conftest import MODELS, REPOSITORY, record_of
 
 BINARY = (".png", ".jpg", ".npz", ".safetensors", ".parquet", ".pyc", ".mat")
@@ -79,18 +79,18 @@ READ = """
 import json
 from dataclasses import asdict
 import fcnbench
-from fcnbench.datasets.catalogue import find_dataset
-from fcnbench.datasets.registered import DATASETS
-from fcnbench.datasets.nyudv2 import _map_of_894
-from fcnbench.datasets.pascal_context import _names_of_459
-from fcnbench.datasets.sources import archives
+from fcnbench.datasets.registry import find_dataset
+from fcnbench.datasets.registry import DATASETS
+from fcnbench.datasets.families.nyudv2 import _map_of_894
+from fcnbench.datasets.families.pascal_context import _names_of_459
+from fcnbench.datasets.archive.catalogue import archives
 from fcnbench.datasets.splits import _entries, published_names, published_split
-from fcnbench.ground.digests import digest_lines
-from fcnbench.models.published import published
+from fcnbench.util.digests import digest_lines
+from fcnbench.models.weights.published import published
 from fcnbench.pages.render import render
-from fcnbench.results.claims import claims
-from fcnbench.results.columns import schema_page
-from fcnbench.results.recordfile import schema
+from fcnbench.leaderboard.claims import claims
+from fcnbench.leaderboard.columns import schema_page
+from fcnbench.records.files import schema
 
 print(json.dumps({
     "splits": {name: published_split(name).digest for name in sorted(published_names())},

@@ -9,8 +9,8 @@ import pytest
 
 import fcnbench
 from fcnbench.cli.main import build_parser, parse
+from fcnbench.leaderboard.board import board_path, read_board
 from fcnbench.protocol import Protocol
-from fcnbench.results.board import board_path, read_board
 from tests.committed import committed
 from tests.conftest import REPOSITORY
 
@@ -96,7 +96,7 @@ def test_every_public_name_is_documented_and_importable() -> None:
 
 
 def test_the_table_of_facts_is_what_the_command_computes() -> None:
-    from fcnbench.api.catalogue import model_facts
+    from fcnbench.api.listing import model_facts
 
     page = (REPOSITORY / "docs/models.md").read_text()
     for entry in model_facts():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fcnbench.cli.main import main
-from fcnbench.ground import console, digests
+from fcnbench.util import console, digests
 from tests.conftest import MODELS, record_of
 
 Make = Callable[..., Path]

@@ -8,7 +8,7 @@ import pytest
 
 from fcnbench import __version__
 from fcnbench.errors import DatasetPluginError, ModelPluginError, UnknownName
-from fcnbench.models.registered import MODELS
+from fcnbench.models.registry import MODELS
 from fcnbench.registry import Entry, Registry
 
 GROUP = "fcnbench_test.models"

@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks.reproduce import METRICS, Comparison, figures, printable
-from fcnbench.models.published import published
+from benchmarks.reproduce import METRICS, Comparison, figures, figures_of, printable
+from fcnbench.models.weights.published import published
 from tests.conftest import REPOSITORY
 from tests.mirrors import ARCHIVE, STRIDES, Mirrored, mirrored
 
@@ -104,7 +104,7 @@ def _figures_that_agree_pass_and_the_page_names_rows_and_digests(checkout: Check
         scores = json.loads(record.read_text())["scores"]["present"]
         measured = ", ".join(f"{100 * scores[name]:.4f}" for name in METRICS)
         checkout.mirrored.rewrite(
-            "fcnbench/models/WEIGHTS.toml", (rf"(\[{entry.name}\]\n.*?scores = )\[[^\]]+\]", rf"\1[{measured}]")
+            "fcnbench/models/weights/WEIGHTS.toml", (rf"(\[{entry.name}\]\n.*?scores = )\[[^\]]+\]", rf"\1[{measured}]")
         )
     shutil.rmtree(checkout.root / "submissions")
     done = checkout.job("reproduce")
@@ -173,7 +173,7 @@ def _a_failed_download_ends_with_the_code_of_run(checkout: Checkout, tmp_path: P
 
 
 def test_the_table_has_the_four_figures_of_the_papers_networks() -> None:
-    shown = {entry.model: printable(entry.scores[2])[0] for entry in figures()}
+    shown = {entry.model: printable(figures_of(entry)[2])[0] for entry in figures()}
     assert shown == {"fcn8s": "65.51", "fcn16s": "65.01", "fcn32s": "63.63", "fcn8s-atonce": "65.40"}
 
 
@@ -192,12 +192,12 @@ def test_a_figure_agrees_within_its_tolerance_and_mean_iu_to_two_decimals(
     change: tuple[float, ...], wrong: list[str]
 ) -> None:
     entry = published()["fcn8s-heavy-pascal"]
-    found = tuple(figure + by for figure, by in zip(entry.scores, change, strict=True))
+    found = tuple(figure + by for figure, by in zip(figures_of(entry), change, strict=True))
     assert Comparison(entry, found, None, "", 0).wrong == wrong
 
 
 def test_a_figure_on_the_edge_of_rounding_may_fall_on_either_side() -> None:
     entry = published()["fcn16s-heavy-pascal"]
     for mean_iu, agrees in ((65.0049, True), (65.0051, True), (65.0151, False), (64.9949, False)):
-        found = (entry.scores[0], entry.scores[1], mean_iu, entry.scores[3])
+        found = (figures_of(entry)[0], figures_of(entry)[1], mean_iu, figures_of(entry)[3])
         assert (Comparison(entry, found, None, "", 0).wrong == []) == agrees

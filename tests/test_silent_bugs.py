@@ -16,15 +16,15 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcnbench.datasets.pictures import check_label, decode_label, encode_label
-from fcnbench.datasets.voc import VOC21
+from fcnbench.datasets.codec.images import check_label, decode_label, encode_label
+from fcnbench.datasets.families.voc import VOC21
 from fcnbench.errors import DataCorrupt, PredictionError, UsageError
 from fcnbench.evaluation.journal import Journal, Scored
-from fcnbench.evaluation.predictions import open_predictions
-from fcnbench.evaluation.result import Evaluation
 from fcnbench.labelspace import LabelSpace, voc_palette
 from fcnbench.metrics.confusion import confusion_matrix
 from fcnbench.metrics.scores import METRICS, scores
+from fcnbench.records.evaluation import Evaluation
+from fcnbench.records.predictions import open_predictions
 from tests.conftest import palette_png
 
 Map = NDArray[Any]

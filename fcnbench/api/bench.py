@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from fcnbench.api.plan import check_device, check_model
 from fcnbench.errors import UsageError
-from fcnbench.ground import files, paths
-from fcnbench.ground.console import note
-from fcnbench.ground.version import __version__
 from fcnbench.models.names import find_model
-from fcnbench.models.registered import SHIPPED
+from fcnbench.models.registry import SHIPPED
 from fcnbench.protocol import PRECISIONS
+from fcnbench.util import files, paths
+from fcnbench.util.console import note
+from fcnbench.util.version import __version__
 
 if TYPE_CHECKING:
     import torch
 
-    from fcnbench.evaluation.arithmetic import Arithmetic
-    from fcnbench.results.speed import SpeedRecord
+    from fcnbench.evaluation.precision import Arithmetic
+    from fcnbench.records.speed import SpeedRecord
 
 
 UNTRAINED = "random:0"
@@ -118,10 +118,10 @@ def bench(
     if precision is not None and precision not in PRECISIONS:
         raise UsageError(f"--precision {precision} is unknown", f"choose one of {', '.join(PRECISIONS)}")
     files.check_writable(paths.results(board) / "submissions")
-    from fcnbench.evaluation.arithmetic import FP32, Arithmetic
     from fcnbench.evaluation.device import choose_device
-    from fcnbench.models.switches import protected
-    from fcnbench.results.speedboard import build_speed_boards, speed_folder
+    from fcnbench.evaluation.precision import FP32, Arithmetic
+    from fcnbench.leaderboard.speed_board import build_speed_boards, speed_folder
+    from fcnbench.models.torch_state import protected
 
     # Absolute while the model's code runs, which may change the working directory.
     given, on = paths.results(board), choose_device(device)
@@ -153,18 +153,18 @@ class _Options:
 def _timed(options: _Options, trials: int, seconds: float) -> SpeedRecord:
     """Load the model and time it."""
     from fcnbench.api.run import facts_of
-    from fcnbench.evaluation.arithmetic import FP32, uncompiled
     from fcnbench.evaluation.device import move
     from fcnbench.evaluation.dtypes import checked_dtypes
     from fcnbench.evaluation.environment import describe
+    from fcnbench.evaluation.precision import FP32, uncompiled
     from fcnbench.evaluation.roofline import ceiling, work_of
     from fcnbench.evaluation.scenario import measure
     from fcnbench.evaluation.timing import WARM_UPS, paper_batch, running_at_paper_size
     from fcnbench.models.load import open_model
     from fcnbench.models.segmenter import answers_from_truth, module_of
-    from fcnbench.models.switches import foreign_code
-    from fcnbench.results.record import new_run
-    from fcnbench.results.speed import SpeedRecord
+    from fcnbench.models.torch_state import foreign_code
+    from fcnbench.records.model import new_run
+    from fcnbench.records.speed import SpeedRecord
 
     on, arithmetic, batch = options.on, options.arithmetic, options.batch
     loaded = open_model(options.model, options.weights, options.classes, fast=options.fast)

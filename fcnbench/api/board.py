@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from fcnbench.errors import DataMissing
-from fcnbench.ground import paths
-from fcnbench.results.location import check_folder
+from fcnbench.records.location import check_folder
+from fcnbench.util import paths
 
 
 def board(board: str | Path | None = None, dataset: str | None = None, *, claims: bool = False) -> list[Path]:
@@ -28,9 +28,9 @@ def board(board: str | Path | None = None, dataset: str | None = None, *, claims
     root = paths.boards(board)
     if not claims:
         check_folder(root)
-    from fcnbench.results.board import build_board, recorded_datasets
-    from fcnbench.results.claims import claims as all_claims
-    from fcnbench.results.speedboard import build_speed_boards
+    from fcnbench.leaderboard.board import build_board, recorded_datasets
+    from fcnbench.leaderboard.claims import claims as all_claims
+    from fcnbench.leaderboard.speed_board import build_speed_boards
 
     known = {*recorded_datasets(root), *({claim.dataset for claim in all_claims()} if claims else ())}
     names = [dataset] if dataset is not None else sorted(known)
@@ -55,7 +55,7 @@ def verify_boards(board: str | Path | None = None) -> list[str]:
     """
     root = paths.boards(board)
     check_folder(root)
-    from fcnbench.results.board import differing_boards
+    from fcnbench.leaderboard.board import differing_boards
 
     return differing_boards(root)
 
@@ -75,8 +75,8 @@ def board_pages(output: str | Path, board: str | Path | None = None) -> Path:
     """
     root = paths.boards(board)
     check_folder(root)
+    from fcnbench.leaderboard.board import boards_of
     from fcnbench.pages.site import write_site
-    from fcnbench.results.board import boards_of
 
     return write_site(
         root, [path.stem for path in boards_of(root) if path.parent.name != "speed"], Path(output).expanduser()

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from fcnbench.api.compare import folders
 from fcnbench.api.plan import check_device
 from fcnbench.errors import DataMissing, UsageError
-from fcnbench.ground import files
-from fcnbench.ground.console import note
 from fcnbench.models.names import find_model
-from fcnbench.results.location import find
+from fcnbench.records.location import find
+from fcnbench.util import files
+from fcnbench.util.console import note
 
 if TYPE_CHECKING:
-    from fcnbench.results.drift import Verdict
-    from fcnbench.results.record import Record
+    from fcnbench.comparison.drift import Verdict
+    from fcnbench.records.model import Record
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ def check(
     if model is not None and not str(baseline).endswith(".csv"):  # of a board, it chooses among the rows
         find_model(model)
     check_device(device, model or "")
-    from fcnbench.results.drift import Allowance, judge
-    from fcnbench.results.driftreport import write
-    from fcnbench.results.recordfile import load
+    from fcnbench.comparison.drift import Allowance, judge
+    from fcnbench.comparison.drift_report import write
+    from fcnbench.records.files import load
 
     allowance = Allowance(budget, tolerance)
     outputs = [None if path is None else Path(path).expanduser() for path in (markdown, junit)]
@@ -143,8 +143,8 @@ class _Model:
 
 def _baselines(path: Path, model: str | None) -> list[Record]:
     """The record of a path, or of each model of a board the newest."""
-    from fcnbench.results.board import read_board
-    from fcnbench.results.recordfile import load
+    from fcnbench.leaderboard.board import read_board
+    from fcnbench.records.files import load
 
     if path.suffix != ".csv":
         return [load(path)]

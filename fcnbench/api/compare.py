@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcnbench.results.location import find
+from fcnbench.records.location import find
 
 if TYPE_CHECKING:
-    from fcnbench.results.compare import Comparison
-    from fcnbench.results.lens import Reading
+    from fcnbench.comparison.compare import Comparison
+    from fcnbench.comparison.conventions import Reading
 
 
 def compare(
@@ -29,8 +29,8 @@ def compare(
         PredictionError: a folder does not hold the predictions of its record.
     """
     places = find(first), find(second)
-    from fcnbench.results import compare as comparing
-    from fcnbench.results.recordfile import load
+    from fcnbench.comparison import compare as comparing
+    from fcnbench.records.files import load
 
     one, two = (load(place) for place in places)
     return comparing.compare(one, two, folders(predictions))
@@ -47,8 +47,8 @@ def lens(record: str | Path) -> list[Reading]:
         ResultsError: the record or its matrices can't be read, or are damaged.
     """
     place = find(record)
-    from fcnbench.results.lens import look
-    from fcnbench.results.recordfile import load
+    from fcnbench.comparison.conventions import look
+    from fcnbench.records.files import load
 
     return look(load(place))
 

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 from fcnbench.api.defaults import DEFAULT_DATASET
 from fcnbench.api.plan import check_device, check_model, dataset_of, plan_model
-from fcnbench.datasets.consent import accepting, require_consent
-from fcnbench.datasets.registered import DATASETS
+from fcnbench.datasets.registry import DATASETS
 from fcnbench.errors import DataCorrupt, FcnbenchError
-from fcnbench.ground import files, paths
-from fcnbench.ground.console import listed, progress
-from fcnbench.ground.digests import short
-from fcnbench.ground.finding import Finding
-from fcnbench.ground.version import __version__
+from fcnbench.util import files, paths
+from fcnbench.util.check_result import Finding
+from fcnbench.util.consent import accepting, require_consent
+from fcnbench.util.console import listed, progress
+from fcnbench.util.digests import short
+from fcnbench.util.version import __version__
 
 if TYPE_CHECKING:
-    from fcnbench.datasets.examine import Examination
-    from fcnbench.evaluation.deviceexam import DeviceExam
+    from fcnbench.datasets.store.check import Examination
+    from fcnbench.evaluation.device_exam import DeviceExam
 
 
 def doctor() -> list[Finding]:
@@ -43,7 +43,7 @@ def examine(task: str) -> Examination:
         DataMissing: it has no store yet.
     """
     DATASETS.find(task)
-    from fcnbench.datasets import examine as looking
+    from fcnbench.datasets.store import check as looking
 
     return looking.examine(task)
 
@@ -76,9 +76,9 @@ def examine_model(
     check_device(device, model)
     require_consent(downloads, accept_terms)
     from fcnbench.evaluation.device import choose_device, move
-    from fcnbench.models.conform import conformance
+    from fcnbench.models.check import conformance
     from fcnbench.models.load import open_model
-    from fcnbench.models.switches import protected
+    from fcnbench.models.torch_state import protected
 
     on = choose_device(device)
     findings = []
@@ -107,14 +107,14 @@ def examine_device(device: str = "auto") -> DeviceExam:
     check_device(device)
     files.check_writable(paths.home())
     from fcnbench.evaluation.device import choose_device
-    from fcnbench.evaluation.deviceexam import examine as examine_on
+    from fcnbench.evaluation.device_exam import examine as examine_on
 
     return examine_on(choose_device(device))
 
 
 def findings_of_exam(exam: DeviceExam) -> list[Finding]:
     """Return what the check of a device found, one line per subject."""
-    from fcnbench.api.devicereport import device_finding, integers_finding
+    from fcnbench.api.device_report import device_finding, integers_finding
 
     trials = exam.trials
     text = f"{trials.right} of {trials.total} trials give numpy's label map"
@@ -160,7 +160,7 @@ def _torchvision() -> str:
 
 
 def _decoders() -> str:
-    from fcnbench.datasets.decoders import USUAL, decoder_fingerprint
+    from fcnbench.datasets.codec.fingerprint import USUAL, decoder_fingerprint
 
     found = decoder_fingerprint()
     same = (
@@ -170,8 +170,8 @@ def _decoders() -> str:
 
 
 def _pocket() -> str:
-    from fcnbench.datasets.canonicalise import fingerprint
-    from fcnbench.datasets.pocket.family import POCKET_VAL, VAL_FINGERPRINT, VAL_IMAGES, open_pocket
+    from fcnbench.datasets.families.pocket.family import POCKET_VAL, VAL_FINGERPRINT, VAL_IMAGES, open_pocket
+    from fcnbench.datasets.store.build import fingerprint
 
     found = fingerprint(POCKET_VAL, open_pocket(POCKET_VAL, ()))
     if found != VAL_FINGERPRINT:
@@ -180,8 +180,8 @@ def _pocket() -> str:
 
 
 def _plugins() -> list[Finding]:
-    from fcnbench.datasets.registered import DATASETS
-    from fcnbench.models.registered import MODELS
+    from fcnbench.datasets.registry import DATASETS
+    from fcnbench.models.registry import MODELS
 
     findings = []
     for registry in (MODELS, DATASETS):
@@ -200,9 +200,8 @@ def _plugins() -> list[Finding]:
 
 
 def _stores() -> list[Finding]:
-    from fcnbench.datasets.catalogue import find_dataset
     from fcnbench.datasets.load import stores_of
-    from fcnbench.datasets.registered import DATASETS
+    from fcnbench.datasets.registry import DATASETS, find_dataset
 
     findings = []
     for name, entry in DATASETS.entries().items():

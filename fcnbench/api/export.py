@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fcnbench.api.plan import own_copy
-from fcnbench.datasets.registered import DATASETS
+from fcnbench.datasets.registry import DATASETS
 
 
 def export(
@@ -36,8 +36,8 @@ def export(
     DATASETS.find(task)
     if from_ is not None:
         own_copy(from_)
-    from fcnbench.datasets import export as writing
     from fcnbench.datasets.load import load_dataset
+    from fcnbench.datasets.store import export as writing
 
     target = Path(output).expanduser()
     writing.export(load_dataset(task, from_, allow_partial, accept_terms), to, target)

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcnbench.api.plan import own_copy
-from fcnbench.datasets.registered import DATASETS
+from fcnbench.datasets.registry import DATASETS
 
 if TYPE_CHECKING:
-    from fcnbench.datasets.download import Mirror
-    from fcnbench.datasets.store import Dataset
+    from fcnbench.datasets.store.dataset import Dataset
+    from fcnbench.util.download import Mirror
 
 
 def fetch(
@@ -45,8 +45,8 @@ def check_urls(task: str | None = None) -> dict[str, list[Mirror]]:
     """
     if task is not None:
         DATASETS.find(task)
-    from fcnbench.datasets import fetch
-    from fcnbench.datasets.catalogue import find_dataset
+    from fcnbench.datasets.archive import fetch
+    from fcnbench.datasets.registry import find_dataset
 
     if task is None:
         return fetch.check_urls()

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcnbench.api.defaults import DEFAULT_DATASET, DEFAULT_MODEL
-from fcnbench.datasets.consent import Download
-from fcnbench.datasets.registered import DATASETS
+from fcnbench.datasets.registry import DATASETS
 from fcnbench.errors import DataMissing, UsageError, WeightsError
-from fcnbench.ground import paths
-from fcnbench.ground.console import listed
 from fcnbench.models.names import check_weights, find_model, own_weights
-from fcnbench.models.published import missing_weights, published
+from fcnbench.models.weights.published import missing_weights, published
+from fcnbench.util import paths
+from fcnbench.util.consent import Download
+from fcnbench.util.console import listed
 
 if TYPE_CHECKING:
     from fcnbench.datasets.spec import DatasetSpec
@@ -100,7 +100,7 @@ def dataset_of(name: str, from_: str | Path | None = None) -> DatasetSpec:
     DATASETS.find(name)
     if from_ is not None:
         own_copy(from_)
-    from fcnbench.datasets.catalogue import find_dataset
+    from fcnbench.datasets.registry import find_dataset
 
     return find_dataset(name)
 
@@ -177,9 +177,9 @@ def plan_data(spec: DatasetSpec, allow_partial: bool) -> tuple[list[Download], t
     Raises:
         DataMissing: there is a part of it alone, and that will not do.
     """
-    from fcnbench.datasets.fetch import missing_archives, ordered_alternatives
+    from fcnbench.datasets.archive.catalogue import archives
+    from fcnbench.datasets.archive.fetch import missing_archives, ordered_alternatives
     from fcnbench.datasets.load import stored
-    from fcnbench.datasets.sources import archives
 
     if not spec.archives or stored(spec, allow_partial) is not None:
         return [], ()
@@ -207,7 +207,7 @@ def check_device(name: str, model: str = "") -> None:
 
 def _default_model(spec: DatasetSpec) -> str:
     """The model that is run when none is named, where it has the dataset's classes."""
-    from fcnbench.datasets.catalogue import find_dataset
+    from fcnbench.datasets.registry import find_dataset
 
     if spec.label_space == find_dataset(DEFAULT_DATASET).label_space:
         return DEFAULT_MODEL

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcnbench.errors import UsageError
-from fcnbench.ground import files
-from fcnbench.results.location import find
+from fcnbench.records.location import find
+from fcnbench.util import files
 
 if TYPE_CHECKING:
-    from fcnbench.results.record import Record
+    from fcnbench.records.model import Record
 
 
 def report(
@@ -43,10 +43,10 @@ def report(
         raise UsageError(f"--examples {examples} is negative", "pass 0 to leave single images out")
     place = find(run)
     from fcnbench.datasets.load import load_dataset
-    from fcnbench.evaluation.predictions import open_predictions
     from fcnbench.pages.report import build
-    from fcnbench.results.record import folder_name
-    from fcnbench.results.recordfile import load
+    from fcnbench.records.files import load
+    from fcnbench.records.model import folder_name
+    from fcnbench.records.predictions import open_predictions
 
     record = load(place)
     name = f"report-{folder_name(record.model.name)}-{folder_name(record.protocol.dataset)}.html"
@@ -64,9 +64,9 @@ def report(
 
 def _with_trimap(record: Record, dataset: object, folder: Path) -> Record:
     """The record with the bands around outlines, counted on its predictions where it lacks them."""
-    from fcnbench.datasets.store import Dataset
+    from fcnbench.datasets.store.dataset import Dataset
     from fcnbench.errors import PredictionError
-    from fcnbench.evaluation.scoring import score_predictions
+    from fcnbench.records.scoring import score_predictions
 
     if record.evaluation.trimap is not None:
         return record

@@ -11,31 +11,31 @@ from typing import TYPE_CHECKING, Any
 
 from fcnbench.api.defaults import DEFAULT_DATASET
 from fcnbench.api.plan import check_device, plan
-from fcnbench.datasets.consent import accepting, require_consent
 from fcnbench.errors import UsageError
-from fcnbench.ground import files, paths
-from fcnbench.ground.console import hushed, listed, note
-from fcnbench.ground.packages import imported_packages
-from fcnbench.ground.version import __version__
 from fcnbench.models.names import dense_factor
 from fcnbench.protocol import PRECISIONS, PROTOCOL_VERSION, AbsentPolicy, Choices, Protocol, choices_of
-from fcnbench.results.location import MATRICES_NAME
+from fcnbench.records.location import MATRICES_NAME
+from fcnbench.util import files, paths
+from fcnbench.util.consent import accepting, require_consent
+from fcnbench.util.console import hushed, listed, note
+from fcnbench.util.packages import imported_packages
+from fcnbench.util.version import __version__
 
 if TYPE_CHECKING:
     import torch
 
-    from fcnbench.datasets.guard import Leakage
+    from fcnbench.datasets.leakage import Leakage
     from fcnbench.datasets.spec import DatasetSpec
-    from fcnbench.datasets.store import Dataset
-    from fcnbench.evaluation.arithmetic import Arithmetic
-    from fcnbench.evaluation.environment import Environment
+    from fcnbench.datasets.store.dataset import Dataset
+    from fcnbench.evaluation.distributed import World
     from fcnbench.evaluation.identity import Identity
-    from fcnbench.evaluation.look import Look
-    from fcnbench.evaluation.result import Evaluation
-    from fcnbench.evaluation.world import World
+    from fcnbench.evaluation.pipeline import Look
+    from fcnbench.evaluation.precision import Arithmetic
+    from fcnbench.models.code.source_files import Sources
     from fcnbench.models.load import LoadedModel
-    from fcnbench.models.sources import Sources
-    from fcnbench.results.record import CodeFacts, ModelFacts, Record
+    from fcnbench.records.environment import Environment
+    from fcnbench.records.evaluation import Evaluation
+    from fcnbench.records.model import CodeFacts, ModelFacts, Record
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -76,7 +76,7 @@ class Run:
 
     def summary(self) -> dict[str, Any]:
         """What `fcnbench run --json` prints."""
-        from fcnbench.results.content import summary
+        from fcnbench.records.json import summary
 
         board = str(self.board) if self.board else None
         return {
@@ -234,10 +234,10 @@ def run_unless(options: RunOptions, earlier: Identity | None) -> Run | None:
     if target is not None:
         files.refuse_taken(target)
     require_consent(planned.downloads, options.accept_terms)
-    from fcnbench.evaluation.arithmetic import FP32, Arithmetic
     from fcnbench.evaluation.device import choose_device
-    from fcnbench.evaluation.world import the_world
-    from fcnbench.models.switches import protected
+    from fcnbench.evaluation.distributed import the_world
+    from fcnbench.evaluation.precision import FP32, Arithmetic
+    from fcnbench.models.torch_state import protected
 
     on = choose_device(options.device)
     wanted = Arithmetic.named(choices.precision or FP32.name)
@@ -292,15 +292,15 @@ class _Job:
 
 def _carry_out(job: _Job, world: World, earlier: Identity | None) -> Run | None:
     """This process's share of a run; every process gives the whole, or None where the earlier result still holds."""
-    from fcnbench.datasets.catalogue import find_dataset
+    from fcnbench.datasets.registry import find_dataset
     from fcnbench.evaluation.environment import describe
     from fcnbench.evaluation.identity import Identity, Witness
     from fcnbench.evaluation.journal import Journal
-    from fcnbench.evaluation.look import Look
     from fcnbench.evaluation.loop import evaluate, scorable
-    from fcnbench.evaluation.predictions import PredictionWriter
+    from fcnbench.evaluation.pipeline import Look
     from fcnbench.models.load import open_model
     from fcnbench.models.segmenter import answers_from_truth, modalities_of
+    from fcnbench.records.predictions import PredictionWriter
 
     spec = find_dataset(job.choices.dataset)
     space = spec.label_space
@@ -375,7 +375,7 @@ def _certified(job: _Job, evaluation: Evaluation, look: Look, places: list[int])
     """The evaluation with its certificate, where one is wanted, or the arithmetic is to be held against another."""
     if not job.options.certify and job.arithmetic.plain:
         return evaluation
-    from fcnbench.evaluation.certificate import certify
+    from fcnbench.evaluation.reproducibility import certify
 
     return replace(evaluation, certificate=certify(look, places, job.arithmetic, every=job.options.certify))
 
@@ -393,9 +393,9 @@ def finish(
     code: CodeFacts | None = None,
 ) -> Run:
     """Write the record of an evaluation, and the board that it may enter."""
-    from fcnbench.results.board import build_board
-    from fcnbench.results.record import DataFacts, Record, new_run
-    from fcnbench.results.recordfile import save
+    from fcnbench.leaderboard.board import build_board
+    from fcnbench.records.files import save
+    from fcnbench.records.model import DataFacts, Record, new_run
 
     name, created = new_run()
     record = Record(
@@ -469,7 +469,7 @@ def facts_of(loaded: LoadedModel) -> ModelFacts:
     """What a record says of a model."""
     from fcnbench.evaluation.identity import content_digest
     from fcnbench.models.segmenter import weights_digest
-    from fcnbench.results.record import ModelFacts
+    from fcnbench.records.model import ModelFacts
 
     segmenter = loaded.segmenter
     digest = weights_digest(segmenter)
@@ -489,8 +489,8 @@ def facts_of(loaded: LoadedModel) -> ModelFacts:
 
 def code_of(sources: Sources) -> CodeFacts | None:
     """What a record says of the user's own source files."""
-    from fcnbench.ground.git import revision_of
-    from fcnbench.results.record import CodeFacts
+    from fcnbench.records.model import CodeFacts
+    from fcnbench.util.git import revision_of
 
     sources.look()
     if not sources:
@@ -501,7 +501,7 @@ def code_of(sources: Sources) -> CodeFacts | None:
 
 def _leakage(loaded: LoadedModel, evaluated: list[str], split: str) -> Leakage:
     """What the model declares of its training, against what it is evaluated on; told at once if they meet."""
-    from fcnbench.datasets.guard import find_leakage
+    from fcnbench.datasets.leakage import find_leakage
 
     segmenter = loaded.segmenter
     declared, own = getattr(segmenter, "train_splits", ()), getattr(segmenter, "train_ids", ())

@@ -10,12 +10,12 @@ from fcnbench.api.defaults import DEFAULT_DATASET
 from fcnbench.api.plan import dataset_of
 from fcnbench.api.run import Run, finish, protocol_of
 from fcnbench.errors import DataMissing, UsageError
-from fcnbench.ground import files, paths
 from fcnbench.protocol import GIVEN
-from fcnbench.results.location import find
+from fcnbench.records.location import find
+from fcnbench.util import files, paths
 
 if TYPE_CHECKING:
-    from fcnbench.results.recompute import Rescored
+    from fcnbench.records.recompute import Rescored
 
 
 @overload
@@ -74,18 +74,18 @@ def score(
         raise UsageError("score takes either predictions or a record", "pass --predictions DIR or --record PATH")
     if record is not None:
         place = find(record)
-        from fcnbench.results.recompute import rescore
+        from fcnbench.records.recompute import rescore
 
         return rescore(place)
     folder, root = Path(str(predictions)).expanduser(), paths.results(board)
     if not folder.is_dir():
         raise DataMissing(f"there is no folder {folder}", "name a folder of predictions, one <id>.png an image")
     spec = dataset_of(dataset, from_)
-    from fcnbench.datasets.guard import find_leakage
+    from fcnbench.datasets.leakage import find_leakage
     from fcnbench.datasets.load import load_dataset
-    from fcnbench.evaluation.environment import describe
-    from fcnbench.evaluation.scoring import score_predictions
-    from fcnbench.results.record import ModelFacts
+    from fcnbench.records.environment import describe_machine
+    from fcnbench.records.model import ModelFacts
+    from fcnbench.records.scoring import score_predictions
 
     files.check_writable(root / "submissions")
     # A store without pictures will do: only its label maps are read.
@@ -107,5 +107,5 @@ def score(
         protocol=protocol,
         leakage=leakage,
         evaluation=evaluation,
-        environment=describe(),
+        environment=describe_machine(),
     )

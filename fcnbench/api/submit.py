@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcnbench.errors import DataMissing, UsageError
-from fcnbench.ground import console, paths
-from fcnbench.ground.console import followed
-from fcnbench.results.location import RECORD_NAME, find
+from fcnbench.records.location import RECORD_NAME, find
+from fcnbench.util import console, paths
+from fcnbench.util.console import followed
 
 if TYPE_CHECKING:
-    from fcnbench.results.verification import Verification
+    from fcnbench.leaderboard.verification import Verification
 
 
 def submit(
@@ -43,9 +43,9 @@ def submit(
         )
     if not paths.is_board_repository(root):
         console.note(f"{root} holds no submissions/ and no leaderboards/ yet: a repository of boards begins there")
-    from fcnbench.results import verification
-    from fcnbench.results.board import build_board
-    from fcnbench.results.submission import Submission, prepare
+    from fcnbench.leaderboard import verification
+    from fcnbench.leaderboard.board import build_board
+    from fcnbench.leaderboard.submission import Submission, prepare
 
     place = prepare(source, root, Submission(contact, licence, url, note))
     found = verification.examine(place)
@@ -100,8 +100,8 @@ def verify(
         raise DataMissing(f"there is no record below {place}", f"name a {RECORD_NAME}, or a folder that holds some")
     from dataclasses import replace
 
-    from fcnbench.ground.finding import Finding
-    from fcnbench.results import verification
+    from fcnbench.leaderboard import verification
+    from fcnbench.util.check_result import Finding
 
     doubled = tuple(verification.duplicates(records))
     found = []

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fcnbench.errors import FcnbenchError, Interrupted, UsageError
-from fcnbench.ground import files, paths
-from fcnbench.ground.console import followed, hushed, note
-from fcnbench.ground.digests import digest_lines, short
-from fcnbench.ground.text import read_text
 from fcnbench.protocol import PRECISIONS
+from fcnbench.util import files, paths
+from fcnbench.util.console import followed, hushed, note
+from fcnbench.util.digests import digest_lines, short
+from fcnbench.util.text import read_text
 
 if TYPE_CHECKING:
     from fcnbench.evaluation.identity import Identity
-    from fcnbench.results.record import Record
+    from fcnbench.records.model import Record
 
 FOLDER = "sweeps"
 """Where the outcomes lie, in the folder of `submissions/` and `leaderboards/`."""
@@ -78,7 +78,7 @@ class Cell:
     @property
     def file(self) -> str:
         """Name of the file of its outcome; another one where anything about the cell is otherwise."""
-        from fcnbench.results.record import folder_name
+        from fcnbench.records.model import folder_name
 
         digest = digest_lines([json.dumps(asdict(self), sort_keys=True)])
         return f"{folder_name(f'{self.model}-{self.dataset}-{self.precision}')}-{short(digest, 8)}.json"
@@ -141,7 +141,7 @@ class Swept:
         Raises:
             ResultsError: it can't be read any more.
         """
-        from fcnbench.results.recordfile import load
+        from fcnbench.records.files import load
 
         return None if outcome.record is None else load(self.board / outcome.record)
 
@@ -198,7 +198,7 @@ def sweep(path: str | Path, *, board: str | Path | None = None) -> Swept:
     """
     plan, root = read_sweep(path), paths.results(board)
     files.check_writable(root / FOLDER)
-    from fcnbench.evaluation.world import the_world
+    from fcnbench.evaluation.distributed import the_world
 
     outcomes = []
     with hushed(not the_world().first):
@@ -223,7 +223,7 @@ def run_cell(plan: Sweep, cell: Cell, *, board: str | Path | None = None) -> Out
         OutputError: the outcome could not be written.
     """
     from fcnbench.api.run import RunOptions, run_unless
-    from fcnbench.evaluation.world import the_world
+    from fcnbench.evaluation.distributed import the_world
 
     root = paths.results(board)
     path = root / FOLDER / plan.name / cell.file

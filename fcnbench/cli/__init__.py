@@ -1,1 +1,1 @@
-"""Layer 7: the command line, one thin file per command. Everything else is imported inside the commands."""
+"""The command line, one thin file per command. Everything heavy is imported inside the commands."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fcnbench.cli.command import Command, add_board, add_forward, add_json, print_json
 
 if TYPE_CHECKING:
-    from fcnbench.results.speed import SpeedRecord
+    from fcnbench.records.speed import SpeedRecord
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +60,7 @@ def execute(options: argparse.Namespace) -> int:
 
 def _told(record: SpeedRecord) -> str:
     """A timing in words."""
-    from fcnbench.evaluation.result import Summary
+    from fcnbench.records.evaluation import Summary
 
     summary, environment = record.summary, record.environment
     pictures = "one 500x500 picture" if record.batch == 1 else f"{record.batch} pictures of 500x500 together"

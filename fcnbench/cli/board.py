@@ -42,12 +42,12 @@ def execute(options: argparse.Namespace) -> int:
     if options.action == "build":
         paths = board(options.board, options.dataset, claims=options.claims)
     else:
-        from fcnbench.ground import paths as locations
-        from fcnbench.results.location import check_folder
+        from fcnbench.records.location import check_folder
+        from fcnbench.util import paths as locations
 
         root = locations.boards(options.board)
         check_folder(root)
-        from fcnbench.results.board import board_path, boards_of
+        from fcnbench.leaderboard.board import board_path, boards_of
 
         paths = [board_path(root, options.dataset)] if options.dataset else boards_of(root)
     if options.json:
@@ -56,7 +56,7 @@ def execute(options: argparse.Namespace) -> int:
     print("\n".join(_text(path) for path in paths))
     tables = [path for path in paths if path.parent.name != "speed"]
     if options.action == "build" and tables:
-        from fcnbench.results.location import schema_path
+        from fcnbench.records.location import schema_path
 
         print(f"columns  {schema_path(tables[0])}")
     return 0
@@ -76,8 +76,8 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _as_json(path: Path) -> dict[str, object]:
-    from fcnbench.results.board import floor_of, read_board
-    from fcnbench.results.speedboard import read_speed_board
+    from fcnbench.leaderboard.board import floor_of, read_board
+    from fcnbench.leaderboard.speed_board import read_speed_board
 
     if path.parent.name == "speed":
         return {"path": str(path), "machine": path.stem, "rows": _records(read_speed_board(path))}
@@ -96,7 +96,7 @@ def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
 def _text(path: Path) -> str:
     from tabulate import tabulate
 
-    from fcnbench.results.board import floor_of, read_board
+    from fcnbench.leaderboard.board import floor_of, read_board
 
     if path.parent.name == "speed":
         return _speed_text(path)
@@ -113,7 +113,7 @@ def _text(path: Path) -> str:
 def _speed_text(path: Path) -> str:
     from tabulate import tabulate
 
-    from fcnbench.results.speedboard import read_speed_board
+    from fcnbench.leaderboard.speed_board import read_speed_board
 
     shown = ["model", "scenario", "batch", "median_ms", "p90_ms", "p99_ms", "mean_ms", "trials", "forward", "precision"]
     rows = read_speed_board(path)[shown].astype(object).to_numpy().tolist()

@@ -10,7 +10,7 @@ from typing import Any
 
 from fcnbench.cli.command import Command, add_data, add_json, add_rerun, print_json
 from fcnbench.errors import CheckFailed, OutputError
-from fcnbench.ground.console import note
+from fcnbench.util.console import note
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +56,7 @@ def execute(options: argparse.Namespace) -> int:
         junit=options.junit,
         keep=options.keep,
     )
-    from fcnbench.results.driftreport import github_lines, markdown, text
+    from fcnbench.comparison.drift_report import github_lines, markdown, text
 
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in github_lines(found.verdicts):

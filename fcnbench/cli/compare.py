@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from fcnbench.cli.command import Command, add_json, print_json
 from fcnbench.cli.result import TITLES, percent
 from fcnbench.errors import UsageError
-from fcnbench.ground.console import listed
+from fcnbench.util.console import listed
 
 if TYPE_CHECKING:
-    from fcnbench.results.compare import Comparison
-    from fcnbench.results.lens import Reading
+    from fcnbench.comparison.compare import Comparison
+    from fcnbench.comparison.conventions import Reading
 
 _MOST = 8
 """Classes and images that are printed; `--json` has all."""

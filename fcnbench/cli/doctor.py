@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from fcnbench.cli.command import Command, add_json, print_json
 from fcnbench.errors import CheckFailed, UsageError
-from fcnbench.ground.finding import Finding
+from fcnbench.util.check_result import Finding
 
 if TYPE_CHECKING:
-    from fcnbench.datasets.examine import Examination
+    from fcnbench.datasets.store.check import Examination
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +94,7 @@ def _refuse_others(options: argparse.Namespace, option: str) -> None:
 
 def _device_report(options: argparse.Namespace) -> int:
     """Check and time a device; its report is named in the output."""
-    from fcnbench.api.devicereport import device_report, findings_of
+    from fcnbench.api.device_report import device_report, findings_of
 
     _refuse_others(options, "--report")
     report = device_report(options.report, options.device or "auto")

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fcnbench.ground.console import size_text
+from fcnbench.util.console import size_text
 
 if TYPE_CHECKING:
     from fcnbench.api.plan import Plan
-    from fcnbench.datasets.consent import Download, Question
-    from fcnbench.datasets.sources import Archive
+    from fcnbench.util.archive import Archive
+    from fcnbench.util.consent import Download, Question
 
 
 def question() -> Question | None:
@@ -73,7 +73,7 @@ def _whole(download: Download) -> list[str]:
 
 def plan_as_json(plan: Plan) -> dict[str, Any]:
     """Return a plan as JSON values."""
-    from fcnbench.ground import paths
+    from fcnbench.util import paths
 
     return {
         "model": plan.model,

@@ -20,7 +20,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """List."""
-    from fcnbench.api.catalogue import list_datasets, list_models
+    from fcnbench.api.listing import list_datasets, list_models
 
     if options.verbose:
         if options.what == "datasets":
@@ -44,7 +44,7 @@ def execute(options: argparse.Namespace) -> int:
 
 def _verbose(options: argparse.Namespace) -> int:
     """What the built-in models are made of, beside what the paper says of its three."""
-    from fcnbench.api.catalogue import model_facts
+    from fcnbench.api.listing import model_facts
 
     found = model_facts()
     if options.json:

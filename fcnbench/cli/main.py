@@ -33,8 +33,8 @@ from fcnbench.cli.command import print_json
 from fcnbench.cli.output import fill_closed_descriptors, keep_open, reserved_for_json, result_stream
 from fcnbench.cli.parser import COMMAND, Parser
 from fcnbench.errors import FcnbenchError, Interrupted, OutputError, UsageError
-from fcnbench.ground.console import note
-from fcnbench.ground.version import __version__
+from fcnbench.util.console import note
+from fcnbench.util.version import __version__
 
 _EXIT_CODES = """\
 exit codes:
@@ -134,7 +134,7 @@ def _main(arguments: Sequence[str] | None, as_json: bool) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         options = _parsed_for_json(arguments) if as_json else parse(arguments)
-        from fcnbench.datasets.consent import asking
+        from fcnbench.util.consent import asking
 
         with asking(downloads.question()):
             code = int(options.command.execute(options))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fcnbench.ground.console import listed
-from fcnbench.results.location import MATRICES_NAME, schema_path
+from fcnbench.records.location import MATRICES_NAME, schema_path
+from fcnbench.util.console import listed
 
 if TYPE_CHECKING:
     from fcnbench.api.run import Run
-    from fcnbench.results.record import Record
+    from fcnbench.records.model import Record
 
 TITLES = {"pixel_acc": "pixel acc.", "mean_acc": "mean acc.", "mean_iu": "mean IU", "fw_iu": "f.w. IU"}
 """Headings as in the papers' tables."""
@@ -88,7 +88,7 @@ def interval(low: float, high: float) -> str:
 def _class_table(record: Record) -> str:
     from tabulate import tabulate
 
-    from fcnbench.results.content import per_class
+    from fcnbench.records.json import per_class
 
     rows = [[row["name"], percent(row["iu"]), percent(row["acc"])] for row in per_class(record)]
     return tabulate(rows, headers=["class", "IU", "acc."], disable_numparse=True)
@@ -110,7 +110,7 @@ def _trimap_table(record: Record) -> str:
 def _times(record: Record) -> list[str]:
     from tabulate import tabulate
 
-    from fcnbench.evaluation.result import Summary
+    from fcnbench.records.evaluation import Summary
 
     timing, parts = record.evaluation.timing, []
     if timing.images:

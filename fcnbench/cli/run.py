@@ -93,7 +93,7 @@ def execute(options: argparse.Namespace) -> int:
     if options.dry_run:
         return _dry_run(options)
     finished = _run(options)
-    from fcnbench.evaluation.world import the_world
+    from fcnbench.evaluation.distributed import the_world
 
     if not the_world().first:
         return 0
@@ -117,7 +117,7 @@ def _sweep(options: argparse.Namespace) -> int:
             "run one of its cells with --dry-run" if given[0] == "dry_run" else "put it into the file",
         )
     done = sweep(options.sweep, board=options.board)
-    from fcnbench.evaluation.world import the_world
+    from fcnbench.evaluation.distributed import the_world
 
     if not the_world().first:
         return 0

@@ -11,7 +11,7 @@ from fcnbench.cli.result import headline, metrics_table, report
 from fcnbench.errors import CheckFailed
 
 if TYPE_CHECKING:
-    from fcnbench.results.recompute import Rescored
+    from fcnbench.records.recompute import Rescored
 
 _SHOWN = 20
 """Mismatches that are printed; `--json` has all."""
@@ -67,7 +67,7 @@ def execute(options: argparse.Namespace) -> int:
 def _rescored(found: Rescored, as_json: bool) -> int:
     agree = not found.mismatches
     if as_json:
-        from fcnbench.results.content import summary
+        from fcnbench.records.json import summary
 
         mismatches = [asdict(mismatch) for mismatch in found.mismatches]
         print_json({**summary(found.record), "agree": agree, "mismatches": mismatches, "record": str(found.path)})

@@ -32,8 +32,8 @@ def execute(options: argparse.Namespace) -> int:
         note=options.note,
         board=options.board,
     )
-    from fcnbench.ground import paths
-    from fcnbench.results.board import board_path
+    from fcnbench.leaderboard.board import board_path
+    from fcnbench.util import paths
 
     if options.json:
         print_json(as_json(found))

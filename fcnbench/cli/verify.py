@@ -11,7 +11,7 @@ from fcnbench.cli.command import Command, add_data, add_json, add_rerun, print_j
 from fcnbench.errors import CheckFailed
 
 if TYPE_CHECKING:
-    from fcnbench.results.verification import Verification
+    from fcnbench.leaderboard.verification import Verification
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -30,8 +30,8 @@ def execute(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from fcnbench.api.submit import verify
-    from fcnbench.ground import files
-    from fcnbench.results.location import VERIFICATION_NAME
+    from fcnbench.records.location import VERIFICATION_NAME
+    from fcnbench.util import files
 
     found = verify(
         options.path,

@@ -1,1 +1,1 @@
-"""Layer 2: data sets from their native form to the canonical store, and from there to numpy arrays."""
+"""Datasets: from their native formats to the canonical store, and from there to numpy arrays. No torch."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fcnbench.datasets.canonicalise import canonicalise
-from fcnbench.datasets.catalogue import find_dataset
-from fcnbench.datasets.fetch import fetch_archives
-from fcnbench.datasets.manifest import Manifest
-from fcnbench.datasets.masks import check_masks
+from fcnbench.datasets.archive.fetch import fetch_archives
+from fcnbench.datasets.registry import find_dataset
 from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.datasets.splits import ListedSplit
-from fcnbench.datasets.store import Dataset
+from fcnbench.datasets.store.build import canonicalise
+from fcnbench.datasets.store.dataset import Dataset
+from fcnbench.datasets.store.manifest import Manifest
+from fcnbench.datasets.store.masks import check_masks
 from fcnbench.errors import DataCorrupt, DataMissing, UsageError
-from fcnbench.ground import files, paths
-from fcnbench.ground.console import note
+from fcnbench.util import files, paths
+from fcnbench.util.console import note
 
 
 def load_dataset(

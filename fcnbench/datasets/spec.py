@@ -91,7 +91,7 @@ class DatasetSpec:
         labellings: variants of the source whose label maps are known to differ; named in the short signature.
         devkit_set: name of the image set in the layout of the VOC devkit's results; empty where there is no devkit.
         fingerprint: what the whole store's fingerprint must be, where that is fixed once and for all.
-        archives: alternatives, tried in order; each is the names in `SOURCES.toml` of the archives that it needs.
+        archives: alternatives, tried in order; each is the names in `ARCHIVES.toml` of the archives that it needs.
         accepts: what `--from` takes, for messages.
         citation: whom to cite.
         terms: under which terms the pictures may be used.

@@ -1,1 +1,1 @@
-"""Layer 4: one evaluation loop for every model and every data set, on every device."""
+"""The evaluation loop, and everything that measures or checks a forward pass."""

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 
 from fcnbench.errors import UsageError
+from fcnbench.evaluation.distributed import local_rank
 from fcnbench.evaluation.events import answer, events_of, synchronizer
-from fcnbench.evaluation.world import local_rank
-from fcnbench.ground.console import note
 from fcnbench.models.networks import networks_in
 from fcnbench.models.segmenter import Segmenter
+from fcnbench.util.console import note
 
 _MEMORY_WORDS = (
     "out of memory", "can't allocate memory", "not enough memory", "alloc_failed", "out_of_device_memory",

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from fcnbench.errors import ModelError
-from fcnbench.evaluation.arithmetic import HALVES, Arithmetic
+from fcnbench.evaluation.precision import HALVES, Arithmetic
 
 _REDUCED = {torch.float16, torch.bfloat16, torch.complex32, torch.qint8, torch.quint8, torch.qint32} | {
     value for name, value in vars(torch).items() if name.startswith("float8_") and isinstance(value, torch.dtype)

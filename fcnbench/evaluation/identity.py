@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fcnbench.ground.digests import digest_file, digest_lines
-from fcnbench.ground.packages import imported_packages, installed_version
-from fcnbench.models.modelfile import remember
-from fcnbench.models.sources import Sources
+from fcnbench.models.code.model_file import remember
+from fcnbench.models.code.source_files import Sources
+from fcnbench.util.digests import digest_file, digest_lines
+from fcnbench.util.packages import imported_packages, installed_version
 
 _SOURCE, _DATA, _PACKAGE = "source ", "read ", "package "
 

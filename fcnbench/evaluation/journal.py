@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from fcnbench.errors import OutputError
 from fcnbench.evaluation.identity import Witness
-from fcnbench.ground import paths
-from fcnbench.ground.console import note
-from fcnbench.ground.digests import digest_lines, short
+from fcnbench.util import paths
+from fcnbench.util.console import note
+from fcnbench.util.digests import digest_lines, short
 
 if TYPE_CHECKING:
     from filelock import FileLock

@@ -13,20 +13,20 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnbench.datasets.manifest import Row
-from fcnbench.datasets.store import Dataset
+from fcnbench.datasets.store.dataset import Dataset
+from fcnbench.datasets.store.manifest import Row
 from fcnbench.errors import DataMissing, Interrupted
-from fcnbench.evaluation.arithmetic import FP32, Arithmetic
 from fcnbench.evaluation.device import peak_memory
+from fcnbench.evaluation.distributed import ALONE, World
 from fcnbench.evaluation.journal import Journal
-from fcnbench.evaluation.look import Answered, Look
-from fcnbench.evaluation.result import Evaluation, Execution, Timing
+from fcnbench.evaluation.merge import together
+from fcnbench.evaluation.pipeline import Answered, Look
+from fcnbench.evaluation.precision import FP32, Arithmetic
 from fcnbench.evaluation.timing import paper_forward_time
-from fcnbench.evaluation.together import together
-from fcnbench.evaluation.world import ALONE, World
-from fcnbench.ground.console import followed, note, progress
-from fcnbench.ground.parallel import Behind, cores, ordered
-from fcnbench.models.switches import foreign_code
+from fcnbench.models.torch_state import foreign_code
+from fcnbench.records.evaluation import Evaluation, Execution, Timing
+from fcnbench.util.console import followed, note, progress
+from fcnbench.util.threads import Behind, cores, ordered
 
 READERS = 4
 """Threads that decode ahead at most: one core decodes about a thousand PASCAL VOC pictures a second."""

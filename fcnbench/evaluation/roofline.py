@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fcnbench.evaluation.arithmetic import HALVES, Arithmetic
 from fcnbench.evaluation.device import free_cache, out_of_memory
+from fcnbench.evaluation.precision import HALVES, Arithmetic
 from fcnbench.evaluation.timing import Stopwatch
-from fcnbench.models.fused import unfused
+from fcnbench.models.fcn.packed import unfused
 from fcnbench.models.segmenter import Segmenter, module_of
 
 _TRIALS = 5

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import torch
 
 from fcnbench.errors import UsageError
-from fcnbench.evaluation.gauge import Gauge
-from fcnbench.evaluation.labels import label_map
-from fcnbench.evaluation.result import PAPER_SIDE
+from fcnbench.evaluation.argmax import label_map
+from fcnbench.evaluation.power import Gauge
 from fcnbench.evaluation.timing import (
     WARM_UPS,
     Stopwatch,
@@ -24,8 +23,9 @@ from fcnbench.evaluation.timing import (
     paper_pictures,
     running_at_paper_size,
 )
-from fcnbench.ground.console import followed, progress
 from fcnbench.models.segmenter import Segmenter, prepared_on
+from fcnbench.records.evaluation import PAPER_SIDE
+from fcnbench.util.console import followed, progress
 
 SCENARIOS = ("single-stream", "throughput")
 

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from fcnbench.errors import FcnbenchError, ModelError
 from fcnbench.evaluation.events import events_of, synchronize
-from fcnbench.evaluation.result import PAPER_SIDE
-from fcnbench.ground.console import progress
 from fcnbench.models.segmenter import Segmenter, modalities_of, prepared_on
+from fcnbench.records.evaluation import PAPER_SIDE
+from fcnbench.util.console import progress
 
 PAPER_TRIALS = 20
 """Trials that the papers average (CVPR 2015, Table 1)."""

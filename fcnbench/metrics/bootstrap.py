@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnbench.errors import UsageError
-from fcnbench.ground.console import progress
 from fcnbench.metrics.scores import metrics
 from fcnbench.protocol import AbsentPolicy
+from fcnbench.util.console import progress
 
 DRAWS = 10_000
 """Draws by default: the ends of a 95% interval then move by about a fiftieth of its width from seed to seed."""

@@ -1,1 +1,1 @@
-"""Layer 3: segmenters, the networks of the FCN papers, and the way to anybody else's network."""
+"""Models: the segmenter interface, the FCNs of the papers, weights, adapters for other libraries, and loading."""

@@ -20,26 +20,26 @@ from typing import Any
 
 from torch import nn
 
-from fcnbench.datasets.consent import accepting
 from fcnbench.errors import FcnbenchError, ModelError, UnknownName, WeightsError
-from fcnbench.ground.console import note
-from fcnbench.ground.packages import modules_of
-from fcnbench.ground.process import absolute_if_there, settle
-from fcnbench.models.dense import COARSE, Dense
-from fcnbench.models.fast import accelerated
-from fcnbench.models.labelmap import LabelMap, Mapped, match_labels
-from fcnbench.models.modelfile import forget_changed_package, import_model_file, remember
+from fcnbench.models.code.model_file import forget_changed_package, import_model_file, remember
+from fcnbench.models.code.neighbours import neighbours_kept
+from fcnbench.models.code.opened_files import watch
+from fcnbench.models.code.source_files import Sources, file_of
+from fcnbench.models.fcn.dense import COARSE, Dense
+from fcnbench.models.fcn.fast import accelerated
+from fcnbench.models.label_map import LabelMap, Mapped, match_labels
 from fcnbench.models.names import ModelName, dense_factor, find_model
-from fcnbench.models.neighbours import neighbours_kept
 from fcnbench.models.networks import networks_in, set_evaluation_mode
-from fcnbench.models.opened import watch
-from fcnbench.models.published import published
-from fcnbench.models.registered import MODELS
+from fcnbench.models.registry import MODELS
 from fcnbench.models.schemes import SCHEMES
 from fcnbench.models.segmenter import ModuleSegmenter, Segmenter
-from fcnbench.models.sources import Sources, file_of
-from fcnbench.models.switches import protected, seed
-from fcnbench.models.tensorbytes import refuse_unset
+from fcnbench.models.tensor_bytes import refuse_unset
+from fcnbench.models.torch_state import protected, seed
+from fcnbench.models.weights.published import published
+from fcnbench.util.consent import accepting
+from fcnbench.util.console import note
+from fcnbench.util.packages import modules_of
+from fcnbench.util.process_state import absolute_if_there, settle
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,13 +8,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from fcnbench.errors import UnknownName, UsageError, WeightsError
-from fcnbench.ground.console import listed
-from fcnbench.ground.digests import digest_text, short
-from fcnbench.ground.version import __version__
 from fcnbench.labelspace import IGNORE
-from fcnbench.models.published import Published, published
-from fcnbench.models.registered import MODELS, SHIPPED
+from fcnbench.models.registry import MODELS, SHIPPED
 from fcnbench.models.schemes import PATH, SCHEMES, missing_extra
+from fcnbench.models.weights.published import Published, published
+from fcnbench.util.console import listed
+from fcnbench.util.digests import digest_text, short
+from fcnbench.util.version import __version__
 
 FILE_MARK = ".py:"
 """What tells `path/to/file.py:factory` from a registered name."""

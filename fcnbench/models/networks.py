@@ -20,10 +20,10 @@ from torch.nn.modules.module import (
 )
 
 from fcnbench.errors import ModelError
-from fcnbench.ground.digests import digest_bytes
+from fcnbench.models.code.source_files import users_own
 from fcnbench.models.segmenter import Around, in_evaluation_mode
-from fcnbench.models.sources import users_own
-from fcnbench.models.tensorbytes import Part, number_parts
+from fcnbench.models.tensor_bytes import Part, number_parts
+from fcnbench.util.digests import digest_bytes
 
 _MOST = 100_000
 """Objects that are looked at: a model that keeps a dataset in memory is not searched to its end."""

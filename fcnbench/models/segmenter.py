@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fcnbench.errors import ModelError, PredictionError
-from fcnbench.ground.digests import digest_bytes
 from fcnbench.models.preprocess import Centred, imagenet_rgb
-from fcnbench.models.tensorbytes import Part, number_parts
+from fcnbench.models.tensor_bytes import Part, number_parts
+from fcnbench.util.digests import digest_bytes
 
 Prepare = Callable[..., Tensor]
 """From uint8 [H, W, 3] RGB, or the pictures of several modalities, to float32 [3, H, W] or more planes."""

@@ -6,7 +6,7 @@ from functools import cache
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from fcnbench.ground.version import __version__
+from fcnbench.util.version import __version__
 
 if TYPE_CHECKING:
     import jinja2

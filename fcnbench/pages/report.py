@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnbench.datasets.store import Dataset, digest_label
+from fcnbench.datasets.store.dataset import Dataset, digest_label
 from fcnbench.errors import PredictionError
-from fcnbench.evaluation.predictions import PredictionFolder
-from fcnbench.evaluation.result import Summary
-from fcnbench.ground.console import followed, listed
 from fcnbench.metrics.trimap import WIDTHS, trimap_curves
 from fcnbench.pages.charts import Axis, histogram, polyline
 from fcnbench.pages.overlays import difference, overlay, photograph
 from fcnbench.pages.render import render
-from fcnbench.results.content import per_class
-from fcnbench.results.record import Record
+from fcnbench.records.evaluation import Summary
+from fcnbench.records.json import per_class
+from fcnbench.records.model import Record
+from fcnbench.records.predictions import PredictionFolder
+from fcnbench.util.console import followed, listed
 
 EXAMPLES = 6
 """Best images that are shown, and worst ones."""

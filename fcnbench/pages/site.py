@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fcnbench.errors import ResultsError
-from fcnbench.ground import files
-from fcnbench.ground.console import followed, note
+from fcnbench.leaderboard.board import board_path, floor_of, read_board
+from fcnbench.leaderboard.speed_board import read_speed_board, speed_folder
 from fcnbench.pages.charts import Axis
 from fcnbench.pages.render import render
 from fcnbench.protocol import precision_among
-from fcnbench.results.board import board_path, floor_of, read_board
-from fcnbench.results.record import folder_name
-from fcnbench.results.recordfile import read_content
-from fcnbench.results.speedboard import read_speed_board, speed_folder
+from fcnbench.records.files import read_content
+from fcnbench.records.model import folder_name
+from fcnbench.util import files
+from fcnbench.util.console import followed, note
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,1 +1,1 @@
-"""Layer 6: how the built-in weights were made."""
+"""How the weights in the package were trained."""

@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fcnbench.datasets.pocket.generator import POCKET, draw
-from fcnbench.ground.console import followed, note, progress
+from fcnbench.datasets.families.pocket.generator import POCKET, draw
 from fcnbench.labelspace import IGNORE
-from fcnbench.models.fcn import FCN
-from fcnbench.models.pocket import POCKET_TRUNK
+from fcnbench.models.fcn.fcn import FCN
+from fcnbench.models.fcn.pocket import POCKET_TRUNK
 from fcnbench.models.preprocess import caffe_bgr
+from fcnbench.util.console import followed, note, progress
 
 PICTURES = 1024
 """Pictures of `pocket-train` used: all of them."""

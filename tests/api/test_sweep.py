@@ -21,7 +21,7 @@ from tests.conftest import REPOSITORY
 from tests.datasets import native
 
 SEEDED = """
-from fcnbench.models.builtin import fcn8s_pocket
+from fcnbench.models.fcn.zoo import fcn8s_pocket
 {factories}
 """
 
@@ -106,7 +106,7 @@ def test_what_fails_is_written_down_tried_again_and_stops_nothing(
     assert "1 of 3 cells have a record" in printed
     outcomes = [json.loads(path.read_text()) for path in (tmp_path / FOLDER / "mixed").glob("*.json")]
     assert sorted(outcome["error"]["exit_code"] for outcome in outcomes if outcome["error"]) == [2, 4]
-    broken.write_text("from fcnbench.models.builtin import fcn32s_pocket as build\n")
+    broken.write_text("from fcnbench.models.fcn.zoo import fcn32s_pocket as build\n")
     assert main(["run", "--sweep", str(file), "--board", str(tmp_path), "--json"]) == 2
     content = json.loads(capsys.readouterr().out)
     assert content["failed"] == 1

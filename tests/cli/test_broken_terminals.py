@@ -17,7 +17,7 @@ from tests.conftest import REPOSITORY
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 
 LOUD_RUN = (
-    "import sys\nfrom fcnbench.ground import console\nconsole.INTERVAL = 0\nfrom fcnbench.cli.main import main\n"
+    "import sys\nfrom fcnbench.util import console\nconsole.INTERVAL = 0\nfrom fcnbench.cli.main import main\n"
     "sys.exit(main(['run', '--model', 'oracle-perfect', '--limit', '4', '--json']))\n"
 )
 """A run that writes a line of progress for every image, as a long one does."""
@@ -111,7 +111,7 @@ def test_a_board_of_a_part_alone_has_no_rows_and_nothing_is_wrong_without_it(
 
 def test_a_link_is_written_through_and_a_device_is_left_alone(tmp_path: Path) -> None:
     from fcnbench.errors import OutputError
-    from fcnbench.ground import files
+    from fcnbench.util import files
 
     (tmp_path / "target").write_bytes(b"old")
     (tmp_path / "link").symlink_to(tmp_path / "target")

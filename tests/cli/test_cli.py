@@ -94,7 +94,7 @@ def test_json_is_one_object_with_the_promised_keys(tmp_path: Path, capsys: pytes
 
 def test_what_a_model_prints_stays_out_of_the_json(tmp_path: Path) -> None:
     (tmp_path / "loud.py").write_text(
-        "from fcnbench.models.builtin import fcn8s_pocket\nprint('imported')\n"
+        "from fcnbench.models.fcn.zoo import fcn8s_pocket\nprint('imported')\n"
         "def build(num_classes):\n    print('built')\n    return fcn8s_pocket(num_classes=num_classes)\n"
     )
     result = fresh("run", "--model", "loud.py:build", "--limit", "1", "--json", cwd=tmp_path)
@@ -196,7 +196,7 @@ def test_a_registered_data_set_runs(tmp_path: Path) -> None:
         tmp_path / "site",
         "[fcnbench.datasets]\ntiny = some_plugin:TINY\npinned = some_plugin:PINNED\nwrong = some_plugin:WRONG\n",
         "from dataclasses import replace\n"
-        "from fcnbench.datasets.pocket.family import POCKET_VAL\n"
+        "from fcnbench.datasets.families.pocket.family import POCKET_VAL\n"
         "from fcnbench.datasets.splits import Split\n"
         "PINNED = replace(POCKET_VAL, name='pinned', split=Split('pocket-val', POCKET_VAL.split.ids[:2]))\n"
         "TINY = replace(PINNED, name='tiny', fingerprint=None)\n"
@@ -241,7 +241,7 @@ def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path: Path) -> No
     slow, going = tmp_path / "slow.py", tmp_path / "going"
     slow.write_text(
         "import itertools, pathlib, time\n"
-        "from fcnbench.models.builtin import fcn8s_pocket\n"
+        "from fcnbench.models.fcn.zoo import fcn8s_pocket\n"
         "def build(num_classes):\n"
         "    model, turns = fcn8s_pocket(num_classes=num_classes), itertools.count()\n"
         "    def wait(*arguments):\n"

@@ -185,8 +185,8 @@ def test_weights_that_one_agreed_to_are_asked_for_again_under_other_terms(
 ) -> None:
     from dataclasses import replace
 
-    from fcnbench.datasets.consent import Download, require_consent
     from fcnbench.errors import DataMissing
+    from fcnbench.util.consent import Download, require_consent
 
     monkeypatch.delenv("FCNBENCH_OFFLINE")
     archive = default_weights("fcn8s", 21).archive
@@ -197,13 +197,13 @@ def test_weights_that_one_agreed_to_are_asked_for_again_under_other_terms(
 
 
 def test_agreements_of_processes_at_once_are_all_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fcnbench.models.published import published
+    from fcnbench.models.weights.published import published
 
     monkeypatch.delenv("FCNBENCH_OFFLINE")
     names = list(published())[:6]
     script = (
-        "import sys\nfrom fcnbench.datasets.consent import require_consent\n"
-        "from fcnbench.models.published import missing_weights, published\n"
+        "import sys\nfrom fcnbench.util.consent import require_consent\n"
+        "from fcnbench.models.weights.published import missing_weights, published\n"
         "sys.stdin.read(1)\nrequire_consent(missing_weights(published()[sys.argv[1]]), True)\n"
     )
     started = [
@@ -219,7 +219,7 @@ def test_agreements_of_processes_at_once_are_all_kept(tmp_path: Path, monkeypatc
 
 def test_consent_holds_for_networks_that_a_users_file_builds_on(served: Mirrored, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
-        "from fcnbench.models.builtin import fcn16s\n\n\ndef build():\n    return fcn16s()\n"
+        "from fcnbench.models.fcn.zoo import fcn16s\n\n\ndef build():\n    return fcn16s()\n"
     )
     command = ["run", "--model", "mine.py:build", "--dataset", "voc2011val", "--limit", "1", "--accept-terms"]
     done = subprocess.run(

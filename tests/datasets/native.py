@@ -176,7 +176,7 @@ def context_native(seed: int) -> np.ndarray:
 
 def context_labels(ids: Iterable[str], root: str = "") -> Content:
     """PASCAL-Context's own archive: label maps and names."""
-    names = (Path(__file__).parents[2] / "fcnbench/datasets/pascal_context_459.txt").read_text().splitlines()
+    names = (Path(__file__).parents[2] / "fcnbench/datasets/families/pascal_context_459.txt").read_text().splitlines()
     content = {f"{root}labels.txt": "".join(f"{i}: {name}\n" for i, name in enumerate(names, 1)).encode()}
     for seed, sample_id in enumerate(ids):
         content[f"{root}trainval/{sample_id}.mat"] = mat(LabelMap=context_native(seed))

@@ -19,11 +19,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fcnbench.datasets.archive.tree import open_tree
+from fcnbench.datasets.codec.images import decode_depth, decode_image, decode_label
+from fcnbench.datasets.codec.matlab import read_mat
 from fcnbench.datasets.load import load_dataset
-from fcnbench.datasets.matfiles import read_mat
-from fcnbench.datasets.pictures import decode_depth, decode_image, decode_label
 from fcnbench.datasets.splits import published_split
-from fcnbench.datasets.trees import open_tree
 from fcnbench.errors import DataCorrupt, FcnbenchError, OutputError
 from tests.datasets import native
 

@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcnbench.datasets.catalogue import find_dataset
+from fcnbench.datasets.families.pascal_context import CONTEXT33, CONTEXT60, native_table
+from fcnbench.datasets.families.siftflow import GEO3, SIFTFLOW33
 from fcnbench.datasets.load import load_dataset
-from fcnbench.datasets.pascal_context import CONTEXT33, CONTEXT60, native_table
-from fcnbench.datasets.registered import DATASETS
-from fcnbench.datasets.siftflow import GEO3, SIFTFLOW33
+from fcnbench.datasets.registry import DATASETS, find_dataset
 from fcnbench.datasets.splits import Split, published_split
 from fcnbench.errors import DataCorrupt, DataMissing, UsageError
 from tests.datasets import native
@@ -58,7 +57,7 @@ def test_nyud_lists_are_the_publishers_split(shared: Path) -> None:
 def test_the_class_table_of_nyud_is_the_published_one(shared: Path) -> None:
     from scipy.io import loadmat
 
-    from fcnbench.datasets.nyudv2 import NYUD40, _map_of_894
+    from fcnbench.datasets.families.nyudv2 import NYUD40, _map_of_894
 
     found = loadmat(shared / "data/nyudv2/meta/classMapping40.mat")
     assert _map_of_894().tolist() == [0, *found["mapClass"].reshape(-1).tolist()]
@@ -313,7 +312,7 @@ def test_each_of_the_two_archives_is_missed(tmp_path: Path, lacking: str) -> Non
         load_dataset("pascalcontext59val", top, allow_partial=True)
 
 
-NAMES = "fcnbench/datasets/pascal_context_459.txt"
+NAMES = "fcnbench/datasets/families/pascal_context_459.txt"
 NYUD_HISTOGRAM = (
     42568511,
     17954638,

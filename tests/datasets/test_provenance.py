@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from fcnbench.cli.main import main
-from fcnbench.datasets import sources
+from fcnbench.datasets.archive import catalogue as sources
+from fcnbench.datasets.archive.catalogue import archive_files, archives, recognise
 from fcnbench.datasets.load import load_dataset
-from fcnbench.datasets.sources import Archive, archive_files, archives, recognise
+from fcnbench.util.archive import Archive
 from tests.datasets import native
 
 
@@ -33,7 +34,7 @@ def test_an_archive_is_known_by_its_digest_and_not_by_its_name(
 ) -> None:
     archive = native.tar(native.voc(voc_ids), tmp_path / "renamed.bin")
     know(monkeypatch, "voc2012trainval", archive, also=also, algorithm=algorithm)
-    monkeypatch.setattr("fcnbench.datasets.canonicalise.recognise", recognise)
+    monkeypatch.setattr("fcnbench.datasets.store.build.recognise", recognise)
     file = recognise(archive, ["voc2012trainval"])
     assert (file.archive, file.file, file.size) == ("voc2012trainval", "renamed.bin", archive.stat().st_size)
     assert file.digest == f"sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}"

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fcnbench.datasets import sbd
-from fcnbench.datasets.catalogue import find_dataset
+from fcnbench.datasets.families import sbd
 from fcnbench.datasets.load import load_dataset
-from fcnbench.datasets.registered import DATASETS
+from fcnbench.datasets.registry import DATASETS, find_dataset
 from fcnbench.datasets.splits import ListedSplit, published_split
 from fcnbench.errors import DataCorrupt, DataMissing
 from tests.datasets import native
@@ -117,7 +116,7 @@ def test_a_source_with_other_ids_than_its_specification_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ids: list[str]
 ) -> None:
     """As a source of another package may have."""
-    from fcnbench.datasets import voc
+    from fcnbench.datasets.families import voc
     from fcnbench.datasets.splits import Split
 
     source = native.write(native.voc(ids), tmp_path / "native")

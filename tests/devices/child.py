@@ -22,7 +22,7 @@ from fcnbench.cli.main import main
 
 def shorten() -> None:
     """Leave the large network and most repetitions out of a device's report."""
-    from fcnbench.evaluation import devicereport
+    from fcnbench.evaluation import device_report as devicereport
 
     devicereport.LARGE, devicereport._ROUNDS = "fcn16s-pocket", {"accelerator": 2, "cpu": 2}
     devicereport._LARGE_IMAGES = {"accelerator": 2, "cpu": 2}

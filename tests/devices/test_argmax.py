@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from fcnbench.errors import PredictionError
-from fcnbench.evaluation import argmaxes, devicelabels
-from fcnbench.evaluation.argmaxes import DTYPES, LAYOUTS, VALUES, Trial, all_trials, few_trials, outcome, tried
-from fcnbench.evaluation.devicelabels import checked, host_labels
+from fcnbench.evaluation import argmax_trials as argmaxes
+from fcnbench.evaluation import device_argmax as devicelabels
+from fcnbench.evaluation.argmax_trials import DTYPES, LAYOUTS, VALUES, Trial, all_trials, few_trials, outcome, tried
+from fcnbench.evaluation.device_argmax import checked, host_labels
 from tests.devices.conftest import Second, voc
 
 CPU = torch.device("cpu")

@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 from tests.devices.conftest import PYTHON_BACKENDS, Done, Second, voc
-from tests.evaluation.test_world import free_port
+from tests.evaluation.test_distributed import free_port
 
 FEW = ["--limit", "5", "--trials", "1", "--json"]
 CONVOLUTIONS = 3

@@ -12,16 +12,16 @@ from torch import Tensor, nn
 
 import fcnbench
 from fcnbench.errors import ModelError, UsageError
-from fcnbench.evaluation import gauge
-from fcnbench.evaluation.arithmetic import FP32
-from fcnbench.evaluation.gauge import Gauge
+from fcnbench.evaluation import power as gauge
+from fcnbench.evaluation.power import Gauge
+from fcnbench.evaluation.precision import FP32
 from fcnbench.evaluation.roofline import Ceiling, Work, ceiling, work_of
 from fcnbench.evaluation.scenario import PARTS, SCENARIOS, measure
 from fcnbench.evaluation.timing import paper_batch
+from fcnbench.leaderboard.speed_board import read_speed_board
 from fcnbench.models.load import load_model
 from fcnbench.models.segmenter import ModuleSegmenter
-from fcnbench.results.speed import read_speed
-from fcnbench.results.speedboard import read_speed_board
+from fcnbench.records.speed import read_speed
 
 CPU = torch.device("cpu")
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 import fcnbench
 from fcnbench.errors import FcnbenchError, ModelError
-from fcnbench.evaluation.arithmetic import Arithmetic
 from fcnbench.evaluation.dtypes import checked_dtypes
+from fcnbench.evaluation.precision import Arithmetic
 
 NETS = """
 import torch

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 import fcnbench
+from fcnbench.comparison.attribution import first_difference, layers
 from fcnbench.errors import ModelError
 from fcnbench.evaluation.identity import Identity, Witness, content_digest
 from fcnbench.evaluation.journal import Journal, Scored
-from fcnbench.models.sources import Sources
-from fcnbench.results.attribution import first_difference, layers
-from fcnbench.results.recordfile import load
+from fcnbench.models.code.source_files import Sources
+from fcnbench.records.files import load
 
 NET = """
 import os

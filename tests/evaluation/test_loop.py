@@ -16,17 +16,17 @@ from torch import Tensor
 
 import fcnbench
 from fcnbench.datasets.load import load_dataset
-from fcnbench.datasets.manifest import Row
+from fcnbench.datasets.store.manifest import Row
 from fcnbench.errors import DataMissing, Interrupted, ModelError, PredictionError
+from fcnbench.evaluation.argmax import label_map, near_ties
 from fcnbench.evaluation.journal import Journal
-from fcnbench.evaluation.labels import label_map, near_ties
-from fcnbench.evaluation.look import Look
 from fcnbench.evaluation.loop import batches, evaluate, scorable
-from fcnbench.evaluation.result import Evaluation
+from fcnbench.evaluation.pipeline import Look
 from fcnbench.metrics.confusion import confusion_matrix
 from fcnbench.models.load import load_model
 from fcnbench.models.segmenter import Segmenter
-from fcnbench.results.recordfile import load
+from fcnbench.records.evaluation import Evaluation
+from fcnbench.records.files import load
 
 CPU = torch.device("cpu")
 

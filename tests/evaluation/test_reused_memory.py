@@ -14,17 +14,17 @@ from torch import Tensor, nn
 
 import fcnbench
 from fcnbench.datasets.load import load_dataset
-from fcnbench.datasets.store import Dataset, Sample
-from fcnbench.evaluation.arithmetic import Arithmetic
-from fcnbench.evaluation.certificate import certify
+from fcnbench.datasets.store.dataset import Dataset, Sample
 from fcnbench.evaluation.journal import Journal, Scored
-from fcnbench.evaluation.look import Look
 from fcnbench.evaluation.loop import batches, evaluate
-from fcnbench.evaluation.result import Evaluation
+from fcnbench.evaluation.pipeline import Look
+from fcnbench.evaluation.precision import Arithmetic
+from fcnbench.evaluation.reproducibility import certify
 from fcnbench.evaluation.scenario import measure
 from fcnbench.evaluation.timing import paper_forward_time
 from fcnbench.metrics.confusion import confusion_matrix
 from fcnbench.models.segmenter import ModuleSegmenter
+from fcnbench.records.evaluation import Evaluation
 from tests.datasets import native
 from tests.evaluation.test_tasks import SIFT_IDS
 

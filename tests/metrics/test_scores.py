@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import fcnbench
-from fcnbench.datasets.pictures import decode_label
+from fcnbench.datasets.codec.images import decode_label
 from fcnbench.errors import UsageError
 from fcnbench.labelspace import voc_palette
 from fcnbench.metrics.confusion import confusion_matrix

@@ -14,7 +14,7 @@ import fcnbench
 from fcnbench.cli.main import main
 from fcnbench.errors import PredictionError, UsageError
 from fcnbench.pages.report import build, image_scores
-from fcnbench.results.recordfile import load
+from fcnbench.records.files import load
 from tests.conftest import record_of
 
 

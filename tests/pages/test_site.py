@@ -10,9 +10,9 @@ import pytest
 import fcnbench
 from fcnbench.cli.main import main
 from fcnbench.errors import DataMissing
+from fcnbench.leaderboard.board import board_path
 from fcnbench.pages.charts import Axis, histogram, polyline
-from fcnbench.results.board import board_path
-from fcnbench.results.recordfile import RECORD_NAME
+from fcnbench.records.files import RECORD_NAME
 from tests.committed import committed
 
 

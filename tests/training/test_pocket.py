@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fcnbench.models.fcn import FCN
-from fcnbench.models.pocket import POCKET_TRUNK
-from fcnbench.models.weights import read_state
+from fcnbench.models.fcn.fcn import FCN
+from fcnbench.models.fcn.pocket import POCKET_TRUNK
+from fcnbench.models.weights.load import read_state
 from fcnbench.training.pocket import Stage, initialise, learned_parameters, main, train
 
 

@@ -16,9 +16,9 @@ from importlib.resources import files
 from typing import Any
 
 from fcnbench.errors import DataCorrupt
-from fcnbench.ground.console import listed
-from fcnbench.ground.digests import digest_lines, short
-from fcnbench.ground.text import normalise, read_text
+from fcnbench.util.console import listed
+from fcnbench.util.digests import digest_lines, short
+from fcnbench.util.text import normalise, read_text
 
 PASCAL_ID = r"\d{4}_\d{6}"
 """What image ids of PASCAL VOC, SBD and PASCAL-Context look like."""

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from fcnbench.errors import ModelError
-from fcnbench.ground.console import listed
-from fcnbench.ground.digests import digest_file
-from fcnbench.models.adapters.about import EXTRA, About, about_archive, about_onnx
-from fcnbench.models.adapters.onnxfile import read_onnx
+from fcnbench.models.adapters.metadata import EXTRA, About, about_archive, about_onnx
+from fcnbench.models.adapters.onnx import read_onnx
 from fcnbench.models.adapters.outputs import Output, chosen, picking
 from fcnbench.models.adapters.resized import Forward, Resized, no_weights
+from fcnbench.util.console import listed
+from fcnbench.util.digests import digest_file
 
 _FLOATS = ("tensor(float)", "tensor(float16)", "tensor(double)", "tensor(bfloat16)")
 """onnxruntime's names of floating-point types."""

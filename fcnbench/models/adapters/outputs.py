@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from fcnbench.errors import ModelError
-from fcnbench.ground.console import listed
+from fcnbench.util.console import listed
 
 _USUAL = ("out", "logits")
 """Names that networks give the output of their logits: torchvision's, and transformers'."""

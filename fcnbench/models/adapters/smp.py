@@ -7,7 +7,7 @@ from pathlib import Path
 from fcnbench.errors import ModelError, WeightsError
 from fcnbench.models.adapters.resized import Resized
 from fcnbench.models.names import RANDOM
-from fcnbench.models.weights import fill, randomise_seeded, read_state
+from fcnbench.models.weights.load import fill, randomise_seeded, read_state
 
 _MULTIPLE = 32
 """Sides must be multiples of this: the stride of the deepest encoders."""

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from fcnbench.errors import ModelError, UnknownName, WeightsError
-from fcnbench.ground.console import listed
 from fcnbench.models.adapters.resized import Resized
 from fcnbench.models.names import RANDOM
-from fcnbench.models.weights import fill, randomise_seeded, read_state
+from fcnbench.models.weights.load import fill, randomise_seeded, read_state
+from fcnbench.util.console import listed
 
 
 def build(argument: str, weights: str | None = None, num_classes: int | None = None) -> Resized:

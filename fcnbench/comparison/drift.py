@@ -1,0 +1,163 @@
+"""The drift gate: is a run still what its baseline was? Identical, numerical noise within a budget, or drift."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from fcnbench.comparison.attribution import first_difference, layers
+from fcnbench.comparison.compare import Comparison, compare
+from fcnbench.errors import UsageError
+from fcnbench.metrics.scores import METRICS
+from fcnbench.records.evaluation import MARGINS
+from fcnbench.records.model import Record
+from fcnbench.util.console import listed
+
+Kind = Literal["identical", "numerical", "drift"]
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What still counts as numerical noise.
+
+    Attributes:
+        budget: pixels that may change class; None where only the metrics matter.
+        tolerance: how far each of the four metrics may move, as a fraction; None where only pixels matter.
+    """
+
+    budget: int | None = None
+    tolerance: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.budget or 0) < 0 or not 0 <= (self.tolerance or 0.0) <= 1:
+            raise UsageError(
+                f"budget {self.budget} and tolerance {self.tolerance} are no allowance",
+                "pass a number of pixels, and a fraction such as 0.001",
+            )
+
+    def told(self) -> str:
+        """In words."""
+        parts = [] if self.budget is None else [f"{self.budget:,} flipped pixels"]
+        parts += [] if self.tolerance is None else [f"metrics within {self.tolerance:g}"]
+        return " and ".join(parts) or "nothing"
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """The judgement on one run.
+
+    Attributes:
+        kind: `identical`, `numerical` or `drift`.
+        model: the model's name.
+        dataset: the task.
+        signature: the baseline's protocol.
+        allowance: what was allowed.
+        reasons: why it is drift, a sentence each; none otherwise.
+        ties: what the baseline's counts of near ties say; empty where they were not counted.
+        comparison: baseline against run; None where their protocols can't be compared.
+    """
+
+    kind: Kind
+    model: str
+    dataset: str
+    signature: str
+    allowance: Allowance
+    reasons: tuple[str, ...]
+    ties: str
+    comparison: Comparison | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the gate opens."""
+        return self.kind != "drift"
+
+    def headline(self) -> str:
+        """The verdict in a sentence."""
+        found = self.comparison
+        name = f"{self.model} on {self.dataset}"
+        if found is None or self.kind == "identical":
+            return f"{name}: {self.kind}" + (f": {self.reasons[0]}" if self.reasons else ", pixel for pixel")
+        pixels = (
+            f"{'' if found.exact else 'at least '}{found.flips:,} pixels of {len(found.moved):,} images changed class"
+        )
+        return f"{name}: {self.kind}: {pixels}; allowed: {self.allowance.told()}"
+
+
+def judge(
+    baseline: Record, current: Record, allowance: Allowance, predictions: tuple[Path, Path] | None = None
+) -> Verdict:
+    """Judge a run against its baseline.
+
+    Args:
+        baseline: how it was.
+        current: how it is now.
+        allowance: what still counts as noise; without any, only identical predictions pass.
+        predictions: folders of both runs' predicted label maps, to count flipped pixels exactly.
+
+    Raises:
+        PredictionError: a folder does not hold the predictions of its record.
+    """
+    protocol = current.protocol.seen_as(baseline.protocol)
+    reasons = [f"protocol: {text}" for text in protocol.departures(baseline.protocol.signature(long=True))]
+    if baseline.data.labels != current.data.labels and not reasons:
+        reasons.append("data: the label maps are not the baseline's")
+    if reasons:
+        code = first_difference(layers(baseline, current)[:1])
+        reasons += [f"code: {code.text}"] if code is not None else []
+        return _verdict("drift", baseline, current, allowance, tuple(reasons), None)
+    found = compare(baseline, current, predictions)
+    if found.flips == 0:
+        return _verdict("identical", baseline, current, allowance, (), found)
+    reasons = _reasons(found, allowance)
+    return _verdict("drift" if reasons else "numerical", baseline, current, allowance, tuple(reasons), found)
+
+
+def _reasons(found: Comparison, allowance: Allowance) -> list[str]:
+    reasons = []
+    budget = 0 if allowance.budget is None and allowance.tolerance is None else allowance.budget
+    if budget is not None and found.flips > budget:
+        more = "" if found.exact else " at least"
+        reasons.append(f"pixels: {found.flips:,}{more} changed class, {budget:,} are allowed")
+    if allowance.tolerance is not None:
+        for name in METRICS:
+            moved = found.after[name] - found.before[name]
+            if abs(moved) > allowance.tolerance:
+                reasons.append(f"{name} moved by {moved:+.6f}, {allowance.tolerance:g} is allowed")
+    if reasons and (layer := first_difference(list(found.layers))):
+        reasons.append(f"the first layer that differs is {layer.name}: {layer.text}")
+    return reasons
+
+
+def _verdict(
+    kind: Kind,
+    baseline: Record,
+    current: Record,
+    allowance: Allowance,
+    reasons: tuple[str, ...],
+    found: Comparison | None,
+) -> Verdict:
+    protocol = baseline.protocol
+    ties = _ties(baseline, found) if found is not None and found.flips else ""
+    name = current.model.name
+    return Verdict(kind, name, protocol.dataset, protocol.signature(), allowance, reasons, ties, found)
+
+
+def _ties(baseline: Record, found: Comparison) -> str:
+    """Whether the flips may be pixels that nearly tied before, as far as the baseline counted those."""
+    margins = baseline.evaluation.margins
+    if margins is None:
+        return ""
+    places = {sample_id: place for place, sample_id in enumerate(baseline.evaluation.ids)}
+    counts = margins[[places[image.id] for image in found.moved]]
+    told = ", ".join(
+        f"{int(count):,} below {margin:g}" for margin, count in zip(MARGINS, counts.sum(axis=0), strict=True)
+    )
+    flips = np.array([image.flips for image in found.moved])
+    over = [image.id for image, many in zip(found.moved, flips > counts[:, -1], strict=True) if many]
+    text = f"near ties in the baseline's logits on the changed images: {told}"
+    if over:
+        return f"{text}; more pixels flipped than nearly tied on {listed(over)}"
+    return f"{text}; no image has more flips than near ties"

@@ -1,0 +1,1 @@
+"""Families of datasets: one module or package for each native format."""

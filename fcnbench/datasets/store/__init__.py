@@ -1,0 +1,1 @@
+"""The canonical store of a dataset: build, read, check, describe and export it."""

@@ -1,0 +1,1 @@
+"""Leaderboards: CSV files made from records, claims of papers, submissions and their verification. No torch."""

@@ -1,0 +1,44 @@
+"""The decoder fingerprint: the same on every usual machine, another wherever some pixel is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fcnbench
+from fcnbench.datasets.codec import fingerprint as decoders
+from fcnbench.datasets.codec import images as pictures
+from fcnbench.datasets.codec import png
+from fcnbench.datasets.codec.fingerprint import PROBES, USUAL, decoder_fingerprint, probe_digests
+
+
+def test_the_fingerprint_is_the_usual_one() -> None:
+    assert decoder_fingerprint() == USUAL
+    assert set(probe_digests()) == set(PROBES)
+    folder = Path(decoders.__file__).parent / "probes"
+    assert {path.name for path in folder.iterdir()} == set(PROBES)
+
+
+def test_faster_decoders_have_the_same_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = probe_digests()
+    monkeypatch.setattr(pictures, "fast_decode", lambda content: None)
+    monkeypatch.setattr(png, "fast_decode", lambda content: None)
+    assert probe_digests() == plain
+
+
+def test_one_other_pixel_is_another_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    def off_by_one(content: bytes, name: str) -> np.ndarray:
+        pixels = pictures.decode_image(content, name)
+        pixels[0, 0, 0] ^= 1
+        return pixels
+
+    before = probe_digests()
+    monkeypatch.setitem(PROBES, "halved.jpg", off_by_one)
+    after = probe_digests()
+    assert {name for name in before if before[name] != after[name]} == {"halved.jpg"}
+
+
+def test_the_doctor_tells_it() -> None:
+    found = {finding.subject: finding for finding in fcnbench.doctor()}
+    assert found["decoders"].sound
+    assert USUAL.removeprefix("sha256:")[:12] in found["decoders"].text

@@ -1,0 +1,134 @@
+"""The report of a device: what it measures, what it writes, and how it fails."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fcnbench.cli.main import main
+from fcnbench.errors import ResultsError
+from fcnbench.evaluation import device_measurements as measurements
+from fcnbench.evaluation import device_report as devicereport
+from fcnbench.evaluation.device_report import BUDGET, Check, golden_confusion, read_report
+from tests.conftest import REPOSITORY
+
+COMMITTED = sorted((REPOSITORY / "benchmarks/devices").glob("*.json"))
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pocket network in the place of the large one, and few passes: the large one takes seconds a pass."""
+    monkeypatch.setattr(devicereport, "LARGE", "fcn16s-pocket")
+    monkeypatch.setattr(devicereport, "_ROUNDS", {"cpu": 2})
+    monkeypatch.setattr(devicereport, "_LARGE_IMAGES", {"cpu": 2})
+
+
+@pytest.mark.usefixtures("small")
+def test_a_report_has_everything_and_names_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "reports/mine.json"
+    assert main(["doctor", "--device", "cpu", "--report", str(target), "--json"]) == 0
+    printed: dict[str, Any] = json.loads(capsys.readouterr().out)
+    content = read_report(target)
+    assert printed["report"] == str(target)
+    assert printed["sound"]
+    assert {key: printed[key] for key in content} == content
+    assert content["format"] == 1
+    check = content["check"]
+    assert (check["images"], check["from_cpu"], check["sound"]) == (64, 0, True)
+    assert check["from_golden"] <= BUDGET
+    assert np.array(check["confusion"]).sum() == golden_confusion().sum()
+    assert {(each["network"], each["precision"]) for each in content["forward"]} == {
+        (network, precision) for network in ("fcn8s-pocket", "fcn16s-pocket") for precision in ("fp32", "bf16")
+    }
+    for each in content["forward"]:
+        assert len(each["milliseconds"]) == 2
+        assert min(each["milliseconds"]) <= each["median"] <= max(each["milliseconds"])
+    assert [(each["network"], each["images"]) for each in content["loop"]] == [
+        ("fcn8s-pocket", 64),
+        ("fcn16s-pocket", 2),
+    ]
+    assert set(content["flips"]) == {"fp32", "bf16"}
+    assert set(content["flips"]["bf16"]["flips"]) == {"plain fp32"}
+    text = target.read_text()
+    # A short host name such as "c" is in every text.
+    for private in {socket.gethostname(), getpass.getuser(), str(Path.home()), str(tmp_path), str(REPOSITORY)}:
+        assert len(private) < 4 or private not in text
+
+
+@pytest.mark.usefixtures("small")
+def test_another_result_than_the_expected_one_is_broken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    golden = golden_confusion()
+    golden[0, 0] -= BUDGET + 1
+    golden[0, 1] += BUDGET + 1
+    monkeypatch.setattr(devicereport, "golden_confusion", lambda: golden)
+    target = tmp_path / "mine.json"
+    assert main(["doctor", "--device", "cpu", "--report", str(target)]) == 1
+    printed = capsys.readouterr().out
+    assert "BROKEN  fcn8s-pocket on pocket: of 1,748,770 pixels 201 differ from the expected" in printed
+    assert printed.endswith(f"report  {target}\n")
+    assert not read_report(target)["check"]["sound"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--device", "cuda:99"], "--device cuda:99 can't be used here"),
+        (["--device", "nonsense"], "--device nonsense can't be used here"),
+        (["--model", "fcn8s-pocket"], "--report is about a device, and --model is not"),
+        (["pocket"], "--report is about a device, and TASK is not"),
+    ],
+)
+def test_wrong_usage_is_told_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    assert main(["doctor", *arguments, "--report", str(tmp_path / "mine.json")]) == 2
+    assert says in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.json"))
+
+
+def test_the_expected_matrix_is_the_committed_submissions() -> None:
+    (stored,) = (REPOSITORY / "submissions/fcn8s-pocket/pocket").glob("2*/confusion.npz")
+    with np.load(stored) as arrays:
+        np.testing.assert_array_equal(golden_confusion(), arrays["total"])
+
+
+def test_pixels_beyond_near_ties_are_not_sound() -> None:
+    def check(from_golden: int, from_cpu: int) -> Check:
+        return Check("m", "d", 1, 1, [], from_golden, from_cpu, {}, {})
+
+    assert check(BUDGET, BUDGET).sound
+    assert not check(BUDGET + 1, 0).sound
+    assert not check(0, BUDGET + 1).sound
+
+
+@pytest.mark.parametrize(("capability", "expected"), [((7, 5), ("fp32",)), ((9, 0), ("fp32", "tf32", "bf16"))])
+def test_only_precisions_of_the_device_are_measured(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], expected: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert measurements.precisions_of(torch.device("cuda")) == expected
+    assert measurements.precisions_of(torch.device("cpu")) == ("fp32", "bf16")
+    assert measurements.precisions_of(torch.device("mps")) == ("fp32",)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 2}', "[" * 100_000])
+def test_what_is_not_a_report_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(content)
+    with pytest.raises(ResultsError, match="not a device report of format 1"):
+        read_report(path)
+
+
+def test_committed_reports_are_sound_and_name_no_path() -> None:
+    for path in COMMITTED:
+        assert read_report(path)["check"]["sound"], path.name
+        assert "/home/" not in path.read_text()

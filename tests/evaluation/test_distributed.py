@@ -1,0 +1,395 @@
+"""Runs on several processes: the same integers for any number of them, one record, and a lost process named."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from torch import distributed
+
+import fcnbench
+from fcnbench.errors import RankLost, UsageError
+from fcnbench.evaluation.distributed import ALONE, Ranks, World, the_world
+from fcnbench.evaluation.journal import Scored
+from fcnbench.evaluation.merge import together
+from fcnbench.evaluation.rendezvous import call_the_roll
+from fcnbench.records.files import load
+from fcnbench.records.model import Record
+
+COUNTED = """
+import os, pathlib, signal, time
+from fcnbench.models.load import load_model
+
+HERE = pathlib.Path(__file__).parent
+
+def build():
+    inner = load_model("fcn8s-pocket")
+    rank = os.environ.get("RANK", "0")
+
+    class Counted:
+        num_classes = 8
+        prepare = staticmethod(inner.prepare)
+        seen = 0
+
+        def logits(self, batch):
+            self.seen += 1
+            with (HERE / f"seen.{rank}").open("a") as stream:
+                stream.write("x")
+            self.stumble(rank)
+            return inner.logits(batch)
+
+        def stumble(self, rank):
+            STUMBLE
+
+    return Counted()
+"""
+
+DIES = 'if rank == "1" and self.seen == 5: os.kill(os.getpid(), signal.SIGKILL)'
+DIES_ONCE = (
+    'if rank == "1" and self.seen == 5 and not (HERE / "died").exists():'
+    ' (HERE / "died").touch(); time.sleep(1); os.kill(os.getpid(), signal.SIGKILL)'
+)
+FAILS = 'if rank == "1" and self.seen == 5: raise RuntimeError("out of luck")'
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Callable[[str], str]:
+    """Writes a model that counts its pictures and stumbles as told; answers with what `--model` takes."""
+
+    def write(stumble: str = "pass") -> str:
+        path = tmp_path / "counted.py"
+        path.write_text(COUNTED.replace("STUMBLE", stumble))
+        return f"{path}:build"
+
+    return write
+
+
+def surroundings(**more: str) -> dict[str, str]:
+    return {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", **more}
+
+
+def torchrun(options: list[str], arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", *options, "-m", "fcnbench", "run", *arguments]
+    return subprocess.run(command, env=surroundings(), capture_output=True, text=True, timeout=300, check=False)
+
+
+def only_record(board: Path) -> Record:
+    (path,) = (board / "submissions").rglob("record.json")
+    return load(path)
+
+
+def local(processes: int) -> list[str]:
+    return [f"--nproc-per-node={processes}", "--master-addr=127.0.0.1", f"--master-port={free_port()}"]
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_the_integers_are_those_of_one_process(tmp_path: Path, model: Callable[[str], str], processes: int) -> None:
+    alone = fcnbench.run(board=tmp_path / "alone", trials=0, margins=True).record
+    saved = tmp_path / "maps"
+    options = ["--model", model(), "--trials", "2", "--margins", "--board", str(tmp_path)]
+    done = torchrun(local(processes), [*options, "--save-predictions", str(saved)])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("signature  fcn|pocket#64|") == 1
+    record = only_record(tmp_path)
+    for name in ("matrices", "margins"):
+        np.testing.assert_array_equal(getattr(record.evaluation, name), getattr(alone.evaluation, name))
+    assert record.predictions == alone.predictions
+    assert record.evaluation.execution is not None
+    assert record.evaluation.execution.processes == processes
+    assert len(record.evaluation.timing.phases["forward"]) == 64
+    assert len(list(saved.glob("*.png"))) == 64
+    # Two trials and three warm-ups of the first process come on top.
+    seen = {path.name: path.stat().st_size for path in tmp_path.glob("seen.*")}
+    assert sum(seen.values()) == 64 + 5
+    assert max(seen.values()) - min(seen.values()) <= 1 + 5
+    assert not list((tmp_path / "home/journals").glob("*.jsonl"))
+
+
+REUSES = """
+import numpy as np, torch
+from fcnbench.models.load import load_model
+
+def build():
+    inner = load_model("fcn8s-pocket")
+    buffers = [np.zeros(1 << 21, np.float32) for _ in range(3)]
+
+    class Reuses:
+        num_classes, turn = 8, 0
+
+        def prepare(self, image):
+            prepared = inner.prepare(image)
+            image[:] = 0
+            return self.into(buffers[2], prepared)
+
+        def logits(self, batch):
+            self.turn += 1
+            found = inner.logits(batch)
+            batch.zero_()
+            return self.into(buffers[self.turn % 2], found)
+
+        def into(self, buffer, values):
+            buffer[: values.numel()] = values.numpy().ravel()
+            return torch.from_numpy(buffer)[: values.numel()].view(values.shape)
+
+    return Reuses()
+"""
+
+
+def test_two_processes_with_batches_give_the_integers_of_a_model_that_does_not_use_its_memory_again(
+    tmp_path: Path,
+) -> None:
+    alone = fcnbench.run(board=tmp_path / "alone", trials=0, margins=True, batch=4).record
+    (tmp_path / "reuses.py").write_text(REUSES)
+    options = ["--model", f"{tmp_path}/reuses.py:build", "--trials", "1", "--margins", "--batch", "4", "--certify"]
+    done = torchrun(local(2), [*options, "--board", str(tmp_path)])
+    assert done.returncode == 0, done.stderr
+    record = only_record(tmp_path)
+    for name in ("matrices", "margins"):
+        np.testing.assert_array_equal(getattr(record.evaluation, name), getattr(alone.evaluation, name))
+    assert record.predictions == alone.predictions
+    assert record.evaluation.certificate is not None
+    assert record.evaluation.certificate.flips["second run"] == 0
+
+
+def test_two_agents_meet_at_one_address(tmp_path: Path, model: Callable[[str], str]) -> None:
+    alone = fcnbench.run(board=tmp_path / "alone", trials=0).record
+    place = f"--rdzv-endpoint=127.0.0.1:{free_port()}"
+    options = ["--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", "--rdzv-id=test", place]
+    command = [sys.executable, "-m", "torch.distributed.run", *options, "--local-addr=127.0.0.1"]
+    command += ["-m", "fcnbench", "run", "--model", model(), "--trials", "0", "--board", str(tmp_path)]
+    agents = [subprocess.Popen(command, env=surroundings(), stderr=subprocess.PIPE) for _ in range(2)]
+    said = [agent.communicate(timeout=300)[1].decode() for agent in agents]
+    assert [agent.returncode for agent in agents] == [0, 0], said
+    record = only_record(tmp_path)
+    np.testing.assert_array_equal(record.evaluation.matrices, alone.evaluation.matrices)
+    assert record.evaluation.execution is not None
+    assert record.evaluation.execution.processes == 2
+
+
+def test_after_a_death_the_agent_restarts_all_and_no_image_is_scored_twice(
+    tmp_path: Path, model: Callable[[str], str]
+) -> None:
+    alone = fcnbench.run(board=tmp_path / "alone", trials=0).record
+    options = ["--model", model(DIES_ONCE), "--trials", "0", "--board", str(tmp_path)]
+    done = torchrun(["--max-restarts=1", *local(2)], options)
+    assert done.returncode == 0, done.stderr
+    record = only_record(tmp_path)
+    np.testing.assert_array_equal(record.evaluation.matrices, alone.evaluation.matrices)
+    assert record.predictions == alone.predictions
+    seen = sum(path.stat().st_size for path in tmp_path.glob("seen.*"))
+    # Of each process at most the picture in hand was lost, and those whose scoring had not come to its end.
+    assert 64 < seen <= 64 + 2 * 4
+    assert record.evaluation.resumed >= 4
+
+
+def test_a_run_on_two_goes_on_where_one_was_stopped_and_back(tmp_path: Path, model: Callable[[str], str]) -> None:
+    options = ["--model", model(FAILS), "--trials", "0", "--board", str(tmp_path)]
+    done = torchrun(local(2), options)
+    assert done.returncode != 0
+    assert "rank 1 on" in done.stderr
+    assert "out of luck" in done.stderr
+    before = sum(path.stat().st_size for path in tmp_path.glob("seen.*"))
+    alone = fcnbench.run(board=tmp_path / "alone", trials=0).record
+    again = fcnbench.run(options[1], board=tmp_path, trials=0)
+    assert again.record.evaluation.resumed >= before - 2 * 4
+    np.testing.assert_array_equal(again.record.evaluation.matrices, alone.evaluation.matrices)
+    assert not list((tmp_path / "home/journals").glob("*.jsonl"))
+
+
+@pytest.mark.parametrize("dead", [0, 1])
+def test_without_an_agent_the_others_say_who_is_gone(tmp_path: Path, model: Callable[[str], str], dead: int) -> None:
+    command = [sys.executable, "-m", "fcnbench", "run", "--trials", "0", "--board", str(tmp_path)]
+    command += ["--model", model(DIES.replace('"1"', f'"{dead}"'))]
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
+    ranks = [
+        subprocess.Popen(
+            command,
+            env=surroundings(**address, RANK=str(rank), FCNBENCH_PATIENCE="3"),
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    said = [rank.communicate(timeout=120)[1] for rank in ranks]
+    assert ranks[dead].returncode == -signal.SIGKILL
+    assert ranks[1 - dead].returncode == RankLost.exit_code
+    if dead:
+        assert "rank 1 on " in said[0]
+        assert "is gone: no sign of life for 3 s" in said[0]
+    else:
+        assert "rank 1 can't reach the rendezvous store any more, which rank 0 or torchrun keeps" in said[1]
+    assert "goes on from there" in said[1 - dead]
+    assert not list((tmp_path / "submissions").rglob("record.json"))
+
+
+def test_shares_are_whole_disjoint_and_even() -> None:
+    items = list(range(17))
+    for size in (1, 2, 3, 5, 17, 20):
+        parts = [list(Ranks(rank, size).share(items)) for rank in range(size)]
+        assert [item for part in parts for item in part] == items
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("rank", "size", "said"), [("2", "2", "not below"), ("-1", "2", "not below"), ("one", "2", "no number")]
+)
+def test_nonsense_of_ranks_is_refused(monkeypatch: pytest.MonkeyPatch, rank: str, size: str, said: str) -> None:
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", size)
+    with pytest.raises(UsageError, match=said):
+        the_world()
+
+
+def test_one_process_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert the_world() is ALONE
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert the_world() is ALONE
+    with ALONE as world:
+        assert world.first
+        assert world.gathered("fact") == ["fact"]
+        assert world.made_by_first(lambda: 3) == world.in_turn(lambda: 3) == 3
+
+
+def test_a_store_that_nobody_keeps_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.delenv("MASTER_PORT", raising=False)
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(RankLost, match="rank 1 of 2 can't join the others"), the_world():
+        pass
+
+
+@pytest.mark.parametrize("late", [0, 1, 2])
+def test_the_roll_is_called_among_the_living_only(late: int) -> None:
+    store = distributed.HashStore()
+    names: dict[int, str] = {}
+
+    def come(rank: int) -> None:
+        names[rank] = call_the_roll(store, rank, 3, 20)
+
+    for attempt in range(3):
+        before = dict(names)
+        ranks = [threading.Thread(target=come, args=(rank,)) for rank in range(3)]
+        for rank in ranks:
+            if rank is not ranks[late]:
+                rank.start()
+        time.sleep(0.1)
+        assert names == before or attempt == 0  # nobody takes an earlier attempt's word
+        ranks[late].start()
+        for rank in ranks:
+            rank.join()
+        assert len(set(names.values())) == 1
+        assert names != before
+
+
+def test_who_does_not_come_to_the_roll_call_is_named() -> None:
+    store = distributed.HashStore()
+    with pytest.raises(RankLost, match="rank 1, 2 did not come to the roll call"):
+        call_the_roll(store, 0, 3, 0.1)
+    with pytest.raises(RankLost, match="rank 0 did not come to the roll call"):
+        call_the_roll(store, 1, 3, 0.1)
+
+
+class Two(World):
+    """Stands in for a second process that scored what it is told."""
+
+    size = 2
+
+    def __init__(self, other: dict[str, int]) -> None:
+        self.other = other
+        self.calls = 0
+
+    def summed(self, counts: np.ndarray) -> np.ndarray:
+        self.calls += 1
+        if self.calls == 1:
+            counts = counts.copy()
+            for place, times in self.other.items():
+                counts[:1, int(place)] += times
+        return counts
+
+
+@pytest.mark.parametrize(("other", "wrong"), [({}, "b"), ({"0": 1, "1": 1}, "a"), ({"1": 2}, "b")])
+def test_images_that_nobody_scored_or_two_did_are_named(other: dict[str, int], wrong: str) -> None:
+    data = fcnbench.load_dataset("pocket")
+    digest = "sha256:" + "ab" * 32
+    own = {"a": Scored("a", np.eye(8, dtype=np.int64), digest)}
+    with pytest.raises(RankLost, match=rf"1 images were not scored exactly once: {wrong}"):
+        together(data, ["a", "b"], own, Two(other))
+    found = together(data, ["a"], own, ALONE)
+    assert found.predictions == (digest,)
+
+
+@pytest.fixture
+def hosts() -> Iterator[list[tuple[list[str], str]]]:
+    """Two hosts of a network of their own: what to put before a command there, and the host's address."""
+    names = [f"fcnb{os.getpid()}{end}" for end in "ab"]
+
+    def ip(*arguments: str) -> None:
+        subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+    try:
+        for name in names:
+            ip("netns", "add", name)
+        ip("link", "add", "eth7", "netns", names[0], "type", "veth", "peer", "name", "eth7", "netns", names[1])
+        for number, name in enumerate(names, start=1):
+            ip("-n", name, "addr", "add", f"10.77.0.{number}/24", "dev", "eth7")
+            for device in ("lo", "eth7"):
+                ip("-n", name, "link", "set", device, "up")
+    except (OSError, subprocess.CalledProcessError) as error:
+        for name in names:
+            subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+        pytest.skip(f"no network namespaces here: {error}")
+    yield [
+        (["ip", "netns", "exec", name, "unshare", "--uts", "sh", "-c", f'hostname {name}; exec "$@"', "sh"], address)
+        for name, address in zip(names, ("10.77.0.1", "10.77.0.2"), strict=True)
+    ]
+    for name in names:
+        ip("netns", "del", name)
+
+
+def on_hosts(hosts: list[tuple[list[str], str]], tmp_path: Path, model: str, **more: str) -> list[tuple[int, str]]:
+    """One run on two machines, an agent on each; their exit codes and what they said."""
+    agents = []
+    for number, (enter, address) in enumerate(hosts):
+        # Hosts share no disk but the board's.
+        variables = surroundings(GLOO_SOCKET_IFNAME="eth7", FCNBENCH_HOME=str(tmp_path / f"home{number}"), **more)
+        options = ["--nnodes=2", "--nproc-per-node=2", "--rdzv-backend=c10d", "--rdzv-id=hosts", "--max-restarts=1"]
+        options += [f"--rdzv-endpoint={hosts[0][1]}:29571", f"--local-addr={address}"]
+        options += [f"--rdzv-conf=is_host={int(number == 0)}"]
+        command = [*enter, sys.executable, "-m", "torch.distributed.run", *options, "-m", "fcnbench", "run"]
+        command += ["--model", model, "--trials", "0", "--board", str(tmp_path)]
+        agents.append(subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True))
+    return [(agent.returncode, said) for agent, said in ((each, each.communicate(timeout=400)[1]) for each in agents)]
+
+
+@pytest.mark.parametrize("stumble", ["pass", DIES_ONCE])
+def test_two_hosts_give_the_integers_of_one_process(
+    tmp_path: Path, model: Callable[[str], str], hosts: list[tuple[list[str], str]], stumble: str
+) -> None:
+    alone = fcnbench.run(board=tmp_path / "alone", trials=0).record
+    done = on_hosts(hosts, tmp_path, model(stumble))
+    assert [code for code, _ in done] == [0, 0], "\n".join(said for _, said in done)
+    record = only_record(tmp_path)
+    np.testing.assert_array_equal(record.evaluation.matrices, alone.evaluation.matrices)
+    assert record.predictions == alone.predictions
+    assert record.evaluation.execution is not None
+    assert record.evaluation.execution.processes == 4
+    assert (record.evaluation.resumed > 0) == (stumble != "pass")

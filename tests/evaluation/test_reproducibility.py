@@ -1,0 +1,69 @@
+"""The certificate: what flips on a probe when nothing should, and what can't be tried."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import fcnbench
+from fcnbench.datasets.load import load_dataset
+from fcnbench.evaluation.pipeline import Look
+from fcnbench.evaluation.reproducibility import PROBE, certify
+from fcnbench.models.load import load_model
+from fcnbench.records.files import load
+
+CPU = torch.device("cpu")
+
+
+class Restless:
+    """A segmenter whose every answer flips one pixel more, and that takes one picture at a time."""
+
+    def __init__(self) -> None:
+        self.turn = 0
+
+    def prepare(self, image: np.ndarray) -> Tensor:
+        return torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32))
+
+    def logits(self, batch: Tensor) -> Tensor:
+        if len(batch) > 1:
+            raise ValueError("one at a time")
+        self.turn += 1
+        logits = torch.zeros(1, 8, *batch.shape[2:])
+        logits[0, 1].view(-1)[: self.turn] = 1
+        return logits
+
+
+def test_flips_are_counted_and_the_impossible_is_said() -> None:
+    data = load_dataset("pocket")
+    found = certify(Look(Restless(), data, CPU), [3, 4])
+    assert found.images == 2
+    assert found.pixels == data[3].label.size + data[4].label.size
+    assert found.flips == {"second run": 2, "batch of 2": None, "one thread": 4}
+    assert "batch of 2 not possible" in found.told()
+
+
+def test_a_sound_net_on_one_machine_hardly_flips() -> None:
+    data = load_dataset("pocket")
+    found = certify(Look(load_model("fcn8s-pocket"), data, CPU), list(range(20)))
+    assert found.images == PROBE
+    assert found.flips["second run"] == 0
+    assert all(flips < found.pixels / 1000 for flips in found.flips.values())
+
+
+def test_it_is_recorded_read_back_and_asked_for(tmp_path: Path) -> None:
+    run = fcnbench.run(board=tmp_path, trials=0, certify=True)
+    assert load(run.path).evaluation.certificate == run.record.evaluation.certificate
+    (found,) = fcnbench.verify(run.path)
+    said = {finding.subject: finding.text for finding in found.findings}
+    assert "on 8 images" in said["certificate"]
+    assert fcnbench.score(record=run.path).mismatches == ()
+    plain = fcnbench.run(board=tmp_path, trials=0)
+    (found,) = fcnbench.verify(plain.path)
+    assert "run --certify" in {finding.subject: finding.text for finding in found.findings}["certificate"]
+
+
+def test_the_number_of_threads_is_as_before() -> None:
+    before = torch.get_num_threads()
+    certify(Look(load_model("fcn8s-pocket"), load_dataset("pocket"), CPU), [0])
+    assert torch.get_num_threads() == before

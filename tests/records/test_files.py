@@ -1,0 +1,297 @@
+"""Records on disk: the schema is the truth, damage is one of our errors, and a kill leaves the old files."""
+
+import contextlib
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import fcnbench
+from fcnbench.errors import DataMissing, FcnbenchError, ResultsError
+from fcnbench.records import files as recordfile
+from fcnbench.records.files import MATRICES_NAME, RECORD_NAME, load, read_content, schema, upgraded
+from fcnbench.records.json import content_of
+from tests.committed import committed
+from tests.conftest import record_of
+
+Content = dict[str, Any]
+COMMITTED = sorted((committed() / "submissions").glob(f"*/*/*/{RECORD_NAME}"))
+
+FUZZ = settings(
+    deadline=None, max_examples=150, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@pytest.fixture
+def place(runs: Path) -> Path:
+    return record_of(runs, "fcn8s-pocket")
+
+
+def edited(place: Path, change: Callable[[Content], object]) -> Path:
+    content = json.loads((place / RECORD_NAME).read_text())
+    change(content)
+    (place / RECORD_NAME).write_text(json.dumps(content))
+    return place
+
+
+# --- the schema ------------------------------------------------------------------------------------------------------
+
+
+def test_the_schema_is_one_and_every_object_of_it_is_closed() -> None:
+    jsonschema.Draft7Validator.check_schema(schema())
+
+    def closed(node: Any, where: str = "") -> None:
+        if isinstance(node, dict):
+            if node.get("type") == "object":
+                assert "additionalProperties" in node, where
+            for name, value in node.items():
+                closed(value, f"{where}/{name}")
+        elif isinstance(node, list):
+            for each in node:
+                closed(each, where)
+
+    closed(schema())
+
+
+def test_another_validator_agrees(place: Path) -> None:
+    jsonschema.validate(json.loads((place / RECORD_NAME).read_text()), schema(), jsonschema.Draft7Validator)
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.parts[-4])
+def test_committed_records_fit_and_agree_with_their_matrices(path: Path) -> None:
+    jsonschema.validate(json.loads(path.read_text()), schema(), jsonschema.Draft7Validator)
+    found = fcnbench.score(record=path)
+    assert found.mismatches == ()
+    golden = {"fcn32s-pocket": 0.3895, "fcn16s-pocket": 0.7870, "fcn8s-pocket": 0.9189}
+    assert found.record.scores().mean_iu == pytest.approx(golden[found.record.model.name], abs=5e-5)
+
+
+def test_there_are_committed_records() -> None:
+    assert len(COMMITTED) >= 3
+
+
+def test_every_field_of_the_schema_that_is_taken_away_or_added_is_noticed(place: Path) -> None:
+    whole = json.loads((place / RECORD_NAME).read_text())
+    required = [(name,) for name in schema()["required"]]
+    for name in schema()["required"]:
+        part = schema()["properties"][name]
+        required += [(name, inner) for inner in part.get("required", [])]
+    for keys in required:
+        content = json.loads(json.dumps(whole))
+        holder = content
+        for key in keys[:-1]:
+            holder = holder[key]
+        holder.pop(keys[-1])
+        (place / RECORD_NAME).write_text(json.dumps(content))
+        with pytest.raises(ResultsError, match="is unusable"):
+            read_content(place / RECORD_NAME)
+    for change in ({"surprise": 1}, {"protocol": whole["protocol"] | {"surprise": 1}}):
+        (place / RECORD_NAME).write_text(json.dumps(whole | change))
+        with pytest.raises(ResultsError, match="is unusable"):
+            read_content(place / RECORD_NAME)
+
+
+# --- reading back ----------------------------------------------------------------------------------------------------
+
+
+def test_a_record_that_is_read_back_is_the_same_record(place: Path) -> None:
+    stored = json.loads((place / RECORD_NAME).read_text())
+    record = load(place)
+    stored.pop("files")
+    assert content_of(record) == stored
+    assert record.evaluation.margins is not None
+    assert record.evaluation.timing.images == 64
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content.update(format="fcnbench.record/2"),
+        lambda content: content.update(format="something/1"),
+        lambda content: content.update(format=1),
+        lambda content: content["protocol"].update(ignore=0),
+        lambda content: content["protocol"].update(images=63, total=63),
+        lambda content: content["protocol"].update(classes=9),
+        lambda content: content["signature"].update(short="fcn|other"),
+        lambda content: content["scores"]["present"].update(mean_iu=1.5),
+        lambda content: content["scores"]["present"].update(mean_iu=float("nan")),
+        lambda content: content["predictions"]["images"].pop("val-0000"),
+        lambda content: content["predictions"].update(digest="sha256:abc"),
+        lambda content: content["environment"].update(packages=[]),
+        lambda content: content["timing"]["samples"].update(forward=["slow"]),
+        lambda content: content["per_class"].clear(),
+        lambda content: content["files"].clear(),
+        lambda content: content.update(run="../../../etc"),
+    ],
+)
+def test_what_the_schema_or_the_signature_forbids_is_refused(place: Path, change: Callable[[Content], object]) -> None:
+    with pytest.raises(ResultsError, match=r"the record .* is unusable"):
+        load(edited(place, change))
+
+
+def test_a_later_format_says_so(place: Path) -> None:
+    with pytest.raises(ResultsError, match="a newer fcnbench reads it"):
+        load(edited(place, lambda content: content.update(format="fcnbench.record/7")))
+
+
+def test_an_older_format_is_brought_up_to_date_step_by_step(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rename(content: Content) -> Content:
+        return {**{name: value for name, value in content.items() if name != "who"}, "model": content["who"]}
+
+    whole = read_content(place / RECORD_NAME)
+    old = {**{name: value for name, value in whole.items() if name != "model"}, "who": whole["model"]}
+    old["format"] = "fcnbench.record/0"
+    (place / RECORD_NAME).write_text(json.dumps(old))
+    with pytest.raises(ResultsError, match="format 0 is unknown"):
+        load(place)
+    steps = {0: lambda content: rename(content) | {"format": "fcnbench.record/1"}}
+    monkeypatch.setattr(recordfile, "UPGRADES", steps)
+    assert load(place).model.name == "fcn8s-pocket"
+    assert upgraded(old) == whole
+
+
+def test_matrices_that_are_missing_or_others_are_refused(place: Path) -> None:
+    packed = (place / MATRICES_NAME).read_bytes()
+    (place / MATRICES_NAME).write_bytes(packed + b"\0")
+    with pytest.raises(ResultsError, match="digests differ"):
+        load(place)
+    (place / MATRICES_NAME).unlink()
+    with pytest.raises(ResultsError, match="can't be read"):
+        load(place)
+    with pytest.raises(DataMissing, match="there is no record at"):
+        load(place / "nowhere")
+
+
+def arrays_of(place: Path) -> dict[str, Any]:
+    with np.load(place / MATRICES_NAME) as found:
+        return {name: found[name] for name in found.files}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda arrays: arrays.pop("total"),
+        lambda arrays: arrays.pop("ids"),
+        lambda arrays: arrays.update(extra=np.zeros(3)),
+        lambda arrays: arrays.update(per_image=arrays["per_image"][:-1]),
+        lambda arrays: arrays.update(per_image=arrays["per_image"].astype(np.float32)),
+        lambda arrays: arrays.update(per_image=arrays["per_image"].astype(np.int32)),
+        lambda arrays: arrays.update(per_image=-arrays["per_image"]),
+        lambda arrays: arrays.update(per_image=np.zeros_like(arrays["per_image"])),
+        lambda arrays: arrays.update(ids=arrays["ids"][::-1]),
+        lambda arrays: arrays.update(ids=np.array([{"a": 1}] * 64, dtype=object)),
+        lambda arrays: arrays.update(margins=arrays["margins"][:, :2]),
+    ],
+)
+def test_arrays_that_are_not_the_records_are_refused(place: Path, change: Callable[[Any], object]) -> None:
+    arrays = arrays_of(place)
+    change(arrays)
+    np.savez_compressed(place / MATRICES_NAME, **arrays)
+    with pytest.raises(ResultsError):
+        fcnbench.score(record=place)
+
+
+def test_a_bomb_is_not_unpacked(place: Path) -> None:
+    with zipfile.ZipFile(place / MATRICES_NAME, "w", zipfile.ZIP_DEFLATED) as archive:
+        stream = io.BytesIO()
+        np.lib.format.write_array_header_1_0(stream, {"descr": "<i8", "fortran_order": False, "shape": (1 << 28,)})
+        with archive.open("per_image.npy", "w", force_zip64=True) as entry:
+            entry.write(stream.getvalue())
+            for _ in range(1100):
+                entry.write(bytes(1 << 20))
+    with pytest.raises(ResultsError, match="too large to be true"):
+        fcnbench.score(record=place)
+
+
+@FUZZ
+@given(data=st.data())
+def test_fuzzed_records_end_in_our_errors(place: Path, data: st.DataObject) -> None:
+    whole = (place / RECORD_NAME).read_bytes()
+    kind = data.draw(st.sampled_from(["bytes", "cut", "value"]))
+    if kind == "value":
+        content = json.loads(whole)
+        holder: Any = content
+        while True:
+            key = data.draw(st.sampled_from(sorted(holder) if isinstance(holder, dict) else list(range(len(holder)))))
+            if not isinstance(holder[key], dict | list) or not holder[key] or data.draw(st.booleans()):
+                break
+            holder = holder[key]
+        values = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.integers()))
+        holder[key] = data.draw(values)
+        fuzzed = json.dumps(content).encode()
+    else:
+        at = data.draw(st.integers(0, len(whole) - 1))
+        fuzzed = whole[:at] if kind == "cut" else whole[:at] + bytes([data.draw(st.integers(0, 255))]) + whole[at + 1 :]
+    path = place / "fuzzed" / RECORD_NAME
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(fuzzed)
+    path.with_name(MATRICES_NAME).write_bytes((place / MATRICES_NAME).read_bytes())
+    with contextlib.suppress(FcnbenchError):
+        fcnbench.score(record=path)
+        load(path)
+
+
+@FUZZ
+@given(data=st.data())
+def test_fuzzed_matrices_end_in_our_errors(place: Path, data: st.DataObject) -> None:
+    whole = (place / MATRICES_NAME).read_bytes()
+    at = data.draw(st.integers(0, len(whole) - 1))
+    cut = data.draw(st.booleans())
+    path = place / "fuzzed" / RECORD_NAME
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes((place / RECORD_NAME).read_bytes())
+    path.with_name(MATRICES_NAME).write_bytes(
+        whole[:at] if cut else whole[:at] + bytes([whole[at] ^ data.draw(st.integers(1, 255))]) + whole[at + 1 :]
+    )
+    with pytest.raises(ResultsError):
+        load(path)
+    with contextlib.suppress(FcnbenchError):
+        assert fcnbench.score(record=path).mismatches  # the digest at least
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+WRITER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from fcnbench.leaderboard.board import build_board
+from fcnbench.records.files import load, save
+record = load(Path(sys.argv[1]))
+root = Path(sys.argv[2])
+print("ready", flush=True)
+number = 0
+while True:
+    number += 1
+    save(replace(record, run=f"run-{number % 3}", created=str(number)), root)
+    build_board(root, "pocket")
+"""
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.1, 0.2, 0.35, 0.5])
+def test_a_kill_while_writing_leaves_whole_records_and_a_whole_board(place: Path, tmp_path: Path, delay: float) -> None:
+    root = tmp_path / "written"
+    process = subprocess.Popen([sys.executable, "-c", WRITER, str(place), str(root)], stdout=subprocess.PIPE)
+    process.stdout.readline()
+    time.sleep(0.4 + delay)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    records = sorted(root.glob(f"submissions/*/*/[!.]*/{RECORD_NAME}"))
+    for path in records:
+        assert fcnbench.score(record=path).mismatches == ()
+    if (board := root / "leaderboards/v1/pocket.csv").exists():
+        assert len(fcnbench.read_board(board)) <= 3
+    assert len(fcnbench.read_board(fcnbench.board(root)[0])) == len(records) if records else True
