@@ -152,10 +152,10 @@ class _Options:
 
 def _timed(options: _Options, trials: int, seconds: float) -> SpeedRecord:
     """Load the model and time it."""
-    from fcnbench.api.run import facts_of
     from fcnbench.evaluation.device import move
     from fcnbench.evaluation.dtypes import checked_dtypes
     from fcnbench.evaluation.environment import describe
+    from fcnbench.evaluation.model_facts import facts_of
     from fcnbench.evaluation.precision import FP32, uncompiled
     from fcnbench.evaluation.roofline import ceiling, work_of
     from fcnbench.evaluation.scenario import measure

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, overload
 
 from fcnbench.api.defaults import DEFAULT_DATASET
 from fcnbench.api.plan import dataset_of
-from fcnbench.api.run import Run, finish, protocol_of
 from fcnbench.errors import DataMissing, UsageError
 from fcnbench.protocol import GIVEN
 from fcnbench.records.location import find
 from fcnbench.util import files, paths
 
 if TYPE_CHECKING:
+    from fcnbench.api.result import Run
     from fcnbench.records.recompute import Rescored
 
 
@@ -81,8 +81,11 @@ def score(
     if not folder.is_dir():
         raise DataMissing(f"there is no folder {folder}", "name a folder of predictions, one <id>.png an image")
     spec = dataset_of(dataset, from_)
+    from fcnbench.api.result import Run
     from fcnbench.datasets.leakage import find_leakage
     from fcnbench.datasets.load import load_dataset
+    from fcnbench.leaderboard.filing import file_record
+    from fcnbench.records.assemble import assemble, protocol_of
     from fcnbench.records.environment import describe_machine
     from fcnbench.records.model import ModelFacts
     from fcnbench.records.scoring import score_predictions
@@ -99,13 +102,13 @@ def score(
     facts = ModelFacts(model or folder.resolve().name, "predictions", "", None, None, "unknown", None)
     protocol = protocol_of(spec, data, len(evaluation.ids), GIVEN, "")
     leakage = find_leakage(evaluation.ids, train_splits, (), spec.split.name)
-    return finish(
-        root,
+    scored = assemble(
         spec,
         data,
-        facts=facts,
+        model=facts,
         protocol=protocol,
         leakage=leakage,
         evaluation=evaluation,
         environment=describe_machine(),
     )
+    return Run.of(file_record(scored, root))

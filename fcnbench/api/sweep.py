@@ -23,7 +23,7 @@ from fcnbench.util.digests import digest_lines, short
 from fcnbench.util.text import read_text
 
 if TYPE_CHECKING:
-    from fcnbench.evaluation.identity import Identity
+    from fcnbench.records.identity import Identity
     from fcnbench.records.model import Record
 
 FOLDER = "sweeps"
@@ -222,8 +222,9 @@ def run_cell(plan: Sweep, cell: Cell, *, board: str | Path | None = None) -> Out
         Interrupted: stopped by the user.
         OutputError: the outcome could not be written.
     """
-    from fcnbench.api.run import RunOptions, run_unless
+    from fcnbench.api.run import run_unless
     from fcnbench.evaluation.distributed import the_world
+    from fcnbench.options import RunOptions
 
     root = paths.results(board)
     path = root / FOLDER / plan.name / cell.file
@@ -256,7 +257,7 @@ def run_cell(plan: Sweep, cell: Cell, *, board: str | Path | None = None) -> Out
 
 def _known(root: Path, path: Path, cell: Cell) -> Outcome | None:
     """The outcome of an earlier call, where its record is still there; a failed cell is tried again."""
-    from fcnbench.evaluation.identity import Identity
+    from fcnbench.records.identity import Identity
 
     try:
         content = json.loads(read_text(path))

@@ -8,7 +8,7 @@ from fcnbench.records.location import MATRICES_NAME, schema_path
 from fcnbench.util.console import listed
 
 if TYPE_CHECKING:
-    from fcnbench.api.run import Run
+    from fcnbench.api.result import Run
     from fcnbench.records.model import Record
 
 TITLES = {"pixel_acc": "pixel acc.", "mean_acc": "mean acc.", "mean_iu": "mean IU", "fw_iu": "f.w. IU"}

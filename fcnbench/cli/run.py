@@ -12,7 +12,7 @@ from fcnbench.cli.sweep import summary_of, sweep_table
 from fcnbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from fcnbench.api.run import Run
+    from fcnbench.api.result import Run
 
 _ONE_RUN: dict[str, Any] = {
     **dict.fromkeys(

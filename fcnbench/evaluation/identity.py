@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fcnbench.models.code.model_file import remember
 from fcnbench.models.code.source_files import Sources
+from fcnbench.records.identity import Identity
 from fcnbench.util.digests import digest_file, digest_lines
 from fcnbench.util.packages import imported_packages, installed_version
 
@@ -61,32 +62,21 @@ class Witness:
         return ""
 
 
-@dataclass(frozen=True)
-class Identity:
-    """Everything that a result depends on.
+def departure(identity: Identity, parts: Mapping[str, str], witness: Witness) -> str:
+    """Return the first difference between an earlier run's identity and a new run, as a sentence; empty where none is.
 
-    Attributes:
-        parts: what is known before the first image, by name, the user's code first.
-        facts: source files and versions of packages that took part, as `Witness` notes them.
+    Args:
+        identity: of the earlier run.
+        parts: what is known of the new run before its first image.
+        witness: of the new run.
     """
-
-    parts: Mapping[str, str]
-    facts: Mapping[str, str]
-
-    def departure(self, parts: Mapping[str, str], witness: Witness) -> str:
-        """Return what is otherwise now, as a sentence; empty where the result can be reused.
-
-        Args:
-            parts: what is known of a run before its first image.
-            witness: of that run.
-        """
-        # The file is named where one can be, and else the part of the identity.
-        if self.parts.get("code") != parts.get("code") and (text := witness.departure(self.facts)):
-            return text
-        for name in parts:
-            if self.parts.get(name) != parts[name]:
-                return f"{name} has changed"
-        return witness.departure(self.facts)
+    # The file is named where one can be, and else the part of the identity.
+    if identity.parts.get("code") != parts.get("code") and (text := witness.departure(identity.facts)):
+        return text
+    for name in parts:
+        if identity.parts.get(name) != parts[name]:
+            return f"{name} has changed"
+    return witness.departure(identity.facts)
 
 
 def content_digest(text: str | None) -> str:

@@ -15,10 +15,11 @@ import pytest
 import fcnbench
 from fcnbench.comparison.attribution import first_difference, layers
 from fcnbench.errors import ModelError
-from fcnbench.evaluation.identity import Identity, Witness, content_digest
+from fcnbench.evaluation.identity import Witness, content_digest
 from fcnbench.evaluation.journal import Journal, Scored
 from fcnbench.models.code.source_files import Sources
 from fcnbench.records.files import load
+from fcnbench.records.identity import Identity
 
 NET = """
 import os
@@ -173,8 +174,8 @@ def test_versions_of_packages_that_took_part_must_be_the_same() -> None:
 
 def test_the_first_part_that_differs_is_named() -> None:
     identity = Identity({"code": "a", "data": "b", "device": "cpu"}, {})
-    assert identity.departure({"code": "a", "data": "b", "device": "cpu"}, Witness(Sources())) == ""
-    assert identity.departure({"code": "a", "data": "c", "device": "cuda"}, Witness(Sources())) == "data has changed"
+    assert departure(identity, {"code": "a", "data": "b", "device": "cpu"}, Witness(Sources())) == ""
+    assert departure(identity, {"code": "a", "data": "c", "device": "cuda"}, Witness(Sources())) == "data has changed"
 
 
 def test_content_of_weights_is_a_files_or_a_folders(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 import fcnbench
-from fcnbench.api.run import _refuse_mixed
 from fcnbench.cli.main import main
 from fcnbench.errors import UsageError
 from fcnbench.evaluation import device_exam as deviceexam
@@ -18,6 +17,7 @@ from fcnbench.evaluation import device_report as devicereport
 from fcnbench.evaluation.argmax_trials import few_trials
 from fcnbench.evaluation.distributed import World
 from fcnbench.evaluation.environment import describe
+from fcnbench.evaluation.run import _refuse_mixed
 from fcnbench.records.device_check import DeviceCheck, store_check, stored_check
 from fcnbench.records.environment import describe_machine
 from fcnbench.records.files import load

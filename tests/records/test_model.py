@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fcnbench
-from fcnbench.api.run import Run
+from fcnbench.api.result import Run
 from fcnbench.datasets.codec.fingerprint import USUAL
 from fcnbench.errors import OutputError
 from fcnbench.protocol import Protocol

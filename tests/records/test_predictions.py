@@ -140,7 +140,7 @@ def test_predictions_of_an_interrupted_run_over_more_images_are_left_out(tmp_pat
 def test_images_that_a_run_without_saving_had_scored_are_predicted_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fcnbench.api.run.finish", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("fcnbench.evaluation.run.assemble", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         fcnbench.run(board=tmp_path, limit=3)
     monkeypatch.undo()

@@ -11,9 +11,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 import fcnbench
-from fcnbench.api.run import RunOptions, run_unless
+from fcnbench.api.run import run_unless
 from fcnbench.evaluation.identity import Witness
 from fcnbench.models.load import open_model
+from fcnbench.options import RunOptions
 
 NET = """
 import importlib.util, os, runpy

@@ -1,0 +1,198 @@
+"""The procedure of a run: load model and dataset, evaluate, and file the record."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+
+from fcnbench.datasets.load import load_dataset
+from fcnbench.datasets.registry import find_dataset
+from fcnbench.datasets.store.dataset import Dataset
+from fcnbench.errors import UsageError
+from fcnbench.evaluation.distributed import World
+from fcnbench.evaluation.environment import describe
+from fcnbench.evaluation.identity import Witness, content_digest, departure
+from fcnbench.evaluation.journal import Journal
+from fcnbench.evaluation.loop import evaluate, scorable
+from fcnbench.evaluation.model_facts import code_of, facts_of, leakage_of
+from fcnbench.evaluation.pipeline import Look
+from fcnbench.evaluation.precision import Arithmetic
+from fcnbench.evaluation.reproducibility import certify
+from fcnbench.evaluation.timing import PAPER_TRIALS
+from fcnbench.leaderboard.filing import Filed, file_record
+from fcnbench.models.load import LoadedModel, open_model
+from fcnbench.models.networks import state_digest
+from fcnbench.models.segmenter import answers_from_truth, modalities_of, module_of
+from fcnbench.options import RunOptions
+from fcnbench.protocol import PROTOCOL_VERSION, Choices, Protocol
+from fcnbench.records.assemble import assemble, protocol_of
+from fcnbench.records.environment import Environment
+from fcnbench.records.evaluation import Evaluation
+from fcnbench.records.identity import Identity
+from fcnbench.records.model import ModelFacts
+from fcnbench.records.predictions import PredictionWriter
+from fcnbench.util.console import listed, note
+from fcnbench.util.packages import imported_packages
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is run: the options, and what follows from them.
+
+    Attributes:
+        options: the options of `run`.
+        model: name of the model.
+        weights: what the model's factory is given.
+        choices: dataset, policy for absent classes and precision, of the options and the signature.
+        device: where the forward passes run.
+        arithmetic: precision of the forward passes.
+        root: folder of `submissions/` and `leaderboards/`, absolute.
+        target: folder of the predicted label maps, absolute; None where they are not saved.
+    """
+
+    options: RunOptions
+    model: str
+    weights: str | None
+    choices: Choices
+    device: torch.device
+    arithmetic: Arithmetic
+    root: Path
+    target: Path | None
+
+    @property
+    def fast(self) -> bool:
+        """Whether the fast path may be taken."""
+        return self.options.fast and not self.arithmetic.compiled
+
+    @property
+    def timed(self) -> int:
+        """Forward passes at 500x500 to time."""
+        usual = PAPER_TRIALS if self.options.limit is None else 0
+        return usual if self.options.trials is None else self.options.trials
+
+    def data(self) -> Dataset:
+        """Load the dataset."""
+        options = self.options
+        source = None if options.from_ is None else Path(options.from_).expanduser()
+        return load_dataset(self.choices.dataset, source, options.allow_partial, options.accept_terms)
+
+
+def run_job(job: Job, world: World, earlier: Identity | None) -> Filed | None:
+    """Run this process's share of a job, and return the whole result; None where the earlier result still holds."""
+    spec = find_dataset(job.choices.dataset)
+    space = spec.label_space
+    loaded = open_model(
+        job.model, job.weights, space.num_classes, classes=space.classes, dense=job.options.dense, fast=job.fast
+    )
+    oracle = answers_from_truth(loaded.segmenter)
+    if oracle and not job.arithmetic.plain:
+        raise UsageError(f"{job.model} has no forward pass to run in {job.arithmetic.name}", "drop --precision")
+    if not oracle:
+        job.arithmetic.prepare(loaded.segmenter)
+    # The first process downloads and builds; the others find it done where they share its disk.
+    data = world.in_turn(job.data)
+    modalities = modalities_of(loaded.segmenter)
+    places = scorable(data, job.options.limit, modalities)
+    modality = "+".join(modalities) or "truth"
+    protocol = protocol_of(spec, data, len(places), modality, job.arithmetic.name, job.choices.absent)
+    if job.options.signature is not None:
+        _refuse_departures(protocol, job.options.signature)
+    facts, environment = facts_of(loaded), describe(job.device)
+    _refuse_mixed(environment, world)
+    leakage = leakage_of(loaded, [data.manifest.rows[place].id for place in places], spec.split.name)
+    work = _work(job, loaded, facts, data, environment)
+    witness = Witness(loaded.sources)
+    if earlier is not None:
+        changed = world.made_by_first(lambda: departure(earlier, work, witness))
+        if not changed:
+            return None
+        note(f"run again: {changed}")
+    geo_classes = spec.geo.num_classes if spec.geo else 0
+    with Journal(work, space.num_classes, geo_classes, world.rank, witness) as journal:
+        name = world.made_by_first(lambda: journal.name)
+        writer = PredictionWriter(job.target, spec.devkit_set, name) if job.target is not None else None
+        look = Look(loaded.segmenter, data, job.device, writer, job.options.margins)
+        timed = 0 if oracle else job.timed
+        evaluation = evaluate(
+            look,
+            places,
+            journal,
+            timed,
+            arithmetic=job.arithmetic,
+            batch=job.options.batch,
+            world=world,
+            what=f"{facts.name} on {spec.name}",
+        )
+
+        def finished() -> Filed:
+            if writer is not None:
+                writer.refuse_gaps(evaluation.ids)
+            record = assemble(
+                spec,
+                data,
+                model=facts,
+                protocol=protocol,
+                leakage=leakage,
+                evaluation=evaluation if oracle else _certified(job, evaluation, look, places),
+                environment=replace(environment, packages=environment.packages | imported_packages()),
+                code=code_of(loaded.sources),
+            )
+            filed = file_record(record, job.root)
+            if writer is not None:
+                writer.publish(frozenset(evaluation.ids))
+            witness.news()
+            return replace(filed, identity=Identity(work, witness.facts))
+
+        done = world.made_by_first(finished)
+        journal.forget()
+    return done
+
+
+def _certified(job: Job, evaluation: Evaluation, look: Look, places: list[int]) -> Evaluation:
+    """The evaluation with its certificate, where one is wanted, or the arithmetic is to be held against another."""
+    if not job.options.certify and job.arithmetic.plain:
+        return evaluation
+    return replace(evaluation, certificate=certify(look, places, job.arithmetic, every=job.options.certify))
+
+
+def _refuse_departures(protocol: Protocol, signature: str) -> None:
+    """Refuse a run whose protocol is not the signature's."""
+    if departures := protocol.departures(signature):
+        hint = "drop --signature, or give the model, data and options that it was made with"
+        if "#" in signature and "/" in signature.partition("#")[2].partition("|")[0]:
+            hint = "a part does not say which images it has: give the --limit or the --from that made it"
+        raise UsageError(
+            f"this run can't have the protocol {signature}: {'; '.join(departures)} (it would be "
+            f"{protocol.signature()})",
+            hint,
+        )
+
+
+def _refuse_mixed(environment: Environment, world: World) -> None:
+    """Refuse processes on devices of several kinds: a record names one."""
+    name = environment.device_name if environment.device != "cpu" else ""
+    kinds = sorted(set(world.gathered(f"{environment.device} {name}".strip())))
+    if len(kinds) > 1:
+        raise UsageError(
+            f"the processes of this run have devices of several kinds: {listed(kinds)}",
+            "give all of them the same --device, on machines with the same",
+        )
+
+
+def _work(job: Job, loaded: LoadedModel, facts: ModelFacts, data: Dataset, environment: Environment) -> dict[str, str]:
+    """Everything that an image's integers depend on: the identity of the journal."""
+    return {
+        "code": loaded.sources.digest,
+        **{key: str(value) for key, value in asdict(facts).items()},
+        "state": state_digest(loaded.segmenter, module_of(loaded.segmenter)),
+        "weights content": "" if facts.provider == "fcnbench" else content_digest(loaded.weights),
+        "data": data.manifest.fingerprint,
+        "label space": f"{data.manifest.label_space} {data.manifest.classes} {data.manifest.ignore}",
+        "device": f"{environment.device} {environment.device_name}",
+        "versions": f"{environment.python} {environment.packages} {environment.decoder} {environment.revision}",
+        "margins": str(job.options.margins),
+        "forward": f"{job.arithmetic.name} fast={job.fast} batch={job.options.batch}",
+        "protocol": str(PROTOCOL_VERSION),
+    }
