@@ -15,7 +15,7 @@ import pytest
 import fcnbench
 from fcnbench.comparison.attribution import first_difference, layers
 from fcnbench.errors import ModelError
-from fcnbench.evaluation.identity import Witness, content_digest
+from fcnbench.evaluation.identity import Witness, content_digest, departure
 from fcnbench.evaluation.journal import Journal, Scored
 from fcnbench.models.code.source_files import Sources
 from fcnbench.records.files import load
