@@ -49,10 +49,10 @@ def test_list_imports_no_torch(arguments: list[str]) -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
-def test_layers_below_the_models_import_no_torch() -> None:
+def test_reading_results_imports_no_torch() -> None:
     code = (
         "import sys, pkgutil, importlib, fcnbench\n"
-        "for layer in ('ground', 'metrics', 'datasets'):\n"
+        "for layer in ('util', 'metrics', 'datasets', 'records', 'comparison', 'leaderboard', 'pages'):\n"
         "    package = importlib.import_module(f'fcnbench.{layer}')\n"
         "    for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
         "        importlib.import_module(module.name)\n"

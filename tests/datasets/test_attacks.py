@@ -230,7 +230,7 @@ def test_kills_at_any_moment_of_canonicalising_leave_the_same_fingerprint(tmp_pa
     archive = native.zipped(native.siftflow(ids), tmp_path / "sift.zip")
     expected = load_dataset("siftflowtest", archive, allow_partial=True).manifest.fingerprint
     code = (
-        "from fcnbench.datasets import canonicalise\n"
+        "import fcnbench.datasets.store.build\n"
         "from fcnbench.datasets.load import load_dataset\n"
         "print('go', flush=True)\n"
         f"load_dataset('siftflowtest', {str(archive)!r}, allow_partial=True)\n"

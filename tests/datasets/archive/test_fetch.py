@@ -126,8 +126,8 @@ def test_a_task_of_two_archives_fetches_both(tmp_path: Path, monkeypatch: pytest
             name: replace(known[name], urls=(url,), digests={"md5": hashlib.md5(content).hexdigest()})
             for name, url, content in (("voc2010trainval", first, voc), ("pascal-context", second, labels))
         }
-        for module in ("fetch", "sources"):
-            monkeypatch.setattr(f"fcnbench.datasets.{module}.archives", lambda: local)
+        for module in ("fetch", "catalogue"):
+            monkeypatch.setattr(f"fcnbench.datasets.archive.{module}.archives", lambda: local)
         with pytest.raises(DataMissing, match="terms that you have not accepted"):
             fcnbench.fetch("pascalcontext33val", allow_partial=True)
         data = fcnbench.fetch("pascalcontext33val", allow_partial=True, accept_terms=True)
@@ -151,8 +151,8 @@ def test_both_forms_of_sbd_are_known_by_their_digests(
         entry = replace(
             sources.archives()["sbd"], urls=(url,), digests=digests[0], also=(digests[1],), size=len(packed)
         )
-        for module in ("fetch", "sources"):
-            monkeypatch.setattr(f"fcnbench.datasets.{module}.archives", lambda: {"sbd": entry})
+        for module in ("fetch", "catalogue"):
+            monkeypatch.setattr(f"fcnbench.datasets.archive.{module}.archives", lambda: {"sbd": entry})
         data = fcnbench.fetch("sbdval", accept_terms=True, allow_partial=True)
     assert data.ids == ("2008_000002",)
     assert data.manifest.provenance.startswith("sbd ")
