@@ -9,7 +9,7 @@ import pytest
 
 import fcnbench
 from fcnbench.errors import UsageError
-from fcnbench.protocol import PROTOCOL_VERSION, Choices, Protocol, choices_of
+from fcnbench.protocol import RULES_VERSION, Choices, Protocol, choices_of
 
 SPLIT = "sha256:4ca991bd72c251fd2485eaa9e29536502ea3800d1b1c17c151fd6a04bcfbc2cc"
 
@@ -150,7 +150,7 @@ def test_equal_protocols_are_equal_and_hash_alike() -> None:
 
 
 def test_the_version_in_force_is_one() -> None:
-    assert PROTOCOL_VERSION == 1
+    assert RULES_VERSION == 1
 
 
 def test_it_is_part_of_the_public_surface() -> None:

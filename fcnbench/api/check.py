@@ -167,6 +167,7 @@ def _baselines(path: Path, model: str | None) -> list[Record]:
 def _run(baseline: Record, model: _Model, source: _Source, board: str | Path, save: str | Path | None) -> Record:
     """The baseline's run once more."""
     from fcnbench.api.run import run
+    from fcnbench.records.evaluation import NEAR_TIES
 
     protocol, execution = baseline.protocol, baseline.evaluation.execution
     return run(
@@ -180,7 +181,7 @@ def _run(baseline: Record, model: _Model, source: _Source, board: str | Path, sa
         trials=0,
         signature=protocol.signature(),
         save_predictions=save,
-        margins=baseline.evaluation.margins is not None,
+        margins=NEAR_TIES in baseline.evaluation.counts,
         fast=execution is not None and execution.forward != "plain",
         batch=execution.batch if execution is not None else 1,
         board=board,

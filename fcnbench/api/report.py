@@ -66,9 +66,10 @@ def _with_trimap(record: Record, dataset: object, folder: Path) -> Record:
     """The record with the bands around outlines, counted on its predictions where it lacks them."""
     from fcnbench.datasets.store.dataset import Dataset
     from fcnbench.errors import PredictionError
+    from fcnbench.metrics.trimap import TRIMAP
     from fcnbench.records.scoring import score_predictions
 
-    if record.evaluation.trimap is not None:
+    if TRIMAP in record.evaluation.counts:
         return record
     assert isinstance(dataset, Dataset)
     scored = score_predictions(dataset, folder, allow_partial=True, trimap=True)
@@ -76,4 +77,5 @@ def _with_trimap(record: Record, dataset: object, folder: Path) -> Record:
         raise PredictionError(
             f"the predictions in {folder} are not those that the record names", "pass the folder that this run saved"
         )
-    return replace(record, evaluation=replace(record.evaluation, trimap=scored.trimap))
+    more = {name: counted for name, counted in scored.counts.items() if name not in record.evaluation.counts}
+    return replace(record, evaluation=replace(record.evaluation, counts={**record.evaluation.counts, **more}))

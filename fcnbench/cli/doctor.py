@@ -75,9 +75,11 @@ def _device(options: argparse.Namespace) -> int:
     exam = examine_device(options.device)
     findings = findings_of_exam(exam)
     if options.json:
+        from fcnbench.records.serial import to_json
+
         found = [asdict(finding) for finding in findings]
         trials = {**asdict(exam.trials), "right": exam.trials.right}
-        content = {"environment": exam.environment.content, "integers": asdict(exam.integers), "trials": trials}
+        content = {"environment": to_json(exam.environment), "integers": asdict(exam.integers), "trials": trials}
         print_json({"sound": _sound(findings), "findings": found, "stored": str(exam.path), **content})
     else:
         _print(findings)

@@ -9,6 +9,7 @@ from fcnbench.util.console import listed
 
 if TYPE_CHECKING:
     from fcnbench.api.result import Run
+    from fcnbench.records.evaluation import Counted
     from fcnbench.records.model import Record
 
 TITLES = {"pixel_acc": "pixel acc.", "mean_acc": "mean acc.", "mean_iu": "mean IU", "fw_iu": "f.w. IU"}
@@ -16,6 +17,9 @@ TITLES = {"pixel_acc": "pixel acc.", "mean_acc": "mean acc.", "mean_iu": "mean I
 
 MORE = {"mean_iu_nobg": "mean IU without background", "geo_pixel_acc": "geometric pixel acc."}
 """What some tasks add to them."""
+
+TRIMAP, GEO_TRIMAP = "trimap", "geo_trimap"
+"""Counts of bands around outlines."""
 
 _BANDS = (1, 2, 3, 5, 10, 20, 40)
 """Widths of the bands that are printed; the record has all."""
@@ -27,10 +31,11 @@ def report(finished: Run, classes: bool) -> str:
     parts = [headline(record), metrics_table(record)]
     if classes:
         parts += ["", _class_table(record)]
-    if record.evaluation.trimap is not None:
-        parts += ["", _trimap_table(record)]
-    if record.evaluation.certificate is not None:
-        parts += ["", f"certificate: {record.evaluation.certificate.told()}"]
+    for name in (TRIMAP, GEO_TRIMAP):
+        if (counted := record.evaluation.counts.get(name)) is not None:
+            parts += ["", _trimap_table(counted)]
+    if record.evaluation.reproducibility is not None:
+        parts += ["", f"reproducibility: {record.evaluation.reproducibility.told()}"]
     if record.environment.device_check is not None:
         parts += ["", f"device check: {record.environment.device_check.told()}"]
     if times := _times(record):
@@ -90,20 +95,17 @@ def _class_table(record: Record) -> str:
 
     from fcnbench.records.json import per_class
 
-    rows = [[row["name"], percent(row["iu"]), percent(row["acc"])] for row in per_class(record)]
+    rows = [[entry.name, percent(entry.iu), percent(entry.acc)] for entry in per_class(record)]
     return tabulate(rows, headers=["class", "IU", "acc."], disable_numparse=True)
 
 
-def _trimap_table(record: Record) -> str:
+def _trimap_table(counted: Counted) -> str:
     from tabulate import tabulate
 
-    from fcnbench.metrics.trimap import WIDTHS, trimap_curves
-
-    assert record.evaluation.trimap is not None
-    curves = trimap_curves(record.evaluation.trimap)
-    places = [WIDTHS.index(width) for width in _BANDS]
-    rows = [[TITLES[name], *(percent(curve[place]) for place in places)] for name, curve in curves.items()]
-    headers = ["px from outlines", *(f"< {width}" for width in _BANDS)]
+    indices = [counted.spec.axes["width"].index(width) for width in _BANDS]
+    rows = [[TITLES[name], *(percent(curve[index]) for index in indices)] for name, curve in counted.derived.items()]
+    second = "" if counted.spec.label_maps == "labels" else f", {counted.spec.label_maps}"
+    headers = [f"px from outlines{second}", *(f"< {width}" for width in _BANDS)]
     return tabulate(rows, headers, disable_numparse=True, colalign=("left", *("right",) * len(_BANDS)))
 
 

@@ -91,7 +91,7 @@ def _preprocessing(record: Record) -> dict[str, str]:
     return {
         "prepared by": record.model.preprocessing,
         "from": record.protocol.modality,
-        "at": record.protocol.resolution,
+        "at": record.protocol.infer,
         "classes mapped": ", ".join(sorted(labels)) if labels else "",
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from numpy.typing import NDArray
 from fcnbench.comparison.attribution import Layer, layers
 from fcnbench.errors import PredictionError, UsageError
 from fcnbench.metrics.bootstrap import Difference, paired
+from fcnbench.metrics.counts import CONFUSION, GEO, LABELS, prefixed
 from fcnbench.metrics.scores import scores
+from fcnbench.protocol import POLICY_OF, AbsentPolicy
+from fcnbench.records.evaluation import Evaluation
 from fcnbench.records.model import Record
 from fcnbench.util.console import followed, listed
 
@@ -62,9 +66,10 @@ class Comparison:
         differences: B minus A with interval and p-value, by metric; empty where the truth of the two is not the same.
         classes: every class, those that moved most first.
         moved: images whose prediction changed, most flips first.
-        flips: pixels that changed class, over all images.
+        flips: pixels that changed class, over all images and all their label maps.
         exact: whether `flips` was counted on the predictions; a lower bound from the matrices otherwise.
-        layers: why they may differ, in the order that a picture goes through.
+        layers: why they may differ, in the order that an image goes through.
+        unmatched: names of label maps that only one of the two predicts.
     """
 
     images: int
@@ -78,6 +83,48 @@ class Comparison:
     flips: int
     exact: bool
     layers: tuple[Layer, ...]
+    unmatched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """The images that two runs scored: their ids, and their indices in each."""
+
+    first: Evaluation
+    second: Evaluation
+    ids: tuple[str, ...]
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+    def matrices(self, label_maps: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the confusion matrices of these label maps in both runs, int64 [N, C, C] each."""
+        name = prefixed(CONFUSION, label_maps)
+        one, two = self.first.counts[name].values, self.second.counts[name].values
+        return one[list(self.before)], two[list(self.after)]
+
+    def digests(self, label_maps: str) -> tuple[list[str], list[str]]:
+        """Return the digests of these predicted label maps in both runs; empty where a run does not have them."""
+        one, two = (found.digests.get(label_maps, ()) for found in (self.first, self.second))
+        if not one or not two:
+            return [], []
+        return [one[index] for index in self.before], [two[index] for index in self.after]
+
+    @property
+    def label_maps(self) -> tuple[str, ...]:
+        """Names of the label maps that both runs predict."""
+        return tuple(name for name in _PREDICTED if all(_predicts(each, name) for each in (self.first, self.second)))
+
+    @property
+    def unmatched(self) -> tuple[str, ...]:
+        """Names of the label maps that only one of them predicts."""
+        return tuple(name for name in _PREDICTED if _predicts(self.first, name) != _predicts(self.second, name))
+
+
+_PREDICTED = (LABELS, GEO)
+
+
+def _predicts(evaluation: Evaluation, label_maps: str) -> bool:
+    return prefixed(CONFUSION, label_maps) in evaluation.counts
 
 
 def compare(first: Record, second: Record, predictions: tuple[Path, Path] | None = None) -> Comparison:
@@ -93,39 +140,70 @@ def compare(first: Record, second: Record, predictions: tuple[Path, Path] | None
         PredictionError: a folder does not hold the predictions of its record.
     """
     _check_alike(first, second)
-    places = {sample_id: place for place, sample_id in enumerate(second.evaluation.ids)}
-    common = [(place, places[each]) for place, each in enumerate(first.evaluation.ids) if each in places]
-    if not common:
-        raise UsageError("the two runs scored no image in common", "compare runs on the same images")
-    ids = [first.evaluation.ids[place] for place, _ in common]
-    one, two = first.evaluation.matrices[[a for a, _ in common]], second.evaluation.matrices[[b for _, b in common]]
-    absent = first.protocol.absent
-    same_truth = np.array_equal(one.sum(axis=2), two.sum(axis=2))
-    before, after = scores(one.sum(axis=0), absent), scores(two.sum(axis=0), absent)
-    flips = _flips(first, second, common, one, two)
-    if predictions is not None:
-        flips = _exact_flips(first, second, common, predictions)
+    pair = _common(first.evaluation, second.evaluation)
+    one, two = pair.matrices(LABELS)
+    policy = POLICY_OF[first.protocol.mean]
+    before, after = scores(one.sum(axis=0), policy), scores(two.sum(axis=0), policy)
+    flips = _exact_flips(pair, predictions) if predictions is not None else _flips(pair)
     classes = (
         ClassMove(name, _or_none(iu), _or_none(later))
         for name, iu, later in zip(first.classes, before.class_iu, after.class_iu, strict=True)
     )
+    shared = frozenset(pair.ids)
+    geo = _geo_accuracies(pair)
     return Comparison(
-        images=len(common),
-        only_first=tuple(each for each in first.evaluation.ids if each not in places),
-        only_second=tuple(each for each in second.evaluation.ids if each not in frozenset(ids)),
-        before=before.as_dict(),
-        after=after.as_dict(),
-        differences=paired(one, two, absent) if same_truth else {},
+        images=len(pair.ids),
+        only_first=tuple(each for each in first.evaluation.ids if each not in shared),
+        only_second=tuple(each for each in second.evaluation.ids if each not in shared),
+        before=before.as_dict() | ({_GEO_ACCURACY: geo[0]} if geo else {}),
+        after=after.as_dict() | ({_GEO_ACCURACY: geo[1]} if geo else {}),
+        differences=_differences(pair, policy),
         classes=tuple(sorted(classes, key=lambda each: -abs(each.moved))),
-        moved=_moved(ids, flips, one, two),
+        moved=_moved(pair.ids, flips, one, two),
         flips=int(flips.sum()),
         exact=predictions is not None,
         layers=tuple(layers(first, second)),
+        unmatched=pair.unmatched,
     )
 
 
+_GEO_ACCURACY = "geo_pixel_acc"
+"""Pixel accuracy of the second label maps, the number that the papers give of them."""
+
+
+def _common(first: Evaluation, second: Evaluation) -> _Pair:
+    """Return the images that both runs scored, in the first one's order."""
+    index = {sample_id: position for position, sample_id in enumerate(second.ids)}
+    common = [(position, index[name]) for position, name in enumerate(first.ids) if name in index]
+    if not common:
+        raise UsageError("the two runs scored no image in common", "compare runs on the same images")
+    before, after = zip(*common, strict=True)
+    return _Pair(first, second, tuple(first.ids[position] for position in before), before, after)
+
+
+def _geo_accuracies(pair: _Pair) -> tuple[float, float] | None:
+    """Return the pixel accuracies of the second label maps; None where one of the runs has none."""
+    if GEO not in pair.label_maps:
+        return None
+    one, two = (found.sum(axis=0) for found in pair.matrices(GEO))
+    return (scores(one).pixel_acc, scores(two).pixel_acc) if one.any() and two.any() else None
+
+
+def _differences(pair: _Pair, policy: AbsentPolicy) -> dict[str, Difference]:
+    """Return B minus A by metric, for the label maps whose ground truth is the same in both."""
+    one, two = pair.matrices(LABELS)
+    if not np.array_equal(one.sum(axis=2), two.sum(axis=2)):
+        return {}
+    found = paired(one, two, policy)
+    if _geo_accuracies(pair) is not None:
+        one, two = pair.matrices(GEO)
+        if np.array_equal(one.sum(axis=2), two.sum(axis=2)):
+            found = {**found, _GEO_ACCURACY: paired(one, two)["pixel_acc"]}
+    return found
+
+
 def _check_alike(first: Record, second: Record) -> None:
-    one, two = ((r.protocol.dataset, r.classes, r.protocol.ignore, r.protocol.absent) for r in (first, second))
+    one, two = ((r.protocol.dataset, r.classes, r.protocol.ignore, r.protocol.mean) for r in (first, second))
     if one != two:
         raise UsageError(
             f"the two runs have other rules: {first.protocol.signature()} and {second.protocol.signature()}",
@@ -133,61 +211,58 @@ def _check_alike(first: Record, second: Record) -> None:
         )
 
 
-def _flips(
-    first: Record,
-    second: Record,
-    common: list[tuple[int, int]],
-    one: NDArray[np.int64],
-    two: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    """Pixels per image that changed class at least, int64 [N].
+def _flips(pair: _Pair) -> NDArray[np.int64]:
+    """Return the pixels per image that changed class at least, int64 [N].
 
-    Every pixel that left a cell of the matrix changed class; changes that cancel out can't be seen there. Predictions
+    Every pixel that left a cell of a matrix changed class; changes that cancel out can't be seen there. Predictions
     with different digests differ in one pixel at least, be it an ignored one.
     """
-    flips: NDArray[np.int64] = np.clip(one - two, 0, None).sum(axis=(1, 2))
-    before, after = first.evaluation.predictions, second.evaluation.predictions
-    changed = np.array([before[a] != after[b] for a, b in common], np.int64)
-    return np.maximum(flips, changed)
+    flips = np.zeros(len(pair.ids), np.int64)
+    for name in pair.label_maps:
+        one, two = pair.matrices(name)
+        before, after = pair.digests(name)
+        changed = np.array([a != b for a, b in zip(before, after, strict=True)] or [False], np.int64)
+        flips += np.maximum(np.clip(one - two, 0, None).sum(axis=(1, 2)), changed)
+    return flips
 
 
-def _exact_flips(
-    first: Record, second: Record, common: list[tuple[int, int]], predictions: tuple[Path, Path]
-) -> NDArray[np.int64]:
-    """Pixels per image that changed class, ignored ones among them, int64 [N]."""
+def _exact_flips(pair: _Pair, predictions: tuple[Path, Path]) -> NDArray[np.int64]:
+    """Return the pixels per image that changed class, ignored ones among them, int64 [N]."""
     from fcnbench.datasets.store.dataset import digest_label
     from fcnbench.records.predictions import open_predictions
 
     one, two = (open_predictions(folder) for folder in predictions)
-    counts, foreign = [], []
-    for a, b in followed(common, "compare predictions", "image"):
-        sample_id = first.evaluation.ids[a]
-        if missing := [folder.folder for folder in (one, two) if sample_id not in folder.files]:
-            raise PredictionError(
-                f"{missing[0]} has no prediction for {sample_id}", "pass the folder that the run saved"
-            )
-        maps = one.read(sample_id), two.read(sample_id)
-        digests = first.evaluation.predictions[a], second.evaluation.predictions[b]
-        if tuple(digest_label(each) for each in maps) != digests:
-            foreign.append(sample_id)
-            continue
-        counts.append(np.count_nonzero(maps[0] != maps[1]))
+    flips, foreign = np.zeros(len(pair.ids), np.int64), []
+    for name in pair.label_maps:
+        before, after = pair.digests(name)
+        if not before:
+            continue  # a record of an older version has no digests of the second label maps
+        for position, sample_id in enumerate(followed(pair.ids, "compare predictions", "image")):
+            if missing := [folder.folder for folder in (one, two) if sample_id not in folder.of(name)]:
+                raise PredictionError(
+                    f"{missing[0]} has no prediction of {name} for {sample_id}", "pass the folder that the run saved"
+                )
+            maps = one.read(sample_id, geo=name == GEO), two.read(sample_id, geo=name == GEO)
+            if tuple(digest_label(each) for each in maps) != (before[position], after[position]):
+                foreign.append(sample_id)
+                continue
+            flips[position] += np.count_nonzero(maps[0] != maps[1])
     if foreign:
         raise PredictionError(
             f"{len(foreign)} predictions are not those that their records name: {listed(foreign)}",
             "pass the folders in the order of the records, as the runs saved them",
         )
-    return np.array(counts, np.int64)
+    return flips
 
 
 def _moved(
-    ids: list[str], flips: NDArray[np.int64], one: NDArray[np.int64], two: NDArray[np.int64]
+    ids: Sequence[str], flips: NDArray[np.int64], one: NDArray[np.int64], two: NDArray[np.int64]
 ) -> tuple[ImageMove, ...]:
     before, after = (stack.trace(axis1=1, axis2=2) for stack in (one, two))
     pixels = one.sum(axis=(1, 2))
     order = sorted(np.flatnonzero(flips), key=lambda place: (-flips[place], place))
     return tuple(
-        ImageMove(ids[place], int(flips[place]), int(before[place]), int(after[place]), int(pixels[place]))
+        ImageMove(ids[int(place)], int(flips[place]), int(before[place]), int(after[place]), int(pixels[place]))
         for place in order
     )
 

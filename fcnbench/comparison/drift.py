@@ -11,8 +11,7 @@ import numpy as np
 from fcnbench.comparison.attribution import first_difference, layers
 from fcnbench.comparison.compare import Comparison, compare
 from fcnbench.errors import UsageError
-from fcnbench.metrics.scores import METRICS
-from fcnbench.records.evaluation import MARGINS
+from fcnbench.records.evaluation import NEAR_TIES
 from fcnbench.records.model import Record
 from fcnbench.util.console import listed
 
@@ -100,7 +99,7 @@ def judge(
     Raises:
         PredictionError: a folder does not hold the predictions of its record.
     """
-    protocol = current.protocol.seen_as(baseline.protocol)
+    protocol = current.protocol.with_unknowns_of(baseline.protocol)
     reasons = [f"protocol: {text}" for text in protocol.departures(baseline.protocol.signature(long=True))]
     if baseline.data.labels != current.data.labels and not reasons:
         reasons.append("data: the label maps are not the baseline's")
@@ -109,20 +108,20 @@ def judge(
         reasons += [f"code: {code.text}"] if code is not None else []
         return _verdict("drift", baseline, current, allowance, tuple(reasons), None)
     found = compare(baseline, current, predictions)
-    if found.flips == 0:
+    if found.flips == 0 and not found.unmatched:
         return _verdict("identical", baseline, current, allowance, (), found)
     reasons = _reasons(found, allowance)
     return _verdict("drift" if reasons else "numerical", baseline, current, allowance, tuple(reasons), found)
 
 
 def _reasons(found: Comparison, allowance: Allowance) -> list[str]:
-    reasons = []
+    reasons = [f"predictions: only one of the two has those of {name}" for name in found.unmatched]
     budget = 0 if allowance.budget is None and allowance.tolerance is None else allowance.budget
     if budget is not None and found.flips > budget:
         more = "" if found.exact else " at least"
         reasons.append(f"pixels: {found.flips:,}{more} changed class, {budget:,} are allowed")
     if allowance.tolerance is not None:
-        for name in METRICS:
+        for name in found.before:
             moved = found.after[name] - found.before[name]
             if abs(moved) > allowance.tolerance:
                 reasons.append(f"{name} moved by {moved:+.6f}, {allowance.tolerance:g} is allowed")
@@ -147,14 +146,13 @@ def _verdict(
 
 def _ties(baseline: Record, found: Comparison) -> str:
     """Whether the flips may be pixels that nearly tied before, as far as the baseline counted those."""
-    margins = baseline.evaluation.margins
-    if margins is None:
+    counted = baseline.evaluation.counts.get(NEAR_TIES)
+    if counted is None:
         return ""
-    places = {sample_id: place for place, sample_id in enumerate(baseline.evaluation.ids)}
-    counts = margins[[places[image.id] for image in found.moved]]
-    told = ", ".join(
-        f"{int(count):,} below {margin:g}" for margin, count in zip(MARGINS, counts.sum(axis=0), strict=True)
-    )
+    index = {sample_id: position for position, sample_id in enumerate(baseline.evaluation.ids)}
+    counts = counted.values[[index[image.id] for image in found.moved]]
+    gaps = counted.spec.axes["below"]
+    told = ", ".join(f"{int(count):,} below {gap:g}" for gap, count in zip(gaps, counts.sum(axis=0), strict=True))
     flips = np.array([image.flips for image in found.moved])
     over = [image.id for image, many in zip(found.moved, flips > counts[:, -1], strict=True) if many]
     text = f"near ties in the baseline's logits on the changed images: {told}"

@@ -8,7 +8,6 @@ from xml.etree import ElementTree
 
 from fcnbench.comparison.compare import ClassMove
 from fcnbench.comparison.drift import Verdict
-from fcnbench.metrics.scores import METRICS
 from fcnbench.util import files
 
 _MOST = 10
@@ -24,7 +23,7 @@ def text(verdict: Verdict) -> str:
         lines.append(f"  {verdict.ties}")
     found = verdict.comparison
     if found is not None and found.flips:
-        lines += [f"  {name}  {found.before[name]:.6f} -> {found.after[name]:.6f}" for name in METRICS]
+        lines += [f"  {name}  {found.before[name]:.6f} -> {found.after[name]:.6f}" for name in found.before]
         lines += [f"  class {_class(each)}" for each in _classes(verdict)]
         lines += [f"  image {each.id}: {each.flips:,} pixels" for each in found.moved[:_MOST]]
     return "\n".join(lines)
@@ -47,7 +46,7 @@ def markdown(verdicts: Sequence[Verdict]) -> str:
                 f"{found.after[name]:.6f}",
                 f"{found.after[name] - found.before[name]:+.6f}",
             )
-            for name in METRICS
+            for name in found.before
         ]
         parts.append(_table(("metric", "baseline", "now", "moved"), rows))
         moves = [(each.name, _iu(each.before), _iu(each.after), f"{each.moved:+.6f}") for each in _classes(verdict)]
@@ -109,7 +108,7 @@ def _cases(verdict: Verdict) -> list[tuple[str, str]]:
     if found is None:
         return []
     allowed = verdict.allowance.tolerance or 0.0
-    metrics = [(name, found.before[name], found.after[name]) for name in METRICS]
+    metrics = [(name, found.before[name], found.after[name]) for name in found.before]
     classes = [(f"IU of {each.name}", each.before or 0.0, each.after or 0.0) for each in found.classes]
     return [
         (name, f"{before:.6f} -> {after:.6f}" if not verdict.passed and abs(after - before) > allowed else "")

@@ -6,15 +6,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from fcnbench.errors import PredictionError
 from fcnbench.evaluation import device_argmax as devicelabels
-from fcnbench.evaluation.device_argmax import begun_on_device, host_labels, trust_in
-from fcnbench.records.evaluation import MARGINS
+from fcnbench.evaluation.device_argmax import begun_on_device, host_labels
 
 Map = devicelabels.Map
 
@@ -59,21 +55,3 @@ def _at_once(logits: Tensor) -> Callable[[], Map]:
     except PredictionError as error:
         done.set_exception(error)
     return done.result
-
-
-def near_ties(logits: Tensor, truth: Map, ignore: int) -> NDArray[np.int64]:
-    """How many scored pixels have their two largest logits closer than each of `MARGINS`, int64 [4].
-
-    Args:
-        logits: floating point [C, H, W], on any device.
-        truth: uint8 [H, W].
-        ignore: truth value of the pixels that are not scored.
-    """
-    if len(logits) == 1:
-        return np.zeros(len(MARGINS), np.int64)
-    if not trust_in(logits.device).argmax:
-        logits = logits.cpu()
-    first, second = logits.float().topk(2, dim=0).values
-    # Two logits of plus infinity tie, and their difference is NaN.
-    gaps = torch.where(first == second, 0.0, first - second)[torch.from_numpy(truth != ignore).to(logits.device)]
-    return np.array([int((gaps < margin).sum()) for margin in MARGINS], np.int64)

@@ -49,7 +49,7 @@ def examine(device: torch.device) -> DeviceExam:
     trials = outcome(tried(device, followed(battery, "argmax", "trial")))
     data = load_dataset(DATASET)
     look, indices = Look(open_model(MODEL).segmenter, data, device), scorable(data)
-    with Journal({"examination": str(device)}, data.label_space.num_classes) as journal:
+    with Journal({"examination": str(device)}, look.specs) as journal:
         evaluation = evaluate(look, indices, journal, 0, what=f"{MODEL} on {DATASET}")
         journal.forget()
     integers = check_integers(look, indices, evaluation)

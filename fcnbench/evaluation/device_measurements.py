@@ -150,7 +150,7 @@ def loop_share(
         for samples in look.phases.values():
             samples.clear()
         work = {"measurement": f"{network} {precision} {count}"}
-        with Journal(work, look.dataset.label_space.num_classes) as journal:
+        with Journal(work, look.specs) as journal:
             found = evaluate(look, list(indices[:count]), journal, 0, arithmetic=Arithmetic(precision))
             journal.forget()
     forward = sum(found.timing.phases["forward"]) / 1e3

@@ -42,7 +42,8 @@ from fcnbench.metrics.scores import scores
 from fcnbench.models.fcn.fast import plain
 from fcnbench.models.load import open_model
 from fcnbench.records.environment import Environment
-from fcnbench.records.evaluation import Certificate, Evaluation, Summary
+from fcnbench.records.evaluation import Evaluation, Reproducibility, Summary
+from fcnbench.records.serial import to_json
 from fcnbench.util.console import note, progress
 from fcnbench.util.version import __version__
 
@@ -118,7 +119,7 @@ class DeviceReport:
     check: Check
     forward: tuple[ForwardFigure, ...]
     loop: tuple[LoopShare, ...]
-    flips: dict[str, Certificate]
+    flips: dict[str, Reproducibility]
 
     @cached_property
     def content(self) -> dict[str, Any]:
@@ -132,7 +133,7 @@ class DeviceReport:
             "created": self.created,
             "fcnbench": __version__,
             "seconds": self.seconds,
-            "environment": self.environment.content,
+            "environment": to_json(self.environment),
             "check": {**asdict(self.check), "budget": BUDGET, "sound": self.check.sound},
             "forward": forward,
             "loop": [{**asdict(each), "ratio": round(each.ratio, 4)} for each in self.loop],

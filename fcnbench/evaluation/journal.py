@@ -11,9 +11,8 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
@@ -23,6 +22,8 @@ from numpy.typing import NDArray
 
 from fcnbench.errors import OutputError
 from fcnbench.evaluation.identity import Witness
+from fcnbench.metrics.counts import CountSpec
+from fcnbench.records.evaluation import ImageCounts
 from fcnbench.util import paths
 from fcnbench.util.console import note
 from fcnbench.util.digests import digest_lines, short
@@ -33,25 +34,6 @@ if TYPE_CHECKING:
 _ENDING = ".jsonl"
 
 
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """One image's result.
-
-    Attributes:
-        id: image id.
-        matrix: confusion matrix, int64 [C, C].
-        prediction: digest of the predicted label map, uint8 [H, W].
-        geo: confusion matrix of the second label map, int64 [G, G], where there is one.
-        margins: near ties, int64 [4], where they were counted.
-    """
-
-    id: str
-    matrix: NDArray[np.int64]
-    prediction: str
-    geo: NDArray[np.int64] | None = None
-    margins: NDArray[np.int64] | None = None
-
-
 class Journal:
     """Keeps the scored images of a run on disk until the run is done.
 
@@ -59,8 +41,7 @@ class Journal:
 
     Args:
         work: everything that the result of an image depends on, by name.
-        num_classes: number of classes C.
-        geo_classes: number of classes G of the second label map, 0 where there is none.
+        specs: what is counted on every image.
         rank: number of this process among those that share the run.
         witness: notes what takes part in the run; without one nothing is noted.
     """
@@ -68,19 +49,17 @@ class Journal:
     def __init__(
         self,
         work: Mapping[str, str],
-        num_classes: int,
-        geo_classes: int = 0,
+        specs: Sequence[CountSpec],
         rank: int = 0,
         witness: Witness | None = None,
     ) -> None:
         self._key = short(digest_lines(f"{name}={work[name]}" for name in sorted(work)), 24)
         self._path = paths.journals() / f"{self._key}{f'.{rank}' if rank else ''}{_ENDING}"
-        self._classes = num_classes
-        self._geo_classes = geo_classes
+        self._shapes = {spec.name: spec.shape for spec in specs}
         self._witness = witness
         self._stream: IO[bytes] | None = None
         self._lock: FileLock | None = None
-        self.done: dict[str, Scored] = {}
+        self.done: dict[str, ImageCounts] = {}
 
     @property
     def kept(self) -> bool:
@@ -122,7 +101,7 @@ class Journal:
         if self._lock is not None:
             self._lock.release()
 
-    def add(self, scored: Scored) -> None:
+    def add(self, scored: ImageCounts) -> None:
         """Write down one scored image; it survives the end of the process.
 
         Raises:
@@ -131,11 +110,11 @@ class Journal:
         self.done[scored.id] = scored
         if self._stream is None:
             return
-        content: dict[str, Any] = {"id": scored.id, "cells": _cells(scored.matrix), "prediction": scored.prediction}
-        if scored.geo is not None:
-            content["geo"] = _cells(scored.geo)
-        if scored.margins is not None:
-            content["margins"] = scored.margins.tolist()
+        content = {
+            "id": scored.id,
+            "counts": {name: _cells(values) for name, values in scored.counts.items()},
+            "digests": dict(scored.digests),
+        }
         if self._witness is not None and (facts := self._witness.news()):
             self._write({"facts": facts})
         self._write(content)
@@ -168,7 +147,7 @@ class Journal:
 
     def _read(self, path: Path) -> int:
         """Read the sound lines of a journal; return how many bytes they take, 0 where the work is another by now."""
-        sound, found = 0, dict[str, Scored]()
+        sound, found = 0, dict[str, ImageCounts]()
         if not path.exists():
             return sound
         for line in path.read_bytes().splitlines(keepends=True):
@@ -189,14 +168,13 @@ class Journal:
         self.done |= found
         return sound
 
-    def _scored(self, content: Mapping[str, Any]) -> Scored:
-        """The image of one line."""
-        geo = _matrix(content["geo"], self._geo_classes) if "geo" in content else None
-        margins = np.array(content["margins"], np.int64) if "margins" in content else None
-        name, prediction = content["id"], content["prediction"]
-        if not isinstance(name, str) or not isinstance(prediction, str):
+    def _scored(self, content: Mapping[str, Any]) -> ImageCounts:
+        """Return the image of one line."""
+        name, digests = content["id"], dict(content["digests"])
+        if not all(isinstance(text, str) for text in (name, *digests, *digests.values())):
             raise TypeError("an id and a digest are text")
-        return Scored(name, _matrix(content["cells"], self._classes), prediction, geo, margins)
+        counts = {count: _array(cells, self._shapes[count]) for count, cells in dict(content["counts"]).items()}
+        return ImageCounts(name, counts, digests)
 
     def _cannot_write(self, error: OSError) -> OutputError:
         return OutputError(
@@ -214,16 +192,16 @@ def _content(line: bytes) -> dict[str, Any] | None:
     return content
 
 
-def _cells(matrix: NDArray[np.int64]) -> list[list[int]]:
-    """The cells of a matrix that are not 0: row, column, count."""
-    return [[int(row), int(column), int(matrix[row, column])] for row, column in np.argwhere(matrix)]
+def _cells(values: NDArray[np.int64]) -> list[list[int]]:
+    """Return the cells of an array that are not 0: their index, and the count behind it."""
+    return [[*map(int, index), int(values[tuple(index)])] for index in np.argwhere(values)]
 
 
-def _matrix(cells: list[list[int]], num_classes: int) -> NDArray[np.int64]:
-    """The matrix of these cells, int64 [num_classes, num_classes]."""
-    matrix = np.zeros((num_classes, num_classes), np.int64)
-    for row, column, count in cells:
-        if any(type(number) is not int or number < 0 for number in (row, column, count)):
-            raise ValueError("a cell is no row, column and count")
-        matrix[row, column] = count
-    return matrix
+def _array(cells: list[list[int]], shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return the array of these cells, int64 `shape`."""
+    values = np.zeros(shape, np.int64)
+    for *index, count in cells:
+        if len(index) != len(shape) or any(type(number) is not int or number < 0 for number in (*index, count)):
+            raise ValueError("a cell is not an index and a count")
+        values[tuple(index)] = count
+    return values

@@ -19,7 +19,7 @@ from fcnbench.errors import DataMissing, Interrupted
 from fcnbench.evaluation.device import peak_memory
 from fcnbench.evaluation.distributed import ALONE, World
 from fcnbench.evaluation.journal import Journal
-from fcnbench.evaluation.merge import together
+from fcnbench.evaluation.merge import merge
 from fcnbench.evaluation.pipeline import Answered, Look
 from fcnbench.evaluation.precision import FP32, Arithmetic
 from fcnbench.evaluation.timing import paper_forward_time
@@ -117,7 +117,7 @@ def evaluate(
                     scorer.give(answered)
         seconds = time.perf_counter() - started
         own = {wanted[index] for index in np.flatnonzero(owners == world.rank)} | {rows[place].id for place in mine}
-        scored = together(look.dataset, wanted, {name: journal.done[name] for name in own}, world)
+        scored = merge(wanted, {name: journal.done[name] for name in own}, look.specs, world)
         phases = world.gathered(look.phases)
         seconds, memory = max(world.gathered(seconds)), max(world.gathered(peak_memory(device)))
         with arithmetic.held(device), foreign_code("the forward pass"):
@@ -172,8 +172,6 @@ def _owners(look: Look, journal: Journal, wanted: list[str], world: World) -> ND
     have = np.zeros((world.size, len(wanted)), np.int64)
     # An earlier run's predictions are decoded once more, which takes a while for thousands.
     names = wanted if writer is None or not done else followed(wanted, "look at saved predictions", "image")
-    have[world.rank] = [
-        name in done and (writer is None or writer.holds(name, done[name].prediction)) for name in names
-    ]
+    have[world.rank] = [name in done and (writer is None or writer.holds(name, done[name].digests)) for name in names]
     have = world.summed(have)
     return np.where(have.any(axis=0), have.argmax(axis=0), -1)

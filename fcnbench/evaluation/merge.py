@@ -1,67 +1,69 @@
-"""The results of several processes in one evaluation: integers are added up, and every image must be there once."""
+"""Merges the counts of several processes into one evaluation; every image must have been counted once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fcnbench.datasets.store.dataset import Dataset
 from fcnbench.errors import RankLost
 from fcnbench.evaluation.distributed import World
-from fcnbench.evaluation.journal import Scored
-from fcnbench.records.evaluation import MARGINS, Evaluation
+from fcnbench.metrics.counts import GEO, LABELS, CountSpec
+from fcnbench.records.evaluation import Counted, Evaluation, ImageCounts
 from fcnbench.util.console import listed
 
-_NUMBERS = 4
-"""64-bit numbers that a SHA-256 takes."""
+_DIGEST_NUMBERS = 4
+"""64-bit integers that hold a SHA-256."""
 
 
-def together(dataset: Dataset, wanted: Sequence[str], own: Mapping[str, Scored], world: World) -> Evaluation:
-    """The evaluation of all images `wanted`, of which this process has scored its `own`.
+def merge(ids: Sequence[str], own: Mapping[str, ImageCounts], specs: Sequence[CountSpec], world: World) -> Evaluation:
+    """Return the evaluation of all images, of which this process has counted its own.
+
+    A count that some image lacks is left out.
+
+    Args:
+        ids: all images, in order.
+        own: what this process counted, by image id.
+        specs: what may have been counted.
+        world: the processes that share the work.
 
     Raises:
-        RankLost: some image was scored by no process, or by several.
+        RankLost: some image was counted by no process, or by several.
     """
-    classes, geo_classes = dataset.label_space.num_classes, dataset.geo.num_classes if dataset.geo else 0
-    places = {name: place for place, name in enumerate(wanted)}
-    counts = np.zeros((3, len(wanted)), np.int64)
-    matrices = np.zeros((len(wanted), classes, classes), np.int64)
-    geo = np.zeros((len(wanted), geo_classes, geo_classes), np.int64)
-    margins = np.zeros((len(wanted), len(MARGINS)), np.int64)
-    digests = np.zeros((len(wanted), _NUMBERS), np.int64)
-    for name, scored in own.items():
-        place = places[name]
-        matrices[place], digests[place] = scored.matrix, _numbers(scored.prediction)
-        counts[:, place] = 1, scored.geo is not None, scored.margins is not None
-        if scored.geo is not None:
-            geo[place] = scored.geo
-        if scored.margins is not None:
-            margins[place] = scored.margins
-    counts = world.summed(counts)
-    if wrong := np.flatnonzero(counts[0] != 1).tolist():
-        names = [wanted[place] for place in wrong]
+    index = {name: position for position, name in enumerate(ids)}
+    times = np.zeros(len(ids), np.int64)
+    times[[index[name] for name in own]] = 1
+    times = world.summed(times)
+    if wrong := np.flatnonzero(times != 1).tolist():
+        names = [ids[position] for position in wrong]
         raise RankLost(
             f"{len(names)} images were not scored exactly once: {listed(names)}", "run the same command again"
         )
+    counts = {}
+    for spec in specs:
+        values, there = np.zeros(spec.stored_shape(len(ids)), np.int64), np.zeros(1, np.int64)
+        for name, image in own.items():
+            if (found := image.counts.get(spec.name)) is not None:
+                values[index[name] if spec.per_image else ...] += found
+                there += 1
+        if int(world.summed(there)[0]) == len(ids):
+            counts[spec.name] = Counted(spec, world.summed(values))
+    digests = {}
+    for label_maps in (LABELS, GEO):
+        numbers, there = np.zeros((len(ids), _DIGEST_NUMBERS), np.int64), np.zeros(1, np.int64)
+        for name, image in own.items():
+            if label_maps in image.digests:
+                numbers[index[name]] = _numbers(image.digests[label_maps])
+                there += 1
+        if int(world.summed(there)[0]) == len(ids):
+            digests[label_maps] = tuple(_digest(row) for row in world.summed(numbers))
+    return Evaluation(ids=tuple(ids), counts=counts, digests=digests)
 
-    def if_all(row: int, found: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        return world.summed(found) if counts[row].all() else None
 
-    return Evaluation(
-        ids=tuple(wanted),
-        matrices=world.summed(matrices),
-        predictions=tuple(_digest(row) for row in world.summed(digests)),
-        geo=if_all(1, geo),
-        margins=if_all(2, margins),
-    )
-
-
-def _numbers(digest: str) -> NDArray[np.int64]:
-    """A digest as numbers, for processes that exchange nothing else: int64 [4]."""
+def _numbers(digest: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return a digest as integers, for processes that exchange nothing else: int64 [4]."""
     return np.frombuffer(bytes.fromhex(digest.removeprefix("sha256:")), "<i8").astype(np.int64)
 
 
-def _digest(numbers: NDArray[np.int64]) -> str:
+def _digest(numbers: np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:
     return f"sha256:{numbers.astype('<i8').tobytes().hex()}"

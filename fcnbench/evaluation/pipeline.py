@@ -17,23 +17,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fcnbench.datasets.store.dataset import Dataset, Sample, digest_label
+from fcnbench.datasets.store.dataset import Dataset, Sample
 from fcnbench.errors import FcnbenchError, ModelError, PredictionError
-from fcnbench.evaluation.argmax import Map, begun, near_ties
+from fcnbench.evaluation.argmax import Map, begun
 from fcnbench.evaluation.device import free_cache, move, out_of_memory
 from fcnbench.evaluation.device_argmax import trust_in
 from fcnbench.evaluation.dtypes import checked_dtypes, refuse_reduced
-from fcnbench.evaluation.journal import Scored
 from fcnbench.evaluation.precision import FP32, Arithmetic
 from fcnbench.evaluation.timing import Stopwatch
 from fcnbench.labelspace import LabelSpace
 from fcnbench.metrics.compiled import argmax_kernel
-from fcnbench.metrics.confusion import confusion_matrix
+from fcnbench.metrics.counts import GEO, LABELS, Count, CountSpec, ImageResult, LabelPair, confusion_counts
 from fcnbench.models.networks import keep_evaluation_mode, layers_made, networks_in, refuse_training_mode
 from fcnbench.models.segmenter import Segmenter, answers_from_truth, modalities_of, prepared_on
 from fcnbench.models.tensor_ownership import owned, take
 from fcnbench.models.torch_state import foreign_code, seed
-from fcnbench.records.evaluation import PHASES
+from fcnbench.records.evaluation import PHASES, ImageCounts, count_image
 from fcnbench.records.predictions import PredictionWriter
 from fcnbench.util.console import note
 from fcnbench.util.process_state import seed_generators
@@ -59,7 +58,7 @@ class Answered:
         read: the sample.
         prediction: waits for the predicted label map.
         geo: waits for the second one; None where the model or the task has none.
-        logits: of the classes, where near ties are to be counted; nobody writes into them any more.
+        logits: of the classes, where something is counted on them; nobody writes into them any more.
         forward: waits for the forward pass, and gives its seconds.
         begun: seconds that scoring has taken already.
     """
@@ -81,7 +80,7 @@ class Look:
         dataset: the samples.
         device: where the forward pass and the argmax run.
         writer: keeps the predicted label maps; images whose map it lacks are scored again.
-        margins: whether to count near ties.
+        counts: what to count beside the confusion matrices.
         arithmetic: of the forward passes; see `expect`.
         networks: the model's networks.
         phases: seconds that the steps took, an image each, in the order in which images were scored.
@@ -91,7 +90,7 @@ class Look:
     dataset: Dataset
     device: torch.device
     writer: PredictionWriter | None = None
-    margins: bool = False
+    counts: Sequence[Count] = ()
     phases: Phases = field(default_factory=lambda: {phase: [] for phase in PHASES})
     networks: list[nn.Module] = field(init=False)
     arithmetic: Arithmetic = field(init=False, default=FP32)
@@ -99,6 +98,7 @@ class Look:
     _looked: bool = False
 
     def __post_init__(self) -> None:
+        self.counts = (*confusion_counts(self.dataset.label_space, self.dataset.geo), *self.counts)
         self.networks = networks_in(self.segmenter)
         keep_evaluation_mode(self.networks)
         move(self.segmenter, self.device)
@@ -106,6 +106,15 @@ class Look:
         argmax_kernel()
         if self.device.type != "cpu" and not answers_from_truth(self.segmenter):
             trust_in(self.device)
+
+    @property
+    def specs(self) -> tuple[CountSpec, ...]:
+        """What is counted."""
+        return tuple(count.spec for count in self.counts)
+
+    @property
+    def _keep_logits(self) -> bool:
+        return any(count.needs_logits for count in self.counts)
 
     def expect(self, arithmetic: Arithmetic) -> None:
         """Say what arithmetic the next forward passes run in; the first of them is held against it."""
@@ -182,7 +191,7 @@ class Look:
         # The model may write its next logits into the same memory, and `found` holds the only reference from here.
         geo_logits, geo_alone = take(found) if len(found) > 1 else (None, False)
         logits, alone = take(found)
-        kept = logits if alone or not self.margins else logits.clone()
+        kept = logits if alone or not self._keep_logits else logits.clone()
         maps = [begun(each, owned=alone) for each in logits]
         geo_maps: list[Callable[[], Map] | None] = [None] * len(group)
         if geo_logits is not None:
@@ -192,7 +201,7 @@ class Look:
             ]
         spent = (time.perf_counter() - started) / len(group)
         return [
-            Answered(read, prediction, geo, each if self.margins else None, lambda: took() / len(group), spent)
+            Answered(read, prediction, geo, each if self._keep_logits else None, lambda: took() / len(group), spent)
             for read, prediction, geo, each in zip(group, maps, geo_maps, kept, strict=True)
         ]
 
@@ -246,28 +255,24 @@ class Look:
         geo = found.get("geo")
         return [found["out"]] if geo is None else [found["out"], geo]
 
-    def score(self, answered: Answered) -> Scored:
-        """An answer against the truth; written down where that is wanted.
+    def score(self, answered: Answered) -> ImageCounts:
+        """Count a prediction against the ground truth; write it where predictions are saved.
 
         Raises:
             PredictionError: the logits hold NaN, or predict something else than a class.
             OutputError: the prediction could not be written.
         """
-        sample, space, geo_space = answered.read.sample, self.dataset.label_space, self.dataset.geo
+        sample = answered.read.sample
         with _named(sample):
-            # Waiting for the device is no part of scoring.
+            # Waiting for the device is not part of scoring.
             forward = answered.forward()
             started = time.perf_counter()
-            prediction, geo, geo_prediction, margins = answered.prediction(), None, None, None
-            if answered.logits is not None:
-                margins = near_ties(answered.logits, sample.label, space.ignore)
-            matrix = confusion_matrix(sample.label, prediction, space.num_classes, space.ignore)
-            if geo_space and sample.geo is not None and answered.geo is not None:
-                geo_prediction = answered.geo()
-                geo = confusion_matrix(sample.geo, geo_prediction, geo_space.num_classes, geo_space.ignore)
-            scored = Scored(sample.id, matrix, digest_label(prediction), geo, margins)
+            maps = {LABELS: LabelPair(sample.label, answered.prediction())}
+            if sample.geo is not None and answered.geo is not None:
+                maps[GEO] = LabelPair(sample.geo, answered.geo())
+            scored = count_image(sample.id, ImageResult(maps, answered.logits), self.counts)
             if self.writer is not None:
-                self.writer.put(sample.id, prediction, geo_prediction)
+                self.writer.put(sample.id, {name: pair.prediction for name, pair in maps.items()})
         taken = (answered.read.decode, answered.read.prepare, forward, answered.begun + time.perf_counter() - started)
         for phase, seconds in zip(PHASES, taken, strict=True):
             self.phases[phase].append(seconds)

@@ -18,7 +18,7 @@ from fcnbench.evaluation.argmax import Map, label_map
 from fcnbench.evaluation.pipeline import Look
 from fcnbench.evaluation.precision import FP32, Arithmetic, uncompiled
 from fcnbench.models.fcn.fast import plain
-from fcnbench.records.evaluation import Certificate
+from fcnbench.records.evaluation import Reproducibility
 from fcnbench.util.console import progress
 
 PROBE = 8
@@ -31,7 +31,7 @@ Way = Callable[[Tensor], Map]
 """From a prepared picture [1, planes, H, W] to its label map."""
 
 
-def certify(look: Look, places: list[int], arithmetic: Arithmetic = FP32, *, every: bool = True) -> Certificate:
+def certify(look: Look, places: list[int], arithmetic: Arithmetic = FP32, *, every: bool = True) -> Reproducibility:
     """Predict the first images of a run in other ways, and count the pixels that change class.
 
     Args:
@@ -75,7 +75,7 @@ def certify(look: Look, places: list[int], arithmetic: Arithmetic = FP32, *, eve
                     flips[PLAIN] = _added(flips[PLAIN], first, as_written, batch)
             pixels += first.size
             bar.update()
-    return Certificate(len(probe), pixels, flips)
+    return Reproducibility(len(probe), pixels, flips)
 
 
 def _added(flips: int | None, first: Map, predict: Way, batch: Tensor) -> int | None:

@@ -17,16 +17,18 @@ from fcnbench.evaluation.identity import Witness, content_digest, departure
 from fcnbench.evaluation.journal import Journal
 from fcnbench.evaluation.loop import evaluate, scorable
 from fcnbench.evaluation.model_facts import code_of, facts_of, leakage_of
+from fcnbench.evaluation.near_ties import NearTieCount
 from fcnbench.evaluation.pipeline import Look
 from fcnbench.evaluation.precision import Arithmetic
 from fcnbench.evaluation.reproducibility import certify
 from fcnbench.evaluation.timing import PAPER_TRIALS
 from fcnbench.leaderboard.filing import Filed, file_record
+from fcnbench.metrics.counts import confusion_counts
 from fcnbench.models.load import LoadedModel, open_model
 from fcnbench.models.networks import state_digest
 from fcnbench.models.segmenter import answers_from_truth, modalities_of, module_of
 from fcnbench.options import RunOptions
-from fcnbench.protocol import PROTOCOL_VERSION, Choices, Protocol
+from fcnbench.protocol import RULES_VERSION, Choices, Protocol
 from fcnbench.records.assemble import assemble, protocol_of
 from fcnbench.records.environment import Environment
 from fcnbench.records.evaluation import Evaluation
@@ -96,7 +98,7 @@ def run_job(job: Job, world: World, earlier: Identity | None) -> Filed | None:
     modalities = modalities_of(loaded.segmenter)
     places = scorable(data, job.options.limit, modalities)
     modality = "+".join(modalities) or "truth"
-    protocol = protocol_of(spec, data, len(places), modality, job.arithmetic.name, job.choices.absent)
+    protocol = protocol_of(spec, data, len(places), modality, job.arithmetic.name, job.choices.mean)
     if job.options.signature is not None:
         _refuse_departures(protocol, job.options.signature)
     facts, environment = facts_of(loaded), describe(job.device)
@@ -109,11 +111,12 @@ def run_job(job: Job, world: World, earlier: Identity | None) -> Filed | None:
         if not changed:
             return None
         note(f"run again: {changed}")
-    geo_classes = spec.geo.num_classes if spec.geo else 0
-    with Journal(work, space.num_classes, geo_classes, world.rank, witness) as journal:
+    more = (NearTieCount(space),) if job.options.margins else ()
+    counts = (*confusion_counts(space, spec.geo), *more)
+    with Journal(work, [count.spec for count in counts], world.rank, witness) as journal:
         name = world.made_by_first(lambda: journal.name)
         writer = PredictionWriter(job.target, spec.devkit_set, name) if job.target is not None else None
-        look = Look(loaded.segmenter, data, job.device, writer, job.options.margins)
+        look = Look(loaded.segmenter, data, job.device, writer, more)
         timed = 0 if oracle else job.timed
         evaluation = evaluate(
             look,
@@ -154,7 +157,7 @@ def _certified(job: Job, evaluation: Evaluation, look: Look, places: list[int]) 
     """The evaluation with its certificate, where one is wanted, or the arithmetic is to be held against another."""
     if not job.options.certify and job.arithmetic.plain:
         return evaluation
-    return replace(evaluation, certificate=certify(look, places, job.arithmetic, every=job.options.certify))
+    return replace(evaluation, reproducibility=certify(look, places, job.arithmetic, every=job.options.certify))
 
 
 def _refuse_departures(protocol: Protocol, signature: str) -> None:
@@ -192,7 +195,7 @@ def _work(job: Job, loaded: LoadedModel, facts: ModelFacts, data: Dataset, envir
         "label space": f"{data.manifest.label_space} {data.manifest.classes} {data.manifest.ignore}",
         "device": f"{environment.device} {environment.device_name}",
         "versions": f"{environment.python} {environment.packages} {environment.decoder} {environment.revision}",
-        "margins": str(job.options.margins),
+        "near ties": str(job.options.margins),
         "forward": f"{job.arithmetic.name} fast={job.fast} batch={job.options.batch}",
-        "protocol": str(PROTOCOL_VERSION),
+        "protocol": str(RULES_VERSION),
     }

@@ -183,10 +183,8 @@ def _task(record: Record) -> Iterator[Finding]:
     else:
         yield Finding("data", True, record.data.provenance)
     yield _training(record, spec.split.name)
-    certificate = record.evaluation.certificate
-    yield Finding(
-        "certificate", True, certificate.told() if certificate else "none: `fcnbench run --certify` makes one"
-    )
+    check = record.evaluation.reproducibility
+    yield Finding("reproducibility", True, check.told() if check else "not checked: `fcnbench run --certify` does")
 
 
 def _training(record: Record, split: str) -> Finding:

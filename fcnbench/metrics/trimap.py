@@ -12,8 +12,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnbench.labelspace import LabelSpace
 from fcnbench.metrics.confusion import confusion_matrix
-from fcnbench.metrics.scores import scores
+from fcnbench.metrics.counts import LABELS, Count, CountSpec, ImageResult, prefixed
+
+TRIMAP = "trimap"
+"""Name of the count."""
 
 WIDTHS = tuple(range(1, 41))
 """Widths of the band in pixels."""
@@ -55,11 +59,30 @@ def trimap_matrices(
     return matrices.cumsum(axis=0)
 
 
-def trimap_curves(matrices: NDArray[np.int64]) -> dict[str, list[float | None]]:
-    """Mean IU and pixel accuracy over the widths; None where a band holds no scored pixel.
+class TrimapCount(Count):
+    """Counts the confusion matrices of the bands around ground-truth boundaries: int64 [40, C, C], summed over images.
+
+    Kept for the whole split only: the bands of all images would take a hundred times the memory of their matrices.
 
     Args:
-        matrices: int64 [40, C, C], summed over the images.
+        space: the label space.
+        label_maps: `labels` or `geo`.
     """
-    found = [scores(matrix) if matrix.any() else None for matrix in matrices]
-    return {name: [None if one is None else getattr(one, name) for one in found] for name in ("mean_iu", "pixel_acc")}
+
+    def __init__(self, space: LabelSpace, label_maps: str = LABELS) -> None:
+        self._space = space
+        self.spec = CountSpec(
+            prefixed(TRIMAP, label_maps),
+            (len(WIDTHS), space.num_classes, space.num_classes),
+            per_image=False,
+            label_maps=label_maps,
+            label_space=space.name,
+            axes={"width": tuple(float(width) for width in WIDTHS)},
+        )
+
+    def count(self, image: ImageResult) -> NDArray[np.int64] | None:
+        """Return the bands' confusion matrices; None where the image has no such label map or no prediction for it."""
+        pair = image.maps.get(self.spec.label_maps)
+        if pair is None:
+            return None
+        return trimap_matrices(pair.truth, pair.prediction, self._space.num_classes, self._space.ignore)

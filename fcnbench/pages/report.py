@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fcnbench.datasets.store.dataset import Dataset, digest_label
 from fcnbench.errors import PredictionError
-from fcnbench.metrics.trimap import WIDTHS, trimap_curves
+from fcnbench.metrics.trimap import TRIMAP
 from fcnbench.pages.charts import Axis, histogram, polyline
 from fcnbench.pages.overlays import difference, overlay, photograph
 from fcnbench.pages.render import render
@@ -18,6 +18,7 @@ from fcnbench.records.evaluation import Summary
 from fcnbench.records.json import per_class
 from fcnbench.records.model import Record
 from fcnbench.records.predictions import PredictionFolder
+from fcnbench.records.serial import to_json
 from fcnbench.util.console import followed, listed
 
 EXAMPLES = 6
@@ -75,16 +76,16 @@ def build(
     ious = image_scores(record)
     best, worst = _examples(record, ious, dataset, predictions, examples)
     classes = per_class(record)
-    total = sum(row["true_pixels"] for row in classes)
+    total = sum(entry.true_pixels for entry in classes)
     return render(
         "report.html.j2",
         record=record,
         headline=_headline(record),
         signature=record.protocol.signature(),
         long_signature=record.protocol.signature(long=True),
-        reference=record.all_scores("reference" if record.protocol.absent == "present" else "present"),
+        reference=record.all_scores("union" if record.protocol.mean == "gt" else "gt"),
         titles=_TITLES,
-        classes=[row | {"share": row["true_pixels"] / total} for row in classes],
+        classes=[to_json(entry) | {"share": entry.true_pixels / total} for entry in classes],
         confusion=_confusion(record),
         distribution=_distribution(ious),
         best=best,
@@ -212,19 +213,19 @@ def _palette(record: Record, dataset: Dataset | None) -> list[tuple[str, str]]:
 
 
 def _trimap(record: Record) -> dict[str, Any] | None:
-    matrices = record.evaluation.trimap
-    if matrices is None:
+    counted = record.evaluation.counts.get(TRIMAP)
+    if counted is None:
         return None
-    curves = trimap_curves(matrices)
+    curves, widths = counted.derived, counted.spec.axes["width"]
     known = [value for curve in curves.values() for value in curve if value is not None]
     if not known:
         return None
     low = max(0.0, min(known) - 0.02)
-    x, y = Axis(WIDTHS[0], WIDTHS[-1], 44, _WIDTH - 8), Axis(low, 1.0, _HEIGHT - 26, 8)
+    x, y = Axis(widths[0], widths[-1], 44, _WIDTH - 8), Axis(low, 1.0, _HEIGHT - 26, 8)
     return {
         "width": _WIDTH,
         "height": _HEIGHT,
-        "lines": [(_TITLES[name], polyline(x, y, WIDTHS, curve)) for name, curve in curves.items()],
+        "lines": [(_TITLES[name], polyline(x, y, widths, curve)) for name, curve in curves.items()],
         "xs": [(x.place(value), f"{value:g}") for value in (1, 10, 20, 30, 40)],
         "ys": [(y.place(value), f"{100 * value:.0f}") for value in y.ticks()],
         "rows": [

@@ -11,7 +11,7 @@ from fcnbench.leaderboard.board import board_path, floor_of, read_board
 from fcnbench.leaderboard.speed_board import read_speed_board, speed_folder
 from fcnbench.pages.charts import Axis
 from fcnbench.pages.render import render
-from fcnbench.protocol import precision_among
+from fcnbench.protocol import precision_of
 from fcnbench.records.files import read_content
 from fcnbench.records.model import folder_name
 from fcnbench.util import files
@@ -115,8 +115,7 @@ def _board(dataset: str, frame: pd.DataFrame) -> Board:
 def _row(values: dict[Any, Any]) -> dict[str, Any]:
     """A board row for a template: missing numbers are None, and what the filters need is worked out."""
     row: dict[str, Any] = {name: None if _missing(value) else value for name, value in values.items()}
-    parts = str(row["signature"] or "").split("|")
-    row["precision"] = precision_among(parts)
+    row["precision"] = precision_of(str(row["signature"] or ""))
     row["family"] = _family(row["model"])
     row["first"] = int(str(row["rank"]).partition("-")[0]) if row["rank"] else None
     row["page"] = model_page(row["model"]) if row["tier"] != "claimed" else ""

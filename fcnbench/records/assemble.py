@@ -5,7 +5,7 @@ from __future__ import annotations
 from fcnbench.datasets.leakage import Leakage
 from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.datasets.store.dataset import Dataset
-from fcnbench.protocol import PROTOCOL_VERSION, AbsentPolicy, Protocol
+from fcnbench.protocol import GIVEN, UNKNOWN, MeanOver, Protocol
 from fcnbench.records.environment import Environment
 from fcnbench.records.evaluation import Evaluation
 from fcnbench.records.model import CodeFacts, DataFacts, ModelFacts, Record, new_run
@@ -13,7 +13,7 @@ from fcnbench.util.version import __version__
 
 
 def protocol_of(
-    spec: DatasetSpec, data: Dataset, images: int, modality: str, precision: str, absent: AbsentPolicy = "present"
+    spec: DatasetSpec, data: Dataset, images: int, modality: str, precision: str = UNKNOWN, mean: MeanOver = "gt"
 ) -> Protocol:
     """Return the protocol of scoring this many images of a dataset."""
     return Protocol(
@@ -28,10 +28,9 @@ def protocol_of(
         geo=spec.geo.name if spec.geo else "",
         classes=spec.label_space.num_classes,
         ignore=spec.label_space.ignore,
-        absent=absent,
-        resolution="native",
+        mean=mean,
+        infer=UNKNOWN if modality == GIVEN else "native",
         precision=precision,
-        version=PROTOCOL_VERSION,
     )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import platform
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
-from typing import Any
 
 from fcnbench.datasets.codec.fingerprint import decoder_fingerprint
 from fcnbench.records.device_check import DeviceCheck, DeviceKey
+from fcnbench.records.types import Natural
 from fcnbench.util.git import run_git
 from fcnbench.util.threads import cores
 from fcnbench.util.version import __version__
@@ -49,8 +49,8 @@ class Environment:
     python: str
     system: str
     cpu: str
-    cores: int
-    threads: int
+    cores: Natural
+    threads: Natural
     device: str
     device_name: str
     cuda: str
@@ -60,24 +60,6 @@ class Environment:
     revision: str
     packages: dict[str, str]
     device_check: DeviceCheck | None = None
-
-    @classmethod
-    def of(cls, content: dict[str, Any]) -> Environment:
-        """Return the environment of its JSON values.
-
-        Raises:
-            TypeError, ValueError: they do not make one.
-        """
-        check = content.get("device_check")
-        return cls(**content | {"device_check": None if check is None else DeviceCheck(**check)})
-
-    @property
-    def content(self) -> dict[str, Any]:
-        """The environment as JSON values; a check that nobody made has no entry."""
-        content = asdict(self)
-        if self.device_check is None:
-            del content["device_check"]
-        return content
 
     @property
     def key(self) -> DeviceKey:

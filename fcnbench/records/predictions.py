@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from fcnbench.datasets.codec.png import read_png
 from fcnbench.datasets.store.dataset import digest_label
 from fcnbench.errors import DataCorrupt, DataMissing, OutputError, PredictionError
 from fcnbench.labelspace import VOC_PALETTE
+from fcnbench.metrics.counts import LABELS
 from fcnbench.util import files
 from fcnbench.util.console import listed
 from fcnbench.util.digests import digest_file
@@ -54,6 +55,10 @@ class PredictionFolder:
     files: dict[str, Path]
     geo: dict[str, Path]
     extra: tuple[str, ...]
+
+    def of(self, label_maps: str) -> dict[str, Path]:
+        """Return the paths by image id of the predictions of these label maps, `labels` or `geo`."""
+        return self.files if label_maps == LABELS else self.geo
 
     def read(self, sample_id: str, geo: bool = False) -> NDArray[np.uint8]:
         """A predicted label map, uint8 [H, W].
@@ -148,23 +153,39 @@ class PredictionWriter:
                 f"cannot write predictions into {self._folder}: {error.strerror or error}", "choose another folder"
             ) from error
 
-    def put(self, sample_id: str, label: NDArray[np.uint8], geo: NDArray[np.uint8] | None = None) -> None:
-        """Write the prediction for one image.
+    def put(self, sample_id: str, maps: Mapping[str, NDArray[np.uint8]]) -> None:
+        """Write the predicted label maps of one image.
+
+        Args:
+            sample_id: image id.
+            maps: label maps, uint8 [H, W], by name: `labels`, and maybe `geo`.
 
         Raises:
-            OutputError: it could not be written.
+            OutputError: one could not be written.
         """
-        files.write_bytes(self._folder / f"{sample_id}{ENDING}", encode_label(label, VOC_PALETTE))
-        if geo is not None:
-            files.write_bytes(self._folder / GEO_FOLDER / f"{sample_id}{ENDING}", encode_label(geo, VOC_PALETTE))
+        for name, label in maps.items():
+            files.write_bytes(self._path(sample_id, name), encode_label(label, VOC_PALETTE))
 
-    def holds(self, sample_id: str, digest: str) -> bool:
-        """Whether the prediction of this digest was written before."""
-        path = self._folder / f"{sample_id}{ENDING}"
+    def holds(self, sample_id: str, digests: Mapping[str, str]) -> bool:
+        """Return whether the predictions of these digests were written before.
+
+        Args:
+            sample_id: image id.
+            digests: digests of the label maps by name.
+        """
+        return all(self._digest(self._path(sample_id, name)) == digest for name, digest in digests.items())
+
+    def _path(self, sample_id: str, name: str) -> Path:
+        folder = self._folder if name == LABELS else self._folder / GEO_FOLDER
+        return folder / f"{sample_id}{ENDING}"
+
+    @staticmethod
+    def _digest(path: Path) -> str:
+        """Return the digest of a written label map; empty where there is none."""
         try:
-            return digest_label(decode_label(path.read_bytes(), path.name)) == digest
+            return digest_label(decode_label(path.read_bytes(), path.name))
         except (OSError, DataCorrupt):
-            return False
+            return ""
 
     def refuse_gaps(self, ids: Sequence[str]) -> None:
         """Refuse to publish fewer predictions than images: other machines wrote the others elsewhere.

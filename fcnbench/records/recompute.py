@@ -1,4 +1,4 @@
-"""Does a record say what its matrices say? Everything that follows from them is worked out anew and compared."""
+"""Recomputes a record: everything that follows from its arrays is computed again and compared with its file."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from fcnbench.records.files import read_content, read_packed, rebuilt, unpack_arrays
-from fcnbench.records.json import content_of
+from fcnbench.records.files import read_file, read_packed, rebuilt, unpack_arrays
+from fcnbench.records.json import file_of
 from fcnbench.records.location import MATRICES_NAME, find
 from fcnbench.records.model import Record
+from fcnbench.records.serial import to_json
 from fcnbench.util.digests import digest_bytes
 
 _TOLERANCE = 1e-12
@@ -58,15 +57,10 @@ def rescore(path: Path) -> Rescored:
         ResultsError: record or matrices are unreadable or no record and matrices at all.
     """
     place = find(path)
-    content = read_content(place)
-    packed = read_packed(place)
-    arrays = unpack_arrays(packed, content, place.with_name(MATRICES_NAME))
-    record = rebuilt(place, content, arrays)
-    mismatches = list(_differences(content, content_of(record) | {"files": {MATRICES_NAME: digest_bytes(packed)}}))
-    for total, stack in (("total", "per_image"), ("geo_total", "geo_per_image")):
-        if total in arrays and not np.array_equal(arrays[total], arrays[stack].sum(axis=0)):
-            mismatches.append(Mismatch(f"{MATRICES_NAME} {total}", "another matrix", f"the sum of {stack}"))
-    return Rescored(record, place, tuple(mismatches))
+    file, packed = read_file(place), read_packed(place)
+    record = rebuilt(place, file, unpack_arrays(packed, file, place.with_name(MATRICES_NAME)))
+    computed = file_of(record, {MATRICES_NAME: digest_bytes(packed)})
+    return Rescored(record, place, tuple(_differences(to_json(file), to_json(computed))))
 
 
 def _differences(stored: Any, found: Any, where: str = "") -> Iterator[Mismatch]:

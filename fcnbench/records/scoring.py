@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnbench.datasets.store.dataset import Dataset, Sample, digest_label
+from fcnbench.datasets.store.dataset import Dataset, Sample
 from fcnbench.datasets.store.masks import HINT as MASKS_HINT
 from fcnbench.errors import PredictionError
-from fcnbench.labelspace import IGNORE, LabelSpace
-from fcnbench.metrics.confusion import confusion_matrix
-from fcnbench.metrics.trimap import WIDTHS, trimap_matrices
-from fcnbench.records.evaluation import Evaluation
+from fcnbench.labelspace import IGNORE
+from fcnbench.metrics.counts import GEO, LABELS, Count, ImageResult, LabelPair, confusion_counts
+from fcnbench.metrics.trimap import TrimapCount
+from fcnbench.records.evaluation import CountGatherer, Evaluation, ImageCounts, count_image
 from fcnbench.records.predictions import PredictionFolder, open_predictions
 from fcnbench.util.console import listed, note, progress
 from fcnbench.util.threads import ordered
@@ -44,13 +44,9 @@ class PredictionsError(PredictionError):
 
 @dataclass(frozen=True, eq=False)
 class _Result:
-    """What was counted on an image; the prediction's values where none is but 0 and 255."""
+    """The counts of an image, and the prediction's values where there is none but 0 and 255."""
 
-    id: str
-    matrix: NDArray[np.int64]
-    digest: str
-    geo: NDArray[np.int64] | None
-    bands: NDArray[np.int64] | None
+    counts: ImageCounts
     values: frozenset[int] | None
 
 
@@ -83,18 +79,15 @@ def score_predictions(
     found = open_predictions(folder)
     problems = _gaps(dataset, found, allow_partial)
     space = dataset.label_space
-    bands = np.zeros((len(WIDTHS), space.num_classes, space.num_classes), np.int64)
-    done: list[_Result] = []
+    counts = (*confusion_counts(space, dataset.geo), *(_trimaps(dataset) if trimap else ()))
+    gathered = CountGatherer([count.spec for count in counts])
     values: set[int | None] = set()
-    for each in _scored(dataset, found, trimap, threads):
+    for each in _scored(dataset, found, counts, threads):
         values |= each.values if each.values is not None else {None}
         if isinstance(each, _Problem):
             problems.setdefault(each.what, []).append(each.text)
-            continue
-        if each.bands is not None:
-            # Added up at once: the bands of all images would take a hundred times the memory of their matrices.
-            bands += each.bands
-        done.append(replace(each, bands=None))
+        else:
+            gathered.add(each.counts)
     masks = space.num_classes > 1 and values == {0, IGNORE}
     if problems:
         if masks:
@@ -105,16 +98,14 @@ def score_predictions(
             f"WARNING: no prediction in {found.folder} holds a value but 0 and 255: class 0 is predicted everywhere; "
             f"if these are masks, {MASKS_HINT}"
         )
-    if not done:
+    if not gathered.ids:
         raise PredictionsError(found.folder, {"no image has both label and prediction": [dataset.manifest.dataset]})
-    geo = [each.geo for each in done if each.geo is not None]
-    return Evaluation(
-        ids=tuple(each.id for each in done),
-        matrices=np.stack([each.matrix for each in done]),
-        predictions=tuple(each.digest for each in done),
-        geo=np.stack(geo) if len(geo) == len(done) else None,
-        trimap=bands if trimap else None,
-    )
+    return gathered.evaluation()
+
+
+def _trimaps(dataset: Dataset) -> tuple[Count, ...]:
+    geo = () if dataset.geo is None else (TrimapCount(dataset.geo, GEO),)
+    return (TrimapCount(dataset.label_space), *geo)
 
 
 def _gaps(dataset: Dataset, found: PredictionFolder, allow_partial: bool) -> dict[str, list[str]]:
@@ -135,14 +126,14 @@ def _gaps(dataset: Dataset, found: PredictionFolder, allow_partial: bool) -> dic
 
 
 def _scored(
-    dataset: Dataset, found: PredictionFolder, trimap: bool, threads: int | None
+    dataset: Dataset, found: PredictionFolder, counts: Sequence[Count], threads: int | None
 ) -> Iterator[_Result | _Problem]:
-    """Every image that has both label and prediction, in order, on all cores."""
-    wanted = frozenset(place for place, sample_id in enumerate(dataset.ids) if sample_id in found.files)
-    truths = ((place, packed) for place, packed in enumerate(dataset.packed_truths()) if place in wanted)
+    """Score every image that has both label and prediction, in order, on all cores."""
+    wanted = frozenset(index for index, sample_id in enumerate(dataset.ids) if sample_id in found.files)
+    truths = ((index, packed) for index, packed in enumerate(dataset.packed_truths()) if index in wanted)
 
     def one(item: tuple[int, dict[str, bytes | None]]) -> _Result | _Problem:
-        return _one(dataset, dataset.truth(*item), found, trimap)
+        return _one(dataset, dataset.truth(*item), found, counts)
 
     with progress(len(wanted), f"score {found.folder.name} on {dataset.manifest.dataset}") as bar:
         for each in ordered(one, truths, threads, _TOGETHER):
@@ -150,21 +141,20 @@ def _scored(
             bar.update()
 
 
-def _one(dataset: Dataset, truth: Sample, found: PredictionFolder, trimap: bool) -> _Result | _Problem:
-    space, geo, values = dataset.label_space, None, None
+def _one(dataset: Dataset, truth: Sample, found: PredictionFolder, counts: Sequence[Count]) -> _Result | _Problem:
+    values = None
     try:
         prediction = found.read(truth.id)
         if prediction.shape != truth.label.shape:
             sizes = " against ".join(f"{width}x{height}" for height, width in (prediction.shape, truth.label.shape))
-            return _Problem("of another size than the picture", f"{truth.id} ({sizes})")
+            return _Problem("of another size than the image", f"{truth.id} ({sizes})")
         values = _values(prediction)
-        matrix = _matrix(truth.label, prediction, space)
+        maps = {LABELS: LabelPair(truth.label, prediction)}
         if truth.geo is not None and dataset.geo is not None and truth.id in found.geo:
-            geo = _matrix(truth.geo, found.read(truth.id, geo=True), dataset.geo)
+            maps[GEO] = LabelPair(truth.geo, found.read(truth.id, geo=True))
+        return _Result(count_image(truth.id, ImageResult(maps), counts), values)
     except PredictionError as error:
-        return _Problem("no label map of these classes", f"{truth.id} ({error.message})", values)
-    bands = trimap_matrices(truth.label, prediction, space.num_classes, space.ignore) if trimap else None
-    return _Result(truth.id, matrix, digest_label(prediction), geo, bands, values)
+        return _Problem("not a label map of these classes", f"{truth.id} ({error.message})", values)
 
 
 def _values(prediction: Map) -> frozenset[int] | None:
@@ -173,7 +163,3 @@ def _values(prediction: Map) -> frozenset[int] | None:
     if prediction.size == 0 or (prediction + np.uint8(1)).max() > 1:
         return None
     return frozenset(np.unique(prediction).tolist())
-
-
-def _matrix(truth: Map, prediction: Map, space: LabelSpace) -> NDArray[np.int64]:
-    return confusion_matrix(truth, prediction, space.num_classes, space.ignore)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fcnbench.errors import ResultsError
 from fcnbench.records.environment import Environment
 from fcnbench.records.evaluation import PAPER_SIDE, Summary
 from fcnbench.records.model import ModelFacts, folder_name
+from fcnbench.records.serial import from_json, parse, to_json
+from fcnbench.records.types import Milliseconds, Natural, Positive, RunName
 from fcnbench.util import files
 from fcnbench.util.text import read_text
 
@@ -24,6 +24,8 @@ FOLDER = "speed"
 @dataclass(frozen=True)
 class SpeedRecord:
     """Forward times at 500x500; with batch 1 in single stream they are the papers' protocol.
+
+    Raises ValueError where the numbers contradict each other.
 
     Attributes:
         run: name of the run, unique: time and random digits.
@@ -47,25 +49,35 @@ class SpeedRecord:
         environment: what it ran on.
     """
 
-    run: str
+    run: RunName
     created: str
     fcnbench: str
     model: ModelFacts
-    parameters: int | None
+    parameters: Natural | None
     precision: str
     scenario: str
-    batch: int
+    batch: Positive
     forward: str
-    warm_ups: int
-    samples: tuple[float, ...]
-    slowed: tuple[int, ...]
-    parts: dict[str, tuple[float, ...]]
+    warm_ups: Natural
+    samples: tuple[Milliseconds, ...]
+    slowed: tuple[Natural, ...]
+    parts: dict[str, tuple[Milliseconds, ...]]
     joules: float | None
-    flops: int
-    bytes: int
+    flops: Natural
+    bytes: Natural
     ceiling_flops: float
     ceiling_bytes: float
     environment: Environment
+
+    def __post_init__(self) -> None:
+        for samples in (self.samples, *self.parts.values()):
+            if not samples or not all(math.isfinite(value) and value >= 0 for value in samples) or not any(samples):
+                raise ValueError("its samples are not times")
+        if any(index >= len(self.samples) for index in self.slowed):
+            raise ValueError("it marks passes that it does not have")
+        rates = (self.batch, self.ceiling_flops, self.ceiling_bytes, *(() if self.joules is None else (self.joules,)))
+        if min(rates) <= 0 or not all(math.isfinite(rate) for rate in rates):
+            raise ValueError("its numbers are not possible")
 
     @property
     def summary(self) -> Summary:
@@ -104,9 +116,8 @@ class SpeedRecord:
         """
         path = root / "submissions" / folder_name(self.model.name) / FOLDER / self.run / NAME
         shape = {"height": PAPER_SIDE, "width": PAPER_SIDE, "unit": "ms"}
-        environment = {"environment": self.environment.content}
-        follows = {"passes": asdict(self.summary), "of_ceiling": self.of_ceiling}
-        files.write_json(path, {"format": FORMAT, **shape, **follows, **asdict(self), **environment})
+        derived = {"passes": to_json(self.summary), "of_ceiling": self.of_ceiling}
+        files.write_json(path, {"format": FORMAT, **shape, **derived, **to_json(self)})
         return path
 
 
@@ -117,59 +128,17 @@ def read_speed(path: Path) -> SpeedRecord:
         ResultsError: unreadable, or contradicting itself.
     """
     try:
-        content: dict[str, Any] = json.loads(read_text(path))
+        content = parse(read_text(path))
         if content.pop("format") != FORMAT:
-            raise ValueError("it is no timing of fcnbench, or of another version")
-        shape = [content.pop(name) for name in ("height", "width", "unit")]
-        if shape != [PAPER_SIDE, PAPER_SIDE, "ms"]:
-            raise ValueError("it is not of 500x500 pictures in ms")
+            raise ValueError("it is not a timing of fcnbench, or of another version")
+        if [content.pop(name) for name in ("height", "width", "unit")] != [PAPER_SIDE, PAPER_SIDE, "ms"]:
+            raise ValueError("it is not of 500x500 images in ms")
         stated = content.pop("passes"), content.pop("of_ceiling")
-        samples = _times(content.pop("samples"))
-        parts = {str(name): _times(taken) for name, taken in content.pop("parts").items()}
-        slowed = tuple(int(place) for place in content.pop("slowed"))
-        model, environment = ModelFacts(**content.pop("model")), Environment.of(content.pop("environment"))
-        record = SpeedRecord(
-            **content, model=model, environment=environment, samples=samples, parts=parts, slowed=slowed
-        )
-        _check_types(record)
-        if stated != (asdict(record.summary), record.of_ceiling):
+        record = from_json(content, SpeedRecord)
+        if stated != (to_json(record.summary), record.of_ceiling):
             raise ValueError("its statistics do not follow from its samples")
-        if any(not 0 <= place < len(samples) for place in slowed):
-            raise ValueError("it marks passes that it has not")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise ResultsError(
             f"the timing {path} is unusable: {type(error).__name__}: {error}", "restore it, or remove its folder"
         ) from error
     return record
-
-
-def _times(values: list[Any]) -> tuple[float, ...]:
-    """Samples in milliseconds.
-
-    Raises:
-        ValueError: there is none, or some are no times.
-    """
-    samples = tuple(float(value) for value in values)
-    if not samples or not all(math.isfinite(value) and value >= 0 for value in samples) or not any(samples):
-        raise ValueError("its samples are no times")
-    return samples
-
-
-def _check_types(record: SpeedRecord) -> None:
-    """Refuse fields of other types than those that are written.
-
-    Raises:
-        ValueError: there is one.
-    """
-    texts = (
-        record.run, record.created, record.fcnbench, record.precision, record.scenario, record.forward,
-        record.model.name, record.environment.device_name, record.environment.device,
-    )  # fmt: skip
-    counts = (record.batch, record.flops, record.bytes, record.environment.threads, record.ceiling_flops)
-    if not all(isinstance(text, str) for text in texts) or not all(isinstance(count, int | float) for count in counts):
-        raise ValueError("its fields have other types")
-    rates = (record.batch, record.ceiling_flops, record.ceiling_bytes)
-    if min(rates) <= 0 or not all(math.isfinite(rate) for rate in rates) or min(record.flops, record.bytes) < 0:
-        raise ValueError("its numbers can't be")
-    if record.joules is not None and not (math.isfinite(record.joules) and record.joules > 0):
-        raise ValueError("its energy can't be")
