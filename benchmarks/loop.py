@@ -117,8 +117,9 @@ def sequential(folder: Path, ids: tuple[str, ...], model: StandIn) -> NDArray[np
 
 def looped(data: Dataset, model: StandIn) -> Evaluation:
     """The same by fcnbench's loop, with its journal."""
-    with Journal({"benchmark": "loop"}, CLASSES) as journal:
-        found = evaluate(Look(model, data, torch.device("cpu")), scorable(data), journal, 0)
+    look = Look(model, data, torch.device("cpu"))
+    with Journal({"benchmark": "loop"}, look.specs) as journal:
+        found = evaluate(look, scorable(data), journal, 0)
         journal.forget()
     return found
 
@@ -143,7 +144,7 @@ def steps(voc: Path) -> str:
         scored = [look.score(each) for each in answers]
 
         def journal() -> None:
-            with Journal({"benchmark": "steps"}, CLASSES) as opened:
+            with Journal({"benchmark": "steps"}, look.specs) as opened:
                 for each in scored:
                     opened.add(each)
                 opened.forget()

@@ -46,11 +46,11 @@ def test_it_gives_the_known_figures_on_the_120_real_pictures(site: Path, shared:
     assert result.returncode == 0, result.stderr
     content = json.loads(result.stdout)
     assert (content["images"], content["total"], content["partial"], content["board"]) == (120, 736, True, None)
-    assert content["signature"] == "fcn|voc2011val#120/736|c21|ign255|abs:present|native|fp32|v1"
+    assert content["signature"] == "fcn2|data:voc2011val#120/736|classes:21|ignore:255|mean:gt|infer:native|prec:fp32"
     known = {"pixel_acc": 0.94553, "mean_acc": 0.72880, "mean_iu": 0.64041, "fw_iu": 0.90261}
     assert {name: content["scores"][name] for name in known} == pytest.approx(known, abs=1e-4)
     record = json.loads((tmp_path / content["record"]).read_text())
-    assert record["scores"]["reference"]["mean_iu"] == pytest.approx(0.60039, abs=1e-4)
+    assert record["scores"]["union"]["mean_iu"] == pytest.approx(0.60039, abs=1e-4)
     assert record["model"]["provider"] == "fcnbench-voc-deeplab"
 
 
@@ -133,6 +133,6 @@ def test_its_onnx_export_gives_the_same_label_maps(site: Path, shared: Path, tmp
         result = fcnbench(site, tmp_path, "run", "--model", *chosen, *data)
         assert result.returncode == 0, result.stderr
         record = tmp_path / json.loads(result.stdout)["record"]
-        matrices.append(np.load(record.with_name("confusion.npz"))["per_image"])
+        matrices.append(np.load(record.with_name("confusion.npz"))["confusion"])
     flipped = int(abs(matrices[0] - matrices[1]).sum()) // 2
     assert flipped <= FLIP_BUDGET, f"{flipped} of {matrices[0].sum()} pixels changed class"

@@ -19,13 +19,13 @@ from PIL import Image
 from fcnbench.datasets.codec.images import check_label, decode_label, encode_label
 from fcnbench.datasets.families.voc import VOC21
 from fcnbench.errors import DataCorrupt, PredictionError, UsageError
-from fcnbench.evaluation.journal import Journal, Scored
+from fcnbench.evaluation.journal import Journal
 from fcnbench.labelspace import LabelSpace, voc_palette
 from fcnbench.metrics.confusion import confusion_matrix
 from fcnbench.metrics.scores import METRICS, scores
-from fcnbench.records.evaluation import Evaluation
 from fcnbench.records.predictions import open_predictions
 from tests.conftest import palette_png
+from tests.counts import counted, evaluation, specs
 
 Map = NDArray[Any]
 
@@ -436,9 +436,9 @@ def test_images_that_a_padded_sampler_repeats_are_refused() -> None:
     once = np.stack([np.array([[9, 1], [0, 2]]), np.array([[1, 5], [5, 1]])])
     padded = once[[0, 1, 0]]
     assert scores(padded.sum(axis=0)).mean_iu != scores(once.sum(axis=0)).mean_iu
-    Evaluation(("a", "b"), once, ("x", "y"))
+    evaluation(("a", "b"), once, ("x", "y"))
     with pytest.raises(UsageError, match="counted twice: a"):
-        Evaluation(("a", "b", "a"), padded, ("x", "y", "x"))
+        evaluation(("a", "b", "a"), padded, ("x", "y", "x"))
 
 
 def test_an_image_that_the_journal_has_twice_counts_once() -> None:
@@ -446,10 +446,10 @@ def test_an_image_that_the_journal_has_twice_counts_once() -> None:
 
     pytorch/pytorch#25162.
     """
-    with Journal({"key": "twice"}, 2) as journal:
+    with Journal({"key": "twice"}, specs(2)) as journal:
         for _ in range(2):
-            journal.add(Scored("a", np.array([[9, 1], [0, 2]]), "sha256:x"))
-    with Journal({"key": "twice"}, 2) as journal:
+            journal.add(counted("a", np.array([[9, 1], [0, 2]]), "sha256:x"))
+    with Journal({"key": "twice"}, specs(2)) as journal:
         assert list(journal.done) == ["a"]
         journal.forget()
 

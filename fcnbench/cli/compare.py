@@ -8,7 +8,7 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from fcnbench.cli.command import Command, add_json, print_json
-from fcnbench.cli.result import TITLES, percent
+from fcnbench.cli.result import MORE, TITLES, percent
 from fcnbench.errors import UsageError
 from fcnbench.util.console import listed
 
@@ -84,16 +84,17 @@ def _text(found: Comparison) -> str:
     for which, ids in (("A", found.only_first), ("B", found.only_second)):
         if ids:
             parts.append(f"only in {which}: {len(ids)} ({listed(ids)})")
+    titles = {name: title for name, title in (TITLES | MORE).items() if name in found.before}
     rows: list[list[Any]] = [
-        ["A", *(percent(found.before[name]) for name in TITLES)],
-        ["B", *(percent(found.after[name]) for name in TITLES)],
+        ["A", *(percent(found.before[name]) for name in titles)],
+        ["B", *(percent(found.after[name]) for name in titles)],
     ]
     if found.differences:
-        each = [found.differences[name] for name in TITLES]
+        each = [found.differences[name] for name in titles if name in found.differences]
         rows.append(["B - A", *(f"{100 * one.value:+.2f}" for one in each)])
         rows.append(["95% interval", *(f"{100 * one.low:+.2f}..{100 * one.high:+.2f}" for one in each)])
         rows.append(["p", *(f"{one.p:.4f}" for one in each)])
-    headers = ["in percent", *TITLES.values()]
+    headers = ["in percent", *titles.values()]
     parts.append("\n" + tabulate(rows, headers, stralign="right", colalign=("left",), disable_numparse=True) + "\n")
     if not found.differences:
         parts.append("the truth of the two is not the same: no interval, and no p\n")
@@ -105,8 +106,7 @@ def _text(found: Comparison) -> str:
     if moves:
         headers = ["class", "IU of A", "of B", "moved"]
         parts.append(tabulate(moves, headers, disable_numparse=True, colalign=["left", *["right"] * 3]) + "\n")
-    exactly = "" if found.exact else "at least "
-    parts.append(f"{exactly}{found.flips:,} pixels of {len(found.moved):,} images changed class")
+    parts.append(found.flipped())
     images = [[move.id, f"{move.flips:,}", f"{move.after - move.before:+,}"] for move in found.moved[:_MOST]]
     if images:
         headers = ["image", "changed", "right pixels"]

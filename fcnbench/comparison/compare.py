@@ -69,6 +69,7 @@ class Comparison:
         flips: pixels that changed class, over all images and all their label maps.
         exact: whether `flips` was counted on the predictions; a lower bound from the matrices otherwise.
         layers: why they may differ, in the order that an image goes through.
+        flips_by: the same by the name of the label maps.
         unmatched: names of label maps that only one of the two predicts.
     """
 
@@ -83,7 +84,18 @@ class Comparison:
     flips: int
     exact: bool
     layers: tuple[Layer, ...]
-    unmatched: tuple[str, ...] = ()
+    flips_by: dict[str, int]
+    unmatched: tuple[str, ...]
+
+    def flipped(self) -> str:
+        """Return in words how many pixels changed class, and whose predictions only one of the runs has."""
+        exactly = "" if self.exact else "at least "
+        text = f"{exactly}{self.flips:,} pixels of {len(self.moved):,} images changed class"
+        if geo := self.flips_by.get(GEO):
+            text += f", {geo:,} of them in the second label maps ({GEO})"
+        return text + "".join(
+            f"; only one of the two predicts the second label maps ({name})" for name in self.unmatched
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +156,8 @@ def compare(first: Record, second: Record, predictions: tuple[Path, Path] | None
     one, two = pair.matrices(LABELS)
     policy = POLICY_OF[first.protocol.mean]
     before, after = scores(one.sum(axis=0), policy), scores(two.sum(axis=0), policy)
-    flips = _exact_flips(pair, predictions) if predictions is not None else _flips(pair)
+    by_maps = _exact_flips(pair, predictions) if predictions is not None else _flips(pair)
+    flips = np.sum(list(by_maps.values()), axis=0)
     classes = (
         ClassMove(name, _or_none(iu), _or_none(later))
         for name, iu, later in zip(first.classes, before.class_iu, after.class_iu, strict=True)
@@ -163,6 +176,7 @@ def compare(first: Record, second: Record, predictions: tuple[Path, Path] | None
         flips=int(flips.sum()),
         exact=predictions is not None,
         layers=tuple(layers(first, second)),
+        flips_by={name: int(found.sum()) for name, found in by_maps.items()},
         unmatched=pair.unmatched,
     )
 
@@ -211,28 +225,29 @@ def _check_alike(first: Record, second: Record) -> None:
         )
 
 
-def _flips(pair: _Pair) -> NDArray[np.int64]:
-    """Return the pixels per image that changed class at least, int64 [N].
+def _flips(pair: _Pair) -> dict[str, NDArray[np.int64]]:
+    """Return the pixels per image that changed class at least, int64 [N], by the name of the label maps.
 
     Every pixel that left a cell of a matrix changed class; changes that cancel out can't be seen there. Predictions
     with different digests differ in one pixel at least, be it an ignored one.
     """
-    flips = np.zeros(len(pair.ids), np.int64)
+    flips = {}
     for name in pair.label_maps:
         one, two = pair.matrices(name)
         before, after = pair.digests(name)
         changed = np.array([a != b for a, b in zip(before, after, strict=True)] or [False], np.int64)
-        flips += np.maximum(np.clip(one - two, 0, None).sum(axis=(1, 2)), changed)
+        flips[name] = np.maximum(np.clip(one - two, 0, None).sum(axis=(1, 2)), changed)
     return flips
 
 
-def _exact_flips(pair: _Pair, predictions: tuple[Path, Path]) -> NDArray[np.int64]:
-    """Return the pixels per image that changed class, ignored ones among them, int64 [N]."""
+def _exact_flips(pair: _Pair, predictions: tuple[Path, Path]) -> dict[str, NDArray[np.int64]]:
+    """Return the pixels per image that changed class, ignored ones among them, int64 [N], by label maps."""
     from fcnbench.datasets.store.dataset import digest_label
     from fcnbench.records.predictions import open_predictions
 
     one, two = (open_predictions(folder) for folder in predictions)
-    flips, foreign = np.zeros(len(pair.ids), np.int64), []
+    flips = {name: np.zeros(len(pair.ids), np.int64) for name in pair.label_maps}
+    foreign = []
     for name in pair.label_maps:
         before, after = pair.digests(name)
         if not before:
@@ -246,7 +261,7 @@ def _exact_flips(pair: _Pair, predictions: tuple[Path, Path]) -> NDArray[np.int6
             if tuple(digest_label(each) for each in maps) != (before[position], after[position]):
                 foreign.append(sample_id)
                 continue
-            flips[position] += np.count_nonzero(maps[0] != maps[1])
+            flips[name][position] = np.count_nonzero(maps[0] != maps[1])
     if foreign:
         raise PredictionError(
             f"{len(foreign)} predictions are not those that their records name: {listed(foreign)}",

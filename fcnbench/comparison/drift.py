@@ -79,10 +79,7 @@ class Verdict:
         name = f"{self.model} on {self.dataset}"
         if found is None or self.kind == "identical":
             return f"{name}: {self.kind}" + (f": {self.reasons[0]}" if self.reasons else ", pixel for pixel")
-        pixels = (
-            f"{'' if found.exact else 'at least '}{found.flips:,} pixels of {len(found.moved):,} images changed class"
-        )
-        return f"{name}: {self.kind}: {pixels}; allowed: {self.allowance.told()}"
+        return f"{name}: {self.kind}: {found.flipped()}; allowed: {self.allowance.told()}"
 
 
 def judge(
@@ -115,7 +112,7 @@ def judge(
 
 
 def _reasons(found: Comparison, allowance: Allowance) -> list[str]:
-    reasons = [f"predictions: only one of the two has those of {name}" for name in found.unmatched]
+    reasons = [f"predictions: only one of the two predicts the second label maps ({name})" for name in found.unmatched]
     budget = 0 if allowance.budget is None and allowance.tolerance is None else allowance.budget
     if budget is not None and found.flips > budget:
         more = "" if found.exact else " at least"

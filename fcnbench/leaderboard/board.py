@@ -12,16 +12,17 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fcnbench.datasets.leakage import Leakage
 from fcnbench.errors import DataMissing, ResultsError
 from fcnbench.leaderboard.claims import Claim, claims, claims_of
 from fcnbench.leaderboard.columns import BOARD, VERSION, Columns, schema_page
 from fcnbench.leaderboard.ranks import rank_ranges, resolution_floor
 from fcnbench.leaderboard.speed_board import speed_folder, speed_texts
 from fcnbench.leaderboard.verification import read_tier
-from fcnbench.records.files import read_content
+from fcnbench.records.files import read_file
+from fcnbench.records.json import RecordFile
 from fcnbench.records.location import RECORD_NAME, check_folder
 from fcnbench.records.model import folder_name
+from fcnbench.records.serial import to_json
 from fcnbench.util import files
 from fcnbench.util.console import followed, note
 from fcnbench.util.text import read_text
@@ -166,7 +167,7 @@ def recorded_datasets(root: Path) -> list[str]:
     names = set()
     for path in followed(record_paths(root), "read records", "record"):
         try:
-            names.add(str(read_content(path)["protocol"]["dataset"]))
+            names.add(read_file(path).protocol.dataset)
         except ResultsError as error:
             note(f"left out: {error}")
     return sorted(names)
@@ -183,50 +184,53 @@ def _whole_runs(records: list[Path], root: Path, dataset: str) -> list[dict[str,
     rows = []
     for path in followed(records, f"board of {dataset}", "record"):
         try:
-            content = read_content(path)
-            protocol = content["protocol"]
-            clear = Leakage(**content["training"]).clear
-            if protocol["dataset"] == dataset and protocol["images"] == protocol["total"] and clear:
-                rows.append(_row(content, path, path.relative_to(root).as_posix()))
+            file = read_file(path)
+            if file.protocol.dataset == dataset and not file.protocol.partial and file.leakage.clear:
+                rows.append(_row(file, path, path.relative_to(root).as_posix()))
         except ResultsError as error:
             note(f"left out of the board: {error}")
     return rows
 
 
-def _row(record: dict[str, Any], place: Path, path: str) -> dict[str, Any]:
-    """A board row of a record's checked JSON, its columns in order."""
-    protocol, model, environment = record["protocol"], record["model"], record["environment"]
-    paper, scores = record["timing"]["forward_500"], record["scores"][protocol["absent"]]
-    tier = read_tier(place, record)
-    low, high = record["intervals"][protocol["absent"]]["mean_iu"]
+def _row(file: RecordFile, place: Path, path: str) -> dict[str, Any]:
+    """Return the board row of a record, its columns in order.
+
+    Args:
+        file: the record.
+        place: path of its file.
+        path: the same from the folder that holds `submissions/`.
+    """
+    protocol, model, environment = file.protocol, file.model, file.environment
+    scores, intervals = getattr(file.scores, protocol.mean), getattr(file.intervals, protocol.mean)
+    paper, tier = file.timing.forward_500, read_tier(place, file)
     values = {
         **dict.fromkeys(("mean_iu_nobg", "geo_pixel_acc")),
-        **scores,
-        "model": model["name"],
-        "mean_iu_low": low,
-        "mean_iu_high": high,
-        "images": protocol["images"],
+        **to_json(scores),
+        "model": model.name,
+        "mean_iu_low": intervals.mean_iu[0],
+        "mean_iu_high": intervals.mean_iu[1],
+        "images": protocol.images,
         "rank": "",
         "tier": tier.name,
         "tier_date": tier.date,
         "tier_version": tier.version,
         "source": "",
-        "signature": record["signature"]["short"],
-        "forward_500_ms": paper["median"] if paper else None,
-        "images_per_second": record["timing"]["images_per_second"] or None,
-        "device": environment["device_name"],
-        "threads": environment["threads"],
-        "weights": model["weights"] or "",
-        "weights_digest": model["weights_digest"] or "",
-        "data_fingerprint": record["data"]["fingerprint"],
-        "labels_digest": record["data"]["labels"],
-        "data_provenance": record["data"]["provenance"],
-        "predictions_digest": record["predictions"]["digest"],
-        "provider": model["provider"],
-        "provider_version": model["version"],
-        "torch": environment["packages"].get("torch", ""),
-        "fcnbench": record["fcnbench"],
-        "created": record["created"],
+        "signature": file.signature.short,
+        "forward_500_ms": paper.median if paper else None,
+        "images_per_second": file.timing.images_per_second or None,
+        "device": environment.device_name,
+        "threads": environment.threads,
+        "weights": model.weights or "",
+        "weights_digest": model.weights_digest or "",
+        "data_fingerprint": file.data.fingerprint,
+        "labels_digest": file.data.labels,
+        "data_provenance": file.data.provenance,
+        "predictions_digest": file.predictions.digest,
+        "provider": model.provider,
+        "provider_version": model.version,
+        "torch": environment.packages.get("torch", ""),
+        "fcnbench": file.fcnbench,
+        "created": file.created,
         "record": path,
     }
     return {name: values[name] for name in BOARD}

@@ -12,12 +12,13 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from fcnbench.datasets.leakage import find_leakage, known_ids
 from fcnbench.datasets.registry import find_dataset
 from fcnbench.datasets.splits import Split
 from fcnbench.errors import FcnbenchError, ResultsError, UnknownName
+from fcnbench.records.json import RecordFile
 from fcnbench.records.location import MATRICES_NAME, RECORD_NAME, VERIFICATION_NAME, find
 from fcnbench.records.model import Record, folder_name
 from fcnbench.records.recompute import rescore
@@ -112,9 +113,9 @@ def write(found: Verification) -> Path:
     return path
 
 
-def read_tier(record: Path, content: dict[str, Any]) -> Tier:
+def read_tier(record: Path, file: RecordFile) -> Tier:
     """The tier of a record: the one that was written beside it, if it speaks of just this record; else `reported`."""
-    reported = Tier("reported", content["created"], content["fcnbench"])
+    reported = Tier("reported", file.created, file.fcnbench)
     path = record.with_name(VERIFICATION_NAME)
     if not path.is_file():
         return reported

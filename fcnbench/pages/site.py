@@ -12,7 +12,7 @@ from fcnbench.leaderboard.speed_board import read_speed_board, speed_folder
 from fcnbench.pages.charts import Axis
 from fcnbench.pages.render import render
 from fcnbench.protocol import precision_of
-from fcnbench.records.files import read_content
+from fcnbench.records.files import read_file
 from fcnbench.records.model import folder_name
 from fcnbench.util import files
 from fcnbench.util.console import followed, note
@@ -146,19 +146,19 @@ def _records(root: Path, boards: list[Board]) -> list[dict[str, Any]]:
     rows = [(board, row) for board in boards for row in board.measured]
     for board, row in followed(rows, "read records", "record"):
         try:
-            content = read_content(root / row["record"])
+            file = read_file(root / row["record"])
         except ResultsError as error:
             note(f"left out of the comparison: {error}")
             continue
-        policy = content["protocol"]["absent"]
+        scores, intervals = (getattr(sets, file.protocol.mean) for sets in (file.scores, file.intervals))
         found.append(
             {
                 "dataset": board.dataset,
-                "name": f"{row['model']} ({content['run']})",
+                "name": f"{row['model']} ({file.run})",
                 "signature": row["signature"],
-                "scores": {name: content["scores"][policy][name] for name in _METRICS},
-                "intervals": {name: content["intervals"][policy][name] for name in _METRICS},
-                "classes": [[each["name"], each["iu"]] for each in content["per_class"]],
+                "scores": {name: getattr(scores, name) for name in _METRICS},
+                "intervals": {name: getattr(intervals, name) for name in _METRICS},
+                "classes": [[entry.name, entry.iu] for entry in file.per_class],
             }
         )
     return found

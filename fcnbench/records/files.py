@@ -77,16 +77,6 @@ def read_file(path: Path) -> RecordFile:
     return file
 
 
-def read_content(path: Path) -> dict[str, Any]:
-    """Return the JSON values of a record, checked as by `read_file`.
-
-    Raises:
-        ResultsError: unreadable, of a later version, or not what the schema says.
-    """
-    content: dict[str, Any] = to_json(read_file(path))
-    return content
-
-
 def read_packed(path: Path) -> bytes:
     """The `.npz` beside a record, as it is.
 

@@ -67,7 +67,8 @@ def test_the_default_run_in_a_terminal_says_everything(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     for text in (
         "fcn8s-pocket on pocket, 64 images", "pixel acc.", "mean acc.", "mean IU", "f.w. IU",
-        "signature  fcn|pocket#64|c8|ign255|abs:present|native|fp32|v1", "decode", "forward", "images/s",
+        "signature  fcn2|data:pocket#64|classes:8|ignore:255|mean:gt|infer:native|prec:fp32",
+        "decode", "forward", "images/s",
         "forward at 500x500, batch 1: median", "over 20 trials", "record  ", "board   ",
     ):  # fmt: skip
         assert text in result.stdout
@@ -204,7 +205,7 @@ def test_a_registered_data_set_runs(tmp_path: Path) -> None:
     )
     work = fresh("run", "--dataset", "tiny", "--trials", "0", "--json", cwd=tmp_path, PYTHONPATH=str(site))
     assert work.returncode == 0, work.stderr
-    assert json.loads(work.stdout)["signature"].startswith("fcn|tiny#2|c8|")
+    assert json.loads(work.stdout)["signature"].startswith("fcn2|data:tiny#2|classes:8|")
     # Two drawn pictures are not the 64 whose fingerprint is pinned.
     other = fresh("run", "--dataset", "pinned", cwd=tmp_path, PYTHONPATH=str(site))
     assert other.returncode == 3

@@ -100,7 +100,7 @@ def test_only_common_images_are_compared(fine: Record) -> None:
 
 
 def test_another_task_or_policy_is_refused(fine: Record) -> None:
-    for change in ({"dataset": "other"}, {"absent": "reference"}, {"ignore": 254}):
+    for change in ({"dataset": "other"}, {"mean": "union"}, {"ignore": 254}):
         with pytest.raises(UsageError, match="other rules"):
             compare(fine, replace(fine, protocol=replace(fine.protocol, **change)))
 
@@ -212,7 +212,7 @@ def test_the_lens_names_the_rule_of_each_gap(runs: Path, capsys: pytest.CaptureF
     record = load(path)
     assert found["FCN paper"].scores == pytest.approx(record.scores().as_dict(), rel=1e-14)
     assert found["FCN paper"].why == "the same"
-    assert found["FCN reference"].scores["mean_iu"] == pytest.approx(record.scores("reference").mean_iu, rel=1e-14)
+    assert found["FCN reference"].scores["mean_iu"] == pytest.approx(record.scores("union").mean_iu, rel=1e-14)
     assert "counts 0 for star" in found["FCN reference"].why
     assert "(-11.49)" in found["FCN reference"].why
     assert "rounded" in found["mmsegmentation"].why

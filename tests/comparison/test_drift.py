@@ -83,14 +83,14 @@ def test_another_protocol_or_truth_is_drift_and_says_which(fine: Record) -> None
 
 
 def test_near_ties_are_told_where_they_were_counted(fine: Record) -> None:
-    margins = fine.evaluation.margins
-    assert margins is not None
-    some = int(margins[0, -1])
+    some = int(fine.evaluation.counts["near_ties"].values[0, -1])
     few = judge(fine, flipped(fine, min(some, 3)), Allowance(budget=10))
     assert "no image has more flips than near ties" in few.ties
     many = judge(fine, flipped(fine, some + 1), Allowance(budget=10**6))
     assert "more pixels flipped than nearly tied on val-0000" in many.ties
-    uncounted = replace(fine, evaluation=replace(fine.evaluation, margins=None))
+    uncounted = replace(
+        fine, evaluation=replace(fine.evaluation, counts={"confusion": fine.evaluation.counts["confusion"]})
+    )
     assert judge(uncounted, flipped(fine, 3), Allowance(budget=10)).ties == ""
 
 

@@ -85,7 +85,7 @@ class Done:
     @property
     def matrices(self) -> np.ndarray:
         with np.load(Path(self.json["record"]).with_name("confusion.npz")) as arrays:
-            return arrays["per_image"]
+            return arrays["confusion"]
 
 
 Second = Callable[..., list[Done]]

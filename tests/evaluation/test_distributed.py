@@ -19,11 +19,11 @@ from torch import distributed
 import fcnbench
 from fcnbench.errors import RankLost, UsageError
 from fcnbench.evaluation.distributed import ALONE, Ranks, World, the_world
-from fcnbench.evaluation.journal import Scored
-from fcnbench.evaluation.merge import together
+from fcnbench.evaluation.merge import merge
 from fcnbench.evaluation.rendezvous import call_the_roll
 from fcnbench.records.files import load
 from fcnbench.records.model import Record
+from tests.counts import counted, specs
 
 COUNTED = """
 import os, pathlib, signal, time
@@ -104,10 +104,10 @@ def test_the_integers_are_those_of_one_process(tmp_path: Path, model: Callable[[
     options = ["--model", model(), "--trials", "2", "--margins", "--board", str(tmp_path)]
     done = torchrun(local(processes), [*options, "--save-predictions", str(saved)])
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("signature  fcn|pocket#64|") == 1
+    assert done.stdout.count("signature  fcn2|data:pocket#64|") == 1
     record = only_record(tmp_path)
-    for name in ("matrices", "margins"):
-        np.testing.assert_array_equal(getattr(record.evaluation, name), getattr(alone.evaluation, name))
+    for name in ("confusion", "near_ties"):
+        np.testing.assert_array_equal(record.evaluation.counts[name].values, alone.evaluation.counts[name].values)
     assert record.predictions == alone.predictions
     assert record.evaluation.execution is not None
     assert record.evaluation.execution.processes == processes
@@ -159,11 +159,11 @@ def test_two_processes_with_batches_give_the_integers_of_a_model_that_does_not_u
     done = torchrun(local(2), [*options, "--board", str(tmp_path)])
     assert done.returncode == 0, done.stderr
     record = only_record(tmp_path)
-    for name in ("matrices", "margins"):
-        np.testing.assert_array_equal(getattr(record.evaluation, name), getattr(alone.evaluation, name))
+    for name in ("confusion", "near_ties"):
+        np.testing.assert_array_equal(record.evaluation.counts[name].values, alone.evaluation.counts[name].values)
     assert record.predictions == alone.predictions
-    assert record.evaluation.certificate is not None
-    assert record.evaluation.certificate.flips["second run"] == 0
+    assert record.evaluation.reproducibility is not None
+    assert record.evaluation.reproducibility.flips["second run"] == 0
 
 
 def test_two_agents_meet_at_one_address(tmp_path: Path, model: Callable[[str], str]) -> None:
@@ -328,12 +328,11 @@ class Two(World):
 
 @pytest.mark.parametrize(("other", "wrong"), [({}, "b"), ({"0": 1, "1": 1}, "a"), ({"1": 2}, "b")])
 def test_images_that_nobody_scored_or_two_did_are_named(other: dict[str, int], wrong: str) -> None:
-    data = fcnbench.load_dataset("pocket")
     digest = "sha256:" + "ab" * 32
-    own = {"a": Scored("a", np.eye(8, dtype=np.int64), digest)}
+    own = {"a": counted("a", np.eye(8, dtype=np.int64), digest)}
     with pytest.raises(RankLost, match=rf"1 images were not scored exactly once: {wrong}"):
-        together(data, ["a", "b"], own, Two(other))
-    found = together(data, ["a"], own, ALONE)
+        merge(["a", "b"], own, specs(8), Two(other))
+    found = merge(["a"], own, specs(8), ALONE)
     assert found.predictions == (digest,)
 
 

@@ -16,10 +16,11 @@ import fcnbench
 from fcnbench.comparison.attribution import first_difference, layers
 from fcnbench.errors import ModelError
 from fcnbench.evaluation.identity import Witness, content_digest, departure
-from fcnbench.evaluation.journal import Journal, Scored
+from fcnbench.evaluation.journal import Journal
 from fcnbench.models.code.source_files import Sources
 from fcnbench.records.files import load
 from fcnbench.records.identity import Identity
+from tests.counts import counted, specs
 
 NET = """
 import os
@@ -152,12 +153,12 @@ def test_a_journal_says_which_fact_is_otherwise(tmp_path: Path, capsys: pytest.C
         sources.add("net", source)
         return Witness(sources, dict(facts))
 
-    with Journal({"key": "facts"}, 2, witness=witness()) as journal:
-        journal.add(Scored("a", np.eye(2, dtype=np.int64), "sha256:0"))
-    with Journal({"key": "facts"}, 2, witness=witness()) as journal:
+    with Journal({"key": "facts"}, specs(2), witness=witness()) as journal:
+        journal.add(counted("a", np.eye(2, dtype=np.int64), "sha256:0"))
+    with Journal({"key": "facts"}, specs(2), witness=witness()) as journal:
         assert set(journal.done) == {"a"}
     source.write_text("x = 2\n")
-    with Journal({"key": "facts"}, 2, witness=witness()) as journal:
+    with Journal({"key": "facts"}, specs(2), witness=witness()) as journal:
         assert journal.done == {}
     assert "an interrupted run is not continued: net.py has changed" in capsys.readouterr().err
 

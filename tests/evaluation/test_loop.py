@@ -27,6 +27,7 @@ from fcnbench.models.load import load_model
 from fcnbench.models.segmenter import Segmenter
 from fcnbench.records.evaluation import Evaluation
 from fcnbench.records.files import load
+from tests.counts import specs
 
 CPU = torch.device("cpu")
 
@@ -49,7 +50,7 @@ class Stub:
 
 def score(segmenter: Segmenter, count: int = 3, key: str = "test", trials: int = 0) -> Evaluation:
     data = load_dataset("pocket")
-    with Journal({"key": key}, 8) as journal:
+    with Journal({"key": key}, specs(8)) as journal:
         return evaluate(Look(segmenter, data, CPU), scorable(data, count), journal, trials)
 
 
@@ -207,10 +208,10 @@ def test_lines_of_a_journal_that_are_no_images_end_it(tmp_path: Path, text: str)
 
 
 def test_a_journal_in_use_by_another_run_is_left_alone() -> None:
-    with Journal({"key": "test"}, 8) as first, Journal({"key": "test"}, 8) as second:
+    with Journal({"key": "test"}, specs(8)) as first, Journal({"key": "test"}, specs(8)) as second:
         assert (first.kept, second.kept) == (True, False)
         second.forget()
-    with Journal({"key": "test"}, 8) as third:
+    with Journal({"key": "test"}, specs(8)) as third:
         assert third.kept
         third.forget()
 
@@ -253,7 +254,7 @@ def test_two_logits_of_plus_infinity_are_a_near_tie() -> None:
 def test_an_error_while_reading_reaches_the_loop_and_the_thread_ends() -> None:
     data = load_dataset("pocket")
 
-    with pytest.raises(IndexError), Journal({"key": "test"}, 8) as journal:
+    with pytest.raises(IndexError), Journal({"key": "test"}, specs(8)) as journal:
         evaluate(Look(Stub(), data, CPU), [0, 1, 99], journal, 0)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("fcnbench")]
 
@@ -302,7 +303,7 @@ def test_batches_are_of_one_size_and_hold_every_place_once() -> None:
 def test_batches_change_no_integer_and_keep_the_order(batch: int) -> None:
     alone, model = score(Stub(), 20, key="alone"), Pairs(fit=99)
     data = load_dataset("pocket")
-    with Journal({"key": "batches"}, 8) as journal:
+    with Journal({"key": "batches"}, specs(8)) as journal:
         found = evaluate(Look(model, data, CPU), scorable(data, 20), journal, 0, batch=batch)
     assert found.ids == alone.ids
     np.testing.assert_array_equal(found.matrices, alone.matrices)

@@ -18,6 +18,7 @@ from fcnbench.evaluation.loop import evaluate, scorable
 from fcnbench.evaluation.pipeline import Look
 from fcnbench.models.segmenter import ModuleSegmenter
 from fcnbench.models.torch_state import seed
+from tests.counts import specs
 
 
 class Late(nn.Module):
@@ -48,7 +49,7 @@ class Late(nn.Module):
 
 def looked(net: nn.Module, count: int = 5) -> NDArray[np.int64]:
     """The confusion matrices of a network on the first images."""
-    with Journal({"key": "looked"}, 8) as journal:
+    with Journal({"key": "looked"}, specs(8)) as journal:
         data = load_dataset("pocket")
         done = evaluate(Look(ModuleSegmenter(net), data, torch.device("cpu")), scorable(data, count), journal, 0)
         journal.forget()

@@ -115,8 +115,10 @@ def test_a_model_without_a_network_is_not_compiled() -> None:
 def test_a_run_says_its_arithmetic_in_its_signature_and_what_it_flips(tmp_path: Path) -> None:
     plain = fcnbench.run(board=tmp_path, limit=8)
     half = fcnbench.run(board=tmp_path, limit=8, precision="bf16")
-    assert half.record.protocol.signature() == "fcn|pocket#8/64|c8|ign255|abs:present|native|bf16|v1"
-    certificate = half.record.evaluation.certificate
+    assert (
+        half.record.protocol.signature() == "fcn2|data:pocket#8/64|classes:8|ignore:255|mean:gt|infer:native|prec:bf16"
+    )
+    certificate = half.record.evaluation.reproducibility
     assert certificate is not None
     assert list(certificate.flips) == ["plain fp32"]
     moved = np.abs(half.record.confusion - plain.record.confusion).sum() / 2
@@ -139,7 +141,7 @@ def test_the_fast_path_is_recorded_and_can_be_left_out(tmp_path: Path) -> None:
     assert fast.execution is not None
     assert plain.execution is not None
     assert (fast.execution.forward, plain.execution.forward) == ("constant band", "plain")
-    assert fast.certificate is not None
-    assert plain.certificate is not None
-    assert fast.certificate.flips.keys() - plain.certificate.flips.keys() == {"plain fp32"}
+    assert fast.reproducibility is not None
+    assert plain.reproducibility is not None
+    assert fast.reproducibility.flips.keys() - plain.reproducibility.flips.keys() == {"plain fp32"}
     np.testing.assert_array_equal(fast.matrices, plain.matrices)

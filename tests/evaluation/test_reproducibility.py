@@ -53,14 +53,14 @@ def test_a_sound_net_on_one_machine_hardly_flips() -> None:
 
 def test_it_is_recorded_read_back_and_asked_for(tmp_path: Path) -> None:
     run = fcnbench.run(board=tmp_path, trials=0, certify=True)
-    assert load(run.path).evaluation.certificate == run.record.evaluation.certificate
+    assert load(run.path).evaluation.reproducibility == run.record.evaluation.reproducibility
     (found,) = fcnbench.verify(run.path)
     said = {finding.subject: finding.text for finding in found.findings}
-    assert "on 8 images" in said["certificate"]
+    assert "on 8 images" in said["reproducibility"]
     assert fcnbench.score(record=run.path).mismatches == ()
     plain = fcnbench.run(board=tmp_path, trials=0)
     (found,) = fcnbench.verify(plain.path)
-    assert "run --certify" in {finding.subject: finding.text for finding in found.findings}["certificate"]
+    assert "run --certify" in {finding.subject: finding.text for finding in found.findings}["reproducibility"]
 
 
 def test_the_number_of_threads_is_as_before() -> None:

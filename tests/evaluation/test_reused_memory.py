@@ -15,16 +15,19 @@ from torch import Tensor, nn
 import fcnbench
 from fcnbench.datasets.load import load_dataset
 from fcnbench.datasets.store.dataset import Dataset, Sample
-from fcnbench.evaluation.journal import Journal, Scored
+from fcnbench.evaluation.journal import Journal
 from fcnbench.evaluation.loop import batches, evaluate
+from fcnbench.evaluation.near_ties import NearTieCount
 from fcnbench.evaluation.pipeline import Look
 from fcnbench.evaluation.precision import Arithmetic
 from fcnbench.evaluation.reproducibility import certify
 from fcnbench.evaluation.scenario import measure
 from fcnbench.evaluation.timing import paper_forward_time
 from fcnbench.metrics.confusion import confusion_matrix
+from fcnbench.metrics.counts import CONFUSION
 from fcnbench.models.segmenter import ModuleSegmenter
-from fcnbench.records.evaluation import Evaluation
+from fcnbench.records.evaluation import NEAR_TIES, Evaluation, ImageCounts
+from tests.counts import specs
 from tests.datasets import native
 from tests.evaluation.test_tasks import SIFT_IDS
 
@@ -190,13 +193,13 @@ PRECISIONS = {torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
 @cache
-def plainly(dtype: torch.dtype, batch: int) -> list[Scored]:
+def plainly(dtype: torch.dtype, batch: int) -> list[ImageCounts]:
     return as_late_as_can_be(Plain(dtype), pocket(), batch)
 
 
-def as_late_as_can_be(segmenter: Any, data: Any, batch: int, margins: bool = True) -> list[Scored]:
+def as_late_as_can_be(segmenter: Any, data: Any, batch: int, ties: bool = True) -> list[ImageCounts]:
     """Everything prepared before the first forward pass, and all of these before the first is scored."""
-    look = Look(segmenter, data, CPU, margins=margins)
+    look = Look(segmenter, data, CPU, counts=[NearTieCount(data.label_space)] if ties else ())
     look.expect(Arithmetic(PRECISIONS.get(getattr(segmenter, "dtype", None), "fp32")))
     places = list(range(len(data.manifest.rows)))[:COUNT]
     with torch.inference_mode():
@@ -212,15 +215,23 @@ def as_late_as_can_be(segmenter: Any, data: Any, batch: int, margins: bool = Tru
 def test_reused_memory_changes_no_integer(twin: type[Plain], batch: int, dtype: torch.dtype) -> None:
     found = as_late_as_can_be(twin(dtype), pocket(), batch)
     for matrix, right, each in zip(golden(), plainly(dtype, batch), found, strict=True):
-        np.testing.assert_array_equal(right.matrix, matrix)
-        np.testing.assert_array_equal(each.matrix, matrix)
-        np.testing.assert_array_equal(each.margins, right.margins)
-        assert each.prediction == right.prediction
+        np.testing.assert_array_equal(right.counts[CONFUSION], matrix)
+        np.testing.assert_array_equal(each.counts[CONFUSION], matrix)
+        np.testing.assert_array_equal(each.counts[NEAR_TIES], right.counts[NEAR_TIES])
+        assert each.digests == right.digests
 
 
 def looped(segmenter: Any, data: Any, batch: int) -> Evaluation:
-    with Journal({"key": f"{type(segmenter).__name__} {batch}"}, CLASSES) as journal:
-        return evaluate(Look(segmenter, data, CPU, margins=True), list(range(COUNT)), journal, 0, batch=batch)
+    with Journal(
+        {"key": f"{type(segmenter).__name__} {batch}"}, [*specs(CLASSES), NearTieCount(pocket().label_space).spec]
+    ) as journal:
+        return evaluate(
+            Look(segmenter, data, CPU, counts=[NearTieCount(data.label_space)]),
+            list(range(COUNT)),
+            journal,
+            0,
+            batch=batch,
+        )
 
 
 @pytest.mark.parametrize("batch", [1, 4])
@@ -253,12 +264,12 @@ def test_two_heads_may_share_memory(tmp_path: Path, buffers: int, batch: int, dt
     alone, shared = Heads(dtype), Heads(dtype)
     alone.together, shared.buffers = False, buffers
     expected, found = (as_late_as_can_be(each, data, batch) for each in (alone, shared))
-    assert len({str(each.matrix) for each in expected}) == len(expected) == len(SIFT_IDS)
+    assert len({str(each.counts[CONFUSION]) for each in expected}) == len(expected) == len(SIFT_IDS)
     for right, each in zip(expected, found, strict=True):
-        np.testing.assert_array_equal(each.matrix, right.matrix)
+        np.testing.assert_array_equal(each.counts[CONFUSION], right.counts[CONFUSION])
         assert each.geo is not None
         np.testing.assert_array_equal(each.geo, right.geo)
-        np.testing.assert_array_equal(each.margins, right.margins)
+        np.testing.assert_array_equal(each.counts[NEAR_TIES], right.counts[NEAR_TIES])
 
 
 class Repeats:
@@ -295,11 +306,11 @@ def test_an_answer_from_the_truth_leaves_the_truth_alone(how: str) -> None:
     data = pocket()
     before = [sample.label.copy() for sample in data.samples]
     for _ in range(2):
-        expected = as_late_as_can_be(Repeats("plainly"), data, 1, margins=False)
-        found = as_late_as_can_be(Repeats(how), data, 1, margins=False)
+        expected = as_late_as_can_be(Repeats("plainly"), data, 1, ties=False)
+        found = as_late_as_can_be(Repeats(how), data, 1, ties=False)
         for right, each in zip(expected, found, strict=True):
-            assert right.matrix[0, 0] == 0
-            np.testing.assert_array_equal(each.matrix, right.matrix)
+            assert right.counts[CONFUSION][0, 0] == 0
+            np.testing.assert_array_equal(each.counts[CONFUSION], right.counts[CONFUSION])
     for sample, label in zip(data.samples, before, strict=True):
         np.testing.assert_array_equal(sample.label, label)
 

@@ -12,8 +12,9 @@ import fcnbench
 from fcnbench.datasets.load import load_dataset
 from fcnbench.datasets.splits import published_split
 from fcnbench.errors import DataMissing, ModelError, PredictionError
-from fcnbench.evaluation.journal import Journal, Scored
+from fcnbench.evaluation.journal import Journal
 from fcnbench.metrics.scores import scores
+from tests.counts import counted, specs
 from tests.datasets import native
 
 SIFT_IDS = list(published_split("siftflow-test").ids[:4])
@@ -80,13 +81,12 @@ def test_the_second_label_map_is_scored_in_the_same_run(tmp_path: Path) -> None:
         total += int(counted.sum())
     assert run.scores["geo_pixel_acc"] == right / total
     content = json.loads(run.path.read_text())
-    assert content["scores"]["present"]["geo_pixel_acc"] == right / total
+    assert content["scores"]["gt"]["geo_pixel_acc"] == right / total
     assert "mean_iu_nobg" not in run.scores  # SIFT Flow has no background
-    assert "|geo=geo3|" in content["signature"]["long"]
+    assert "|geo:geo3" in content["signature"]["long"]
     with np.load(run.path.with_name("confusion.npz")) as matrices:
-        assert matrices["geo_per_image"].shape == (4, 3, 3)
-        np.testing.assert_array_equal(matrices["geo_total"], matrices["geo_per_image"].sum(0))
-        assert scores(matrices["geo_total"]).pixel_acc == right / total
+        assert matrices["geo_confusion"].shape == (4, 3, 3)
+        assert scores(matrices["geo_confusion"].sum(0)).pixel_acc == right / total
 
 
 def test_a_model_without_the_second_head_is_scored_on_the_first(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_model_without_the_second_head_is_scored_on_the_first(tmp_path: Path) 
     )
     assert list(run.scores) == ["pixel_acc", "mean_acc", "mean_iu", "fw_iu"]
     with np.load(run.path.with_name("confusion.npz")) as matrices:
-        assert "geo_total" not in matrices
+        assert "geo_confusion" not in matrices
 
 
 def test_a_wrong_second_head_is_named(tmp_path: Path) -> None:
@@ -105,14 +105,14 @@ def test_a_wrong_second_head_is_named(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_run_keeps_both_matrices() -> None:
-    scored = Scored("a", np.arange(9).reshape(3, 3), "sha256:0", np.eye(2, dtype=np.int64))
-    plain = Scored("b", np.arange(9).reshape(3, 3), "sha256:0")
-    with Journal({"a": "b"}, 3, 2) as journal:
+    scored = counted("a", np.arange(9).reshape(3, 3), "sha256:0", np.eye(2, dtype=np.int64))
+    plain = counted("b", np.arange(9).reshape(3, 3), "sha256:0")
+    with Journal({"a": "b"}, specs(3, 2)) as journal:
         journal.add(scored)
         journal.add(plain)
-    with Journal({"a": "b"}, 3, 2) as journal:
-        assert journal.done["b"].geo is None
-        found = journal.done["a"].geo
+    with Journal({"a": "b"}, specs(3, 2)) as journal:
+        assert "geo_confusion" not in journal.done["b"].counts
+        found = journal.done["a"].counts.get("geo_confusion")
         assert found is not None
         np.testing.assert_array_equal(found, scored.geo)
         np.testing.assert_array_equal(journal.done["a"].matrix, scored.matrix)
@@ -136,7 +136,10 @@ def test_a_model_says_which_pictures_it_takes(
     run = fcnbench.run(
         f"{tmp_path}/net.py:build", "nyudv2test", from_=source, allow_partial=True, board=tmp_path, trials=1
     )
-    assert run.record.protocol.signature() == f"fcn|nyudv2test#3/654|{said}|ign255|abs:present|native|fp32|v1"
+    assert (
+        run.record.protocol.signature()
+        == f"fcn2|data:nyudv2test#3/654|classes:40|ignore:255|mean:gt|infer:native|prec:fp32{said}"
+    )
 
 
 def test_pictures_that_are_not_there_are_named(tmp_path: Path) -> None:

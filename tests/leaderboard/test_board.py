@@ -47,10 +47,10 @@ def test_rows_are_the_records_best_first(run_folder: Path) -> None:
     assert list(board["model"]) == ["fcn8s-pocket", "fcn32s-pocket"]
     for _, row in board.iterrows():
         record = json.loads((run_folder / row["record"]).read_text())
-        for metric, value in record["scores"]["present"].items():
+        for metric, value in record["scores"]["gt"].items():
             assert row[metric] == round(value, 6)
         assert row["weights_digest"] == record["model"]["weights_digest"]
-        assert row["signature"] == "fcn|pocket#64|c8|ign255|abs:present|native|fp32|v1"
+        assert row["signature"] == "fcn2|data:pocket#64|classes:8|ignore:255|mean:gt|infer:native|prec:fp32"
         assert row["tier"] == "reported"
         assert row["forward_500_ms"] > 0
 
@@ -91,7 +91,7 @@ def test_a_part_of_a_split_gets_a_record_and_no_row(tmp_path: Path) -> None:
     assert len(read_board(build_board(tmp_path, "pocket"))) == 0
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", "[" * 3000, '{"format": "fcnbench.record/1"}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", "[" * 3000, '{"format": "fcnbench.record/2"}'])
 def test_a_file_that_is_no_record_is_named_and_costs_nobody_a_row(
     run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
@@ -105,8 +105,8 @@ def test_a_file_that_is_no_record_is_named_and_costs_nobody_a_row(
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda content: content["scores"].pop("present"),
-        lambda content: content["scores"]["present"].update(mean_iu="high"),
+        lambda content: content["scores"].pop("gt"),
+        lambda content: content["scores"]["gt"].update(mean_iu="high"),
         lambda content: content.update(timing=None),
         lambda content: content.update(predictions=[]),
         lambda content: content["timing"].update(images_per_second="fast"),
@@ -229,7 +229,9 @@ def test_rows_that_the_images_do_not_separate_share_a_range(run_folder: Path, tm
 
 def test_rows_of_another_signature_are_ranked_apart(run_folder: Path, tmp_path: Path) -> None:
     root = copied(run_folder, tmp_path)
-    fcnbench.run(board=root, trials=0, signature="fcn|pocket#64|c8|ign255|abs:reference|native|fp32|v1")
+    fcnbench.run(
+        board=root, trials=0, signature="fcn2|data:pocket#64|classes:8|ignore:255|mean:union|infer:native|prec:fp32"
+    )
     board = read_board(board_path(root, "pocket"))
     assert sorted(board["rank"]) == ["1", "1", "2"]
 

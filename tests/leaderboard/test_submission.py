@@ -83,7 +83,7 @@ def test_verification_raises_the_tier_and_a_rerun_raises_it_further(runs: Path) 
     assert tier(runs) == "reported"
     (found,) = fcnbench.verify(place)
     assert findings(found) == dict.fromkeys(
-        ["record", "classes", "split", "whole", "data", "training", "certificate", "place"], True
+        ["record", "classes", "split", "whole", "data", "training", "reproducibility", "place"], True
     )
     assert tier(runs) == "rescored"
     (found,) = fcnbench.verify(place, rerun=True)
@@ -111,8 +111,8 @@ def test_a_verification_that_is_none_does_not_count(runs: Path, text: str) -> No
 
 
 CHEATS: dict[str, Callable[[dict[str, Any]], object]] = {
-    "record": lambda c: c["scores"]["present"].update(mean_iu=0.95),
-    "training": lambda c: c["training"].update(declared=["pocket"]),
+    "record": lambda c: c["scores"]["gt"].update(mean_iu=0.95),
+    "training": lambda c: c["leakage"].update(declared=["pocket"]),
     "place": lambda c: c["model"].update(name="somebody-elses"),
     "data": lambda c: c["data"].update(fingerprint="sha256:" + "0" * 64),
 }
@@ -131,7 +131,7 @@ def test_a_matrix_that_was_changed_with_its_digest_and_scores_left_is_named(runs
     place = record_of(runs, "fcn8s-pocket")
     with np.load(place / MATRICES_NAME) as stored:
         arrays = {name: stored[name] for name in stored.files}
-    arrays["per_image"][0, 0, 0] += 7
+    arrays["confusion"][0, 0, 0] += 7
     arrays["total"][0, 0] += 7
     np.savez_compressed(place / MATRICES_NAME, **arrays)
     digest = digest_bytes((place / MATRICES_NAME).read_bytes())

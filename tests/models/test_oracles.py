@@ -51,7 +51,10 @@ def test_runs_on_label_maps_alone(tmp_path: Path) -> None:
     source = native.write(content, tmp_path / "native")
     run = fcnbench.run("oracle-perfect", "siftflowtest", from_=source, allow_partial=True, board=tmp_path)
     assert run.scores == {"pixel_acc": 1, "mean_acc": 1, "mean_iu": 1, "fw_iu": 1, "geo_pixel_acc": 1}
-    assert run.record.protocol.signature() == "fcn|siftflowtest#4/200|truth|c33|ign255|abs:present|native|fp32|v1"
+    assert (
+        run.record.protocol.signature()
+        == "fcn2|data:siftflowtest#4/200|classes:33|ignore:255|mean:gt|infer:native|prec:fp32|input:truth"
+    )
     assert run.record.model.weights_digest is None
 
 

@@ -126,7 +126,7 @@ def test_a_thousand_rows_stay_quick(tmp_path: Path, browse: Any) -> None:
     content = json.loads((source / RECORD_NAME).read_text())
     for number in range(1000):
         content["run"] = f"run-{number:04d}"
-        content["scores"]["present"]["mean_iu"] = 0.9 - number / 10_000
+        content["scores"]["gt"]["mean_iu"] = 0.9 - number / 10_000
         folder = tmp_path / f"submissions/model-{number % 50}/pocket/run-{number:04d}"
         folder.mkdir(parents=True)
         content["model"]["name"] = f"model-{number % 50}"

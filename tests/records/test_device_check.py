@@ -20,6 +20,7 @@ from fcnbench.evaluation.environment import describe
 from fcnbench.evaluation.run import _refuse_mixed
 from fcnbench.records.device_check import DeviceCheck, store_check, stored_check
 from fcnbench.records.environment import describe_machine
+from fcnbench.records.serial import to_json
 from fcnbench.records.files import load
 
 CPU = torch.device("cpu")
@@ -29,7 +30,7 @@ CHECK = DeviceCheck("2026-11-25T10:00:00+00:00", 265, 265, 3)
 def test_a_check_is_in_the_records_of_its_device_and_read_back(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "device_check" not in describe(CPU).content
+    assert "device_check" not in to_json(describe(CPU))
     store_check(describe(CPU).key, CHECK)
     assert describe(CPU).device_check == CHECK
     assert describe_machine().device_check is None

@@ -20,9 +20,12 @@ from hypothesis import strategies as st
 
 import fcnbench
 from fcnbench.errors import DataMissing, FcnbenchError, ResultsError
-from fcnbench.records import files as recordfile
-from fcnbench.records.files import MATRICES_NAME, RECORD_NAME, load, read_content, schema, upgraded
-from fcnbench.records.json import content_of
+from fcnbench.records import json as record_json
+from fcnbench.records import upgrade
+from fcnbench.records.files import MATRICES_NAME, RECORD_NAME, load, read_file, schema
+from fcnbench.records.json import RecordFile, file_of
+from fcnbench.records.serial import from_json, to_json
+from fcnbench.records.upgrade import upgraded, upgraded_arrays
 from tests.committed import committed
 from tests.conftest import record_of
 
@@ -50,7 +53,7 @@ def edited(place: Path, change: Callable[[Content], object]) -> Path:
 
 
 def test_the_schema_is_one_and_every_object_of_it_is_closed() -> None:
-    jsonschema.Draft7Validator.check_schema(schema())
+    jsonschema.Draft202012Validator.check_schema(schema())
 
     def closed(node: Any, where: str = "") -> None:
         if isinstance(node, dict):
@@ -66,12 +69,12 @@ def test_the_schema_is_one_and_every_object_of_it_is_closed() -> None:
 
 
 def test_another_validator_agrees(place: Path) -> None:
-    jsonschema.validate(json.loads((place / RECORD_NAME).read_text()), schema(), jsonschema.Draft7Validator)
+    jsonschema.validate(json.loads((place / RECORD_NAME).read_text()), schema(), jsonschema.Draft202012Validator)
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.parts[-4])
 def test_committed_records_fit_and_agree_with_their_matrices(path: Path) -> None:
-    jsonschema.validate(json.loads(path.read_text()), schema(), jsonschema.Draft7Validator)
+    jsonschema.validate(json.loads(path.read_text()), schema(), jsonschema.Draft202012Validator)
     found = fcnbench.score(record=path)
     assert found.mismatches == ()
     golden = {"fcn32s-pocket": 0.3895, "fcn16s-pocket": 0.7870, "fcn8s-pocket": 0.9189}
@@ -82,25 +85,32 @@ def test_there_are_committed_records() -> None:
     assert len(COMMITTED) >= 3
 
 
+OPTIONAL = {("environment", "device_check")}
+"""Fields that a record need not have."""
+
+
 def test_every_field_of_the_schema_that_is_taken_away_or_added_is_noticed(place: Path) -> None:
     whole = json.loads((place / RECORD_NAME).read_text())
-    required = [(name,) for name in schema()["required"]]
-    for name in schema()["required"]:
-        part = schema()["properties"][name]
-        required += [(name, inner) for inner in part.get("required", [])]
-    for keys in required:
+    required = schema()["$defs"]["RecordFile"]["required"]
+    keys = [(name,) for name in required] + [
+        (name, inner) for name in required if isinstance(whole[name], dict) for inner in whole[name]
+    ]
+    for path in keys:
         content = json.loads(json.dumps(whole))
         holder = content
-        for key in keys[:-1]:
+        for key in path[:-1]:
             holder = holder[key]
-        holder.pop(keys[-1])
+        holder.pop(path[-1])
         (place / RECORD_NAME).write_text(json.dumps(content))
-        with pytest.raises(ResultsError, match="is unusable"):
-            read_content(place / RECORD_NAME)
+        if path in OPTIONAL:
+            read_file(place / RECORD_NAME)
+        else:
+            with pytest.raises(ResultsError, match="is unusable"):
+                read_file(place / RECORD_NAME)
     for change in ({"surprise": 1}, {"protocol": whole["protocol"] | {"surprise": 1}}):
         (place / RECORD_NAME).write_text(json.dumps(whole | change))
-        with pytest.raises(ResultsError, match="is unusable"):
-            read_content(place / RECORD_NAME)
+        with pytest.raises(ResultsError, match=r"unknown field .*surprise"):
+            read_file(place / RECORD_NAME)
 
 
 # --- reading back ----------------------------------------------------------------------------------------------------
@@ -109,25 +119,24 @@ def test_every_field_of_the_schema_that_is_taken_away_or_added_is_noticed(place:
 def test_a_record_that_is_read_back_is_the_same_record(place: Path) -> None:
     stored = json.loads((place / RECORD_NAME).read_text())
     record = load(place)
-    stored.pop("files")
-    assert content_of(record) == stored
-    assert record.evaluation.margins is not None
+    assert to_json(file_of(record)) | {"files": {}} == stored | {"files": {}}
+    assert "near_ties" in record.evaluation.counts
     assert record.evaluation.timing.images == 64
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda content: content.update(format="fcnbench.record/2"),
+        lambda content: content.update(format="fcnbench.record/3"),
         lambda content: content.update(format="something/1"),
         lambda content: content.update(format=1),
         lambda content: content["protocol"].update(ignore=0),
         lambda content: content["protocol"].update(images=63, total=63),
         lambda content: content["protocol"].update(classes=9),
-        lambda content: content["signature"].update(short="fcn|other"),
-        lambda content: content["scores"]["present"].update(mean_iu=1.5),
-        lambda content: content["scores"]["present"].update(mean_iu=float("nan")),
-        lambda content: content["predictions"]["images"].pop("val-0000"),
+        lambda content: content["signature"].update(short="fcn2|other"),
+        lambda content: content["scores"]["gt"].update(mean_iu=1.5),
+        lambda content: content["scores"]["gt"].update(mean_iu=float("nan")),
+        lambda content: content["predictions"]["maps"]["labels"].pop("val-0000"),
         lambda content: content["predictions"].update(digest="sha256:abc"),
         lambda content: content["environment"].update(packages=[]),
         lambda content: content["timing"]["samples"].update(forward=["slow"]),
@@ -150,16 +159,66 @@ def test_an_older_format_is_brought_up_to_date_step_by_step(place: Path, monkeyp
     def rename(content: Content) -> Content:
         return {**{name: value for name, value in content.items() if name != "who"}, "model": content["who"]}
 
-    whole = read_content(place / RECORD_NAME)
+    def newest(content: Content) -> Content:
+        return rename(content) | {"format": "fcnbench.record/2"}
+
+    whole = json.loads((place / RECORD_NAME).read_text())
     old = {**{name: value for name, value in whole.items() if name != "model"}, "who": whole["model"]}
     old["format"] = "fcnbench.record/0"
     (place / RECORD_NAME).write_text(json.dumps(old))
     with pytest.raises(ResultsError, match="format 0 is unknown"):
         load(place)
-    steps = {0: lambda content: rename(content) | {"format": "fcnbench.record/1"}}
-    monkeypatch.setattr(recordfile, "UPGRADES", steps)
+    steps = {0: lambda content: content | {"format": "fcnbench.record/1"}, 1: newest}
+    monkeypatch.setattr(upgrade, "UPGRADES", steps)
     assert load(place).model.name == "fcn8s-pocket"
     assert upgraded(old) == whole
+
+
+FORMAT_1 = Path(__file__).parent / "format-1"
+"""A record that the code of format 1 wrote, with everything that it could hold; all its numbers are made up."""
+
+
+def format_1() -> tuple[Content, dict[str, Any]]:
+    with np.load(FORMAT_1 / MATRICES_NAME) as packed:
+        arrays = {name: packed[name] for name in packed.files}
+    return json.loads((FORMAT_1 / RECORD_NAME).read_text()), arrays
+
+
+def test_records_of_format_1_are_read_as_they_were() -> None:
+    """The values are those that the first release wrote: scores, intervals, signature and digests stay."""
+    content, arrays = format_1()
+    file = from_json(upgraded(content), RecordFile)
+    assert file.signature.short == "fcn2|data:siftflowtest#2/200|classes:2|ignore:255|mean:gt|infer:native|prec:fp32"
+    record = record_json.record_of(file, upgraded_arrays(arrays, file.counts))
+    assert set(record.evaluation.counts) == {"confusion", "geo_confusion", "near_ties", "trimap"}
+    computed, stored = to_json(file_of(record)), to_json(file)
+    assert computed["counts"] == stored["counts"]
+    assert computed["predictions"] == stored["predictions"]
+    for name in ("scores", "per_class", "protocol", "leakage", "reproducibility"):
+        assert computed[name] == stored[name], name
+    assert fcnbench.score(record=FORMAT_1).mismatches == ()
+    assert record.scores().mean_iu == pytest.approx(0.2820298, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content.pop("training"),
+        lambda content: content["signature"].update(short="fcn|other"),
+        lambda content: content["signature"].update(long="fcn|other"),
+        lambda content: content["protocol"].update(version=2),
+        lambda content: content["protocol"].update(absent="some"),
+        lambda content: content["scores"].pop("present"),
+        lambda content: content.update(surprise=1),
+        lambda content: content["margins"].update(pixels=["many"]),
+    ],
+)
+def test_damaged_records_of_format_1_are_refused(tmp_path: Path, change: Callable[[Content], object]) -> None:
+    content, _ = format_1()
+    change(content)
+    (tmp_path / RECORD_NAME).write_text(json.dumps(content))
+    with pytest.raises(ResultsError, match="is unusable"):
+        read_file(tmp_path / RECORD_NAME)
 
 
 def test_matrices_that_are_missing_or_others_are_refused(place: Path) -> None:
@@ -185,14 +244,14 @@ def arrays_of(place: Path) -> dict[str, Any]:
         lambda arrays: arrays.pop("total"),
         lambda arrays: arrays.pop("ids"),
         lambda arrays: arrays.update(extra=np.zeros(3)),
-        lambda arrays: arrays.update(per_image=arrays["per_image"][:-1]),
-        lambda arrays: arrays.update(per_image=arrays["per_image"].astype(np.float32)),
-        lambda arrays: arrays.update(per_image=arrays["per_image"].astype(np.int32)),
-        lambda arrays: arrays.update(per_image=-arrays["per_image"]),
-        lambda arrays: arrays.update(per_image=np.zeros_like(arrays["per_image"])),
+        lambda arrays: arrays.update(confusion=arrays["confusion"][:-1]),
+        lambda arrays: arrays.update(confusion=arrays["confusion"].astype(np.float32)),
+        lambda arrays: arrays.update(confusion=arrays["confusion"].astype(np.int32)),
+        lambda arrays: arrays.update(confusion=-arrays["confusion"]),
+        lambda arrays: arrays.update(confusion=np.zeros_like(arrays["confusion"])),
         lambda arrays: arrays.update(ids=arrays["ids"][::-1]),
         lambda arrays: arrays.update(ids=np.array([{"a": 1}] * 64, dtype=object)),
-        lambda arrays: arrays.update(margins=arrays["margins"][:, :2]),
+        lambda arrays: arrays.update(near_ties=arrays["near_ties"][:, :2]),
     ],
 )
 def test_arrays_that_are_not_the_records_are_refused(place: Path, change: Callable[[Any], object]) -> None:
@@ -207,7 +266,7 @@ def test_a_bomb_is_not_unpacked(place: Path) -> None:
     with zipfile.ZipFile(place / MATRICES_NAME, "w", zipfile.ZIP_DEFLATED) as archive:
         stream = io.BytesIO()
         np.lib.format.write_array_header_1_0(stream, {"descr": "<i8", "fortran_order": False, "shape": (1 << 28,)})
-        with archive.open("per_image.npy", "w", force_zip64=True) as entry:
+        with archive.open("confusion.npy", "w", force_zip64=True) as entry:
             entry.write(stream.getvalue())
             for _ in range(1100):
                 entry.write(bytes(1 << 20))

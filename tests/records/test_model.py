@@ -23,11 +23,10 @@ def finished(tmp_path: Path) -> Run:
 def test_scores_can_be_recomputed_from_the_matrices_alone(finished: Run) -> None:
     content = json.loads(finished.path.read_text())
     with np.load(finished.path.with_name("confusion.npz")) as matrices:
-        total, per_image = matrices["total"], matrices["per_image"]
-        ids = list(matrices["ids"])
-    assert total.dtype == per_image.dtype == np.int64
-    np.testing.assert_array_equal(per_image.sum(axis=0), total)
-    assert ids == ["val-0000", "val-0001", "val-0002"] == list(content["predictions"]["images"])
+        per_image, ids = matrices["confusion"], list(matrices["ids"])
+    assert per_image.dtype == np.int64
+    total = per_image.sum(axis=0)
+    assert ids == ["val-0000", "val-0001", "val-0002"] == list(content["predictions"]["maps"]["labels"])
     hits, true, predicted = total.diagonal(), total.sum(1), total.sum(0)
     present = true > 0
     ious = hits[present] / (true + predicted - hits)[present]
@@ -38,18 +37,18 @@ def test_scores_can_be_recomputed_from_the_matrices_alone(finished: Run) -> None
         "fw_iu": (true[present] * ious).sum() / true.sum(),
         "mean_iu_nobg": ious[1:].mean(),
     }
-    assert content["scores"]["present"] == pytest.approx(expected, abs=1e-15)
-    assert finished.scores == content["scores"]["present"]
+    assert content["scores"]["gt"] == pytest.approx(expected, abs=1e-15)
+    assert finished.scores == content["scores"]["gt"]
 
 
 def test_a_record_describes_itself(finished: Run) -> None:
     content = json.loads(finished.path.read_text())
-    assert content["format"] == "fcnbench.record/1"
-    assert content["signature"]["short"] == "fcn|pocket#3/64|c8|ign255|abs:present|native|fp32|v1"
+    assert content["format"] == "fcnbench.record/2"
+    assert content["signature"]["short"] == "fcn2|data:pocket#3/64|classes:8|ignore:255|mean:gt|infer:native|prec:fp32"
     assert Protocol(**content["protocol"]).signature(long=True) == content["signature"]["long"]
     assert content["model"]["name"] == "fcn8s-pocket"
     assert content["model"]["weights_digest"].startswith("sha256:")
-    assert content["training"] == {"declared": ["pocket-train"], "listed": 0, "unknown": [], "unlisted": [], "ids": []}
+    assert content["leakage"] == {"declared": ["pocket-train"], "listed": 0, "unknown": [], "unlisted": [], "ids": []}
     assert content["data"]["fingerprint"] == fcnbench.load_dataset("pocket").manifest.fingerprint
     assert {"torch", "numpy", "pillow"} <= content["environment"]["packages"].keys()
     matrices = finished.path.with_name("confusion.npz").read_bytes()
@@ -57,21 +56,21 @@ def test_a_record_describes_itself(finished: Run) -> None:
     assert content["data"]["labels"] == fcnbench.load_dataset("pocket").manifest.labels
     assert content["environment"]["decoder"] == USUAL
     assert content["intervals"]["draws"] == 10_000
-    for policy in ("present", "reference"):
+    for policy in ("gt", "union"):
         for name, (low, high) in content["intervals"][policy].items():
             assert low <= content["scores"][policy][name] <= high
     assert [len(content["timing"]["samples"][phase]) for phase in ("decode", "prepare", "forward", "score")] == [3] * 4
 
 
 def test_both_policies_are_kept_and_differ_where_an_absent_class_is_predicted(tmp_path: Path) -> None:
-    """The star never occurs in pocket val; a net that predicts it gets IU 0 for it under `reference` only."""
+    """The star never occurs in pocket val; a net that predicts it gets IU 0 for it over `union` only."""
     content = json.loads(fcnbench.run(board=tmp_path, trials=0).path.read_text())
     star = content["per_class"][7]
     assert star["true_pixels"] == 0
     assert star["predicted_pixels"] > 0
     assert star["acc"] is None
     assert star["iu"] == 0.0
-    present, reference = content["scores"]["present"], content["scores"]["reference"]
+    present, reference = content["scores"]["gt"], content["scores"]["union"]
     assert reference["mean_iu"] == pytest.approx(present["mean_iu"] * 7 / 8)
     assert reference["pixel_acc"] == present["pixel_acc"]
 

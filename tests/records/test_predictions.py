@@ -57,7 +57,10 @@ def test_what_a_run_saved_scores_like_the_run(tmp_path: Path) -> None:
     assert scored.record.predictions == ran.record.predictions
     assert scored.scores == ran.scores
     assert scored.record.data == ran.record.data
-    assert scored.record.protocol.signature() == "fcn|pocket#64|files|c8|ign255|abs:present|native|v1"
+    assert (
+        scored.record.protocol.signature()
+        == "fcn2|data:pocket#64|classes:8|ignore:255|mean:gt|infer:unknown|prec:unknown|input:files"
+    )
     assert scored.board == ran.board
     rows = fcnbench.read_board(scored.board)
     assert list(rows["predictions_digest"].unique()) == [ran.record.predictions]

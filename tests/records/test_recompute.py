@@ -38,20 +38,23 @@ def test_an_honest_record_agrees(place: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "where"),
     [
-        (lambda c: c["scores"]["present"].update(mean_iu=0.95), "scores.present.mean_iu"),
-        (lambda c: c["scores"]["reference"].update(fw_iu=0.95), "scores.reference.fw_iu"),
-        (lambda c: c["intervals"]["present"]["mean_iu"].__setitem__(0, 0.9), "intervals.present.mean_iu[0]"),
+        (lambda c: c["scores"]["gt"].update(mean_iu=0.95), "scores.gt.mean_iu"),
+        (lambda c: c["scores"]["union"].update(fw_iu=0.95), "scores.union.fw_iu"),
+        (lambda c: c["intervals"]["gt"]["mean_iu"].__setitem__(0, 0.9), "intervals.gt.mean_iu[0]"),
         (lambda c: c["intervals"].update(draws=10), "intervals.draws"),
         (lambda c: c["per_class"][3].update(iu=0.99), "per_class[3].iu"),
         (lambda c: c["per_class"][7].update(true_pixels=5), "per_class[7].true_pixels"),
         (lambda c: c["predictions"].update(digest=OTHER), "predictions.digest"),
-        (lambda c: c["predictions"]["images"].update({"val-0003": OTHER}), "predictions.digest"),
+        (lambda c: c["predictions"]["maps"]["labels"].update({"val-0003": OTHER}), "predictions.digest"),
         (lambda c: c["files"].update({MATRICES_NAME: OTHER}), f"files.{MATRICES_NAME}"),
         (lambda c: c["timing"].update(images_per_second=1e6), "timing.images_per_second"),
         (lambda c: c["timing"]["phases"]["forward"].update(median=0.1), "timing.phases.forward.median"),
         (lambda c: c["timing"]["forward_500"].update(mean=0.1), "timing.forward_500.mean"),
-        (lambda c: c["margins"]["pixels"].__setitem__(0, 99999), "margins.pixels[0]"),
-        (lambda c: c["signature"].update(long="fcn|nothing"), "signature.long"),
+        (
+            lambda c: c["counts"]["near_ties"]["derived"]["total"].__setitem__(0, 99999),
+            "counts.near_ties.derived.total[0]",
+        ),
+        (lambda c: c["signature"].update(long="fcn2|nothing"), "signature.long"),
     ],
 )
 def test_a_tampered_record_is_caught(place: Path, change: Callable[[dict[str, Any]], object], where: str) -> None:
@@ -62,28 +65,28 @@ def test_a_tampered_record_is_caught(place: Path, change: Callable[[dict[str, An
 def test_a_tampered_matrix_is_caught_even_with_its_digest_renewed(place: Path) -> None:
     with np.load(place / MATRICES_NAME) as stored:
         arrays = {name: stored[name] for name in stored.files}
-    arrays["per_image"][0, 0, 0] += 1000
+    arrays["confusion"][0, 0, 0] += 1000
     np.savez_compressed(place / MATRICES_NAME, **arrays)
     found = {mismatch.where for mismatch in fcnbench.score(record=place).mismatches}
-    assert {f"files.{MATRICES_NAME}", "scores.present.pixel_acc", f"{MATRICES_NAME} total"} <= found
+    assert {f"files.{MATRICES_NAME}", "scores.gt.pixel_acc"} <= found
     digest = digest_bytes((place / MATRICES_NAME).read_bytes())
     edited(place, lambda content: content["files"].update({MATRICES_NAME: digest}))
     found = {mismatch.where for mismatch in fcnbench.score(record=place).mismatches}
     assert f"files.{MATRICES_NAME}" not in found
-    assert {"scores.present.pixel_acc", "per_class[0].true_pixels", f"{MATRICES_NAME} total"} <= found
+    assert {"scores.gt.pixel_acc", "per_class[0].true_pixels"} <= found
 
 
 def test_the_command_says_it_and_ends_with_1(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["score", "--record", str(place)]) == 0
     assert "record and matrices agree" in capsys.readouterr().out
-    edited(place, lambda content: content["scores"]["present"].update(mean_iu=0.95))
+    edited(place, lambda content: content["scores"]["gt"].update(mean_iu=0.95))
     assert main(["score", "--record", str(place / RECORD_NAME)]) == 1
     shown = capsys.readouterr().out
-    assert "DIFFERS  scores.present.mean_iu: the record says 0.95, it follows 0.9189" in shown
+    assert "DIFFERS  scores.gt.mean_iu: the record says 0.95, it follows 0.9189" in shown
     assert "DO NOT agree" in shown
     assert main(["score", "--record", str(place), "--json"]) == 1
     content = json.loads(capsys.readouterr().out)
-    assert (content["agree"], content["mismatches"][0]["where"]) == (False, "scores.present.mean_iu")
+    assert (content["agree"], content["mismatches"][0]["where"]) == (False, "scores.gt.mean_iu")
 
 
 def test_a_record_that_is_none_ends_with_5(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
