@@ -224,12 +224,12 @@ def test_the_lens_names_the_rule_of_each_gap(runs: Path, capsys: pytest.CaptureF
 
 
 def test_the_lens_says_where_a_plain_mean_is_nan(fine: Record) -> None:
-    from fcnbench.comparison.conventions import look
+    from fcnbench.comparison.conventions import score_conventions
 
     matrices = fine.evaluation.matrices.copy()
     matrices[:, :, 0] += matrices[:, :, 7]
     matrices[:, :, 7] = 0
-    found = {reading.convention: reading for reading in look(with_matrices(fine, matrices))}
+    found = {reading.convention: reading for reading in score_conventions(with_matrices(fine, matrices))}
     assert np.isnan(found["torchvision"].scores["mean_iu"])
     assert "is NaN, since star is neither true nor predicted" in found["VOC devkit"].why
     assert found["FCN reference"].why == "the same"

@@ -7,7 +7,7 @@ from scipy import stats
 
 from fcnbench.errors import UsageError
 from fcnbench.metrics import bootstrap
-from fcnbench.metrics.bootstrap import draws_of, intervals, paired
+from fcnbench.metrics.bootstrap import intervals, paired, resample_counts
 from fcnbench.metrics.scores import scores
 
 Stack = NDArray[np.int64]
@@ -22,7 +22,7 @@ def stack(images: int = 30, classes: int = 4, seed: int = 0, right: int = 5) -> 
 
 
 def test_every_draw_has_as_many_images_as_the_split() -> None:
-    counts = np.concatenate(list(draws_of(7, 1000, 3)))
+    counts = np.concatenate(list(resample_counts(7, 1000, 3)))
     assert counts.shape == (1000, 7)
     assert (counts.sum(axis=1) == 7).all()
     # Each image is drawn once a draw on average: 7,000 picks, a standard error of 0.03.
@@ -32,7 +32,7 @@ def test_every_draw_has_as_many_images_as_the_split() -> None:
 
 def test_draws_are_the_same_on_every_machine() -> None:
     """PCG64's bits are fixed for good, so these counts are too."""
-    (counts,) = draws_of(5, 3, 2015)
+    (counts,) = resample_counts(5, 3, 2015)
     assert counts.tolist() == [[0, 2, 2, 1, 0], [1, 0, 1, 1, 2], [3, 0, 0, 2, 0]]
 
 
@@ -41,8 +41,8 @@ def test_the_metrics_of_a_draw_are_those_of_its_summed_matrix(policy: str, monke
     matrices = stack(9, 5)
     matrices[:, 4] = 0  # a class that is predicted and nowhere true
     matrices[1:, 3] = 0  # one that only the first image has, so that draws lack it
-    (found,) = bootstrap._drawn([matrices], policy, 0, 400, 1)
-    drawn = np.concatenate(list(draws_of(9, 400, 1)))
+    (found,) = bootstrap._resampled([matrices], policy, 0, 400, 1)
+    drawn = np.concatenate(list(resample_counts(9, 400, 1)))
     for place in range(0, 400, 37):
         total = np.tensordot(drawn[place], matrices, 1)
         wanted = scores(total, policy)
