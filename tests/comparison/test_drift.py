@@ -197,7 +197,7 @@ def test_baselines_that_are_none_are_said(tmp_path: Path) -> None:
     with pytest.raises(DataMissing, match="there is no record"):
         fcnbench.check(tmp_path)
     (tmp_path / "x.csv").write_text("a,b\n")
-    with pytest.raises(ResultsError, match="is no board"):
+    with pytest.raises(ResultsError, match="is not a board"):
         fcnbench.check(tmp_path / "x.csv")
 
 

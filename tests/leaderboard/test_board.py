@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 import fcnbench
 from fcnbench.cli.main import main
 from fcnbench.errors import DataMissing, ResultsError
-from fcnbench.leaderboard.board import board_path, build_board, floor_of, read_board
+from fcnbench.leaderboard.board import board_path, build_board, read_board
 from fcnbench.leaderboard.claims import claims
-from fcnbench.leaderboard.columns import BOARD, schema_page
-from fcnbench.leaderboard.ranks import rank_ranges
+from fcnbench.leaderboard.columns import SCORE_COLUMNS, schema_page
+from fcnbench.leaderboard.ranks import rank_ranges, resolution_floor
 from tests.committed import committed
 
 
@@ -58,7 +58,7 @@ def test_rows_are_the_records_best_first(run_folder: Path) -> None:
 def test_columns_and_types_are_those_of_the_schema(run_folder: Path) -> None:
     board = read_board(board_path(run_folder, "pocket"))
     assert {name: str(dtype) for name, dtype in board.dtypes.items()} == {
-        name: dtype for name, (dtype, _) in BOARD.items()
+        name: column.dtype for name, column in SCORE_COLUMNS.items()
     }
     assert (run_folder / "leaderboards/SCHEMA.md").read_text() == schema_page()
 
@@ -152,11 +152,11 @@ def test_processes_that_end_at_the_same_moment_lose_no_row(run_folder: Path, tmp
     assert len(read_board(board_path(root, "pocket"))) == 22
 
 
-@pytest.mark.parametrize("content", ["", "model,mean_iu\nx,1\n", ",".join(BOARD) + "\n" + "x," * 21 + "x\n"])
+@pytest.mark.parametrize("content", ["", "model,mean_iu\nx,1\n", ",".join(SCORE_COLUMNS) + "\n" + "x," * 21 + "x\n"])
 def test_files_that_are_no_board_are_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "board.csv"
     path.write_text(content)
-    with pytest.raises(ResultsError, match="is no board"):
+    with pytest.raises(ResultsError, match="is not a board"):
         read_board(path)
 
 
@@ -184,7 +184,7 @@ def test_claims_stand_beside_what_was_measured_and_name_their_source() -> None:
     assert list(table2["fw_iu"]) == [0.832, 0.83, 0.814, 0.72]
     again = board[board["source"].str.contains("PAMI weights, scored again")]
     assert 0.655126 in list(again["mean_iu"])
-    assert floor_of(board) is None
+    assert resolution_floor(board) is None
 
 
 def test_the_fifth_column_of_sift_flow_is_geometry() -> None:
@@ -195,11 +195,11 @@ def test_the_fifth_column_of_sift_flow_is_geometry() -> None:
 
 
 def test_claims_never_enter_ranks_or_checks(run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fcnbench.leaderboard import board as boards
+    from fcnbench.leaderboard import score_board
     from fcnbench.leaderboard.claims import Claim
 
     claim = Claim("pocket", "somebody", "a paper", 64, {"mean_iu": 0.99})
-    monkeypatch.setattr(boards, "claims_of", lambda dataset: [claim])
+    monkeypatch.setattr(score_board, "claims_of", lambda dataset: [claim])
     board = read_board(build_board(copied(run_folder, tmp_path), "pocket"))
     assert list(board["model"]) == ["somebody", "fcn8s-pocket", "fcn32s-pocket"]
     assert list(board["rank"]) == ["", "1", "2"]
@@ -223,7 +223,7 @@ def test_rows_that_the_images_do_not_separate_share_a_range(run_folder: Path, tm
     shutil.copytree(source, source.with_name("again"))
     board = read_board(build_board(root, "pocket"))
     assert list(board["rank"]) == ["1-2", "1-2", "3"]
-    floor = floor_of(board)
+    floor = resolution_floor(board)
     assert floor == pytest.approx((board["mean_iu_high"] - board["mean_iu_low"]).median())
 
 

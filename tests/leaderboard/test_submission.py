@@ -101,7 +101,7 @@ def test_a_record_that_changes_after_verification_falls_back(runs: Path, capsys:
     fcnbench.verify(place)
     edited(place, lambda content: content.update(created="2020-01-01T00:00:00+00:00"))
     assert tier(runs) == "reported"
-    assert "speaks of another record" in capsys.readouterr().err
+    assert "is of another record" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": "fcnbench.verification/1", "tier": "gold"}', "[" * 3000])

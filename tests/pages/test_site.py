@@ -163,11 +163,11 @@ def test_the_command_writes_the_site_and_says_when_there_is_no_board(
     assert board_path(committed(), "pocket").is_file()
 
 
-def test_axes_place_and_tick() -> None:
+def test_axes_have_positions_and_ticks() -> None:
     linear, logarithmic = Axis(0, 1, 100, 0), Axis(10, 1000, 0, 200, logarithmic=True)
-    assert (linear.place(0), linear.place(0.25), linear.place(1)) == (100, 75, 0)
+    assert (linear.position(0), linear.position(0.25), linear.position(1)) == (100, 75, 0)
     assert linear.ticks() == [0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    assert (logarithmic.place(10), logarithmic.place(100), logarithmic.place(1000)) == (0, 100, 200)
+    assert (logarithmic.position(10), logarithmic.position(100), logarithmic.position(1000)) == (0, 100, 200)
     assert logarithmic.ticks() == [10, 20, 50, 100, 200, 500, 1000]
     assert polyline(linear, linear, [0, 0.5, 1], [0, None, 1]) == "100.0,100.0 0.0,0.0"
     assert histogram([0, 0.04, 0.5, 1.0], 20) == [2, *[0] * 9, 1, *[0] * 8, 1]
