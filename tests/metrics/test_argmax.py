@@ -1,4 +1,4 @@
-"""Class of the largest logit: numpy's argmax to the pixel, and no label out of a NaN."""
+"""Class with the largest logit: equal to numpy's argmax in every pixel, and an error for NaN."""
 
 import numpy as np
 import pytest
@@ -145,7 +145,7 @@ def test_a_number_of_classes_that_a_byte_cannot_name_is_refused(channels: int) -
 
 
 @pytest.mark.parametrize("shape", [(3, 0, 0), (3, 0, 5), (3, 5, 0)])
-def test_an_empty_picture_has_an_empty_label_map(shape: tuple[int, int, int]) -> None:
+def test_an_empty_image_has_an_empty_label_map(shape: tuple[int, int, int]) -> None:
     assert argmax_map(np.zeros(shape, np.float32)).shape == shape[1:]
 
 

@@ -1,4 +1,4 @@
-"""Other harnesses' rules, each against the harness itself where a package has it, else against its definition."""
+"""Other harnesses' rules, each compared with the harness itself if a package has it, else with its definition."""
 
 import runpy
 import warnings
@@ -21,7 +21,7 @@ NAMED = {convention.name: convention for convention in CONVENTIONS}
 
 
 def maps(void: bool, nowhere: bool, seed: int = 0) -> list[tuple[Map, Map]]:
-    """Truth and prediction of eight images: class 4 is predicted and nowhere true; 5 neither, if `nowhere`."""
+    """Return eight pairs of label maps: class 4 is predicted and nowhere true; 5 is neither, if `nowhere`."""
     random = np.random.default_rng(seed)
     pairs = []
     for _ in range(8):
@@ -52,7 +52,7 @@ def rates(stack: NDArray[np.int64]) -> tuple[NDArray[np.float64], ...]:
         return hits / true, hits / (true + predicted - hits), true
 
 
-def test_the_papers_rules_are_our_own() -> None:
+def test_the_papers_rules_are_those_of_fcnbench() -> None:
     stack = matrices(maps(True, True))
     assert NAMED["FCN paper"].scores(stack) == pytest.approx(scores(stack.sum(axis=0)).as_dict(), rel=1e-14)
     assert CONVENTIONS[0].name == "FCN paper"
@@ -168,7 +168,7 @@ def test_matrices_without_a_scored_pixel_give_nan_and_no_warning(convention: Con
 
 
 def test_mmsegmentations_float32_areas_stop_counting() -> None:
-    """2**24 pixels and then one at a time: the sum stands still, and nobody is told."""
+    """2**24 pixels and then one at a time: the float32 sum does not grow."""
     stack = np.zeros((9, 2, 2), np.int64)
     stack[0] = [[2**24, 0], [0, 2**24]]
     stack[1:, 0, 1] = 1
@@ -242,7 +242,7 @@ def test_torchvision_divides_in_float32() -> None:
 
 @every_case
 def test_evaluate_takes_nanmeans_in_float64(void: bool, nowhere: bool) -> None:
-    """Its `nan_to_num` comes after the mean. Its script is on a hub, in no package: by definition."""
+    """Its `nan_to_num` comes after the mean. No package has its script, so the definition is used."""
     stack = matrices(maps(void, nowhere))
     acc, iu, true = rates(stack)
     wanted = {

@@ -17,7 +17,7 @@ from fcnbench.datasets.codec.images import decode_label
 from fcnbench.errors import UsageError
 from fcnbench.labelspace import voc_palette
 from fcnbench.metrics.confusion import confusion_matrix
-from fcnbench.metrics.scores import METRICS, Scores, scores
+from fcnbench.metrics.scores import METRICS, Scores, class_counts, metrics_from_counts, scores, shares
 
 Matrix = list[list[int]]
 Policy = Literal["present", "reference"]
@@ -63,7 +63,7 @@ def test_two_classes_by_hand() -> None:
     assert result.predicted_pixels.tolist() == [5, 5]
 
 
-def test_rows_are_truth() -> None:
+def test_rows_are_ground_truth() -> None:
     # Three pixels of class 0, one hit: accuracy of class 0 is 1/3. Read the other way round it would be 1.
     assert scores([[1, 2], [0, 5]]).class_acc.tolist() == pytest.approx([1 / 3, 1.0], rel=1e-15)
 
@@ -194,6 +194,33 @@ def test_the_matrix_is_only_read() -> None:
     np.testing.assert_array_equal(confusion, before)
 
 
+# --- many matrices at once -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["present", "reference"])
+def test_the_metrics_of_a_stack_are_those_of_each_matrix(policy: Policy) -> None:
+    random = np.random.default_rng(0)
+    matrices = random.integers(0, 50, (2, 3, 5, 5)) * (random.random((2, 3, 5, 5)) < 0.6)
+    matrices[..., 4, :] = 0  # a class that is predicted and nowhere true
+    matrices[..., 0, 0] += 1
+    found = metrics_from_counts(*class_counts(matrices), policy, without=0)
+    for index in np.ndindex(2, 3):
+        wanted = scores(matrices[index], policy)
+        assert {name: float(found[name][index]) for name in METRICS} == wanted.as_dict()
+        np.testing.assert_array_equal(found["mean_iu_nobg"][index], wanted.mean_iu_without(0))
+
+
+def test_a_matrix_without_a_scored_pixel_has_nan_beside_others() -> None:
+    found = metrics_from_counts(*class_counts(np.array([[[3, 1], [0, 4]], [[0, 0], [0, 0]]])))
+    assert found["pixel_acc"][0] == 7 / 8
+    assert all(np.isnan(values[1]) for values in found.values())
+
+
+def test_shares_are_fractions_of_a_row_and_zero_without_counts() -> None:
+    assert shares(np.array([[1, 3], [0, 0]])).tolist() == [[0.25, 0.75], [0.0, 0.0]]
+    assert shares(np.array([2**53 + 1, 0])).tolist() == [1.0, 0.0]
+
+
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
@@ -205,7 +232,7 @@ def test_a_matrix_that_is_not_square_is_refused_by_its_shape(shape: tuple[int, .
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.bool_, object])
-def test_counts_that_are_no_integers_are_refused(dtype: type) -> None:
+def test_counts_that_are_not_integers_are_refused(dtype: type) -> None:
     with pytest.raises(UsageError, match=np.dtype(dtype).name):
         scores(np.ones((2, 2), dtype))
 
@@ -232,23 +259,23 @@ def test_it_is_part_of_the_public_surface() -> None:
 # --- a real prediction -----------------------------------------------------------------------------------------------
 
 
-def indices_of_colours(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The classes whose VOC colours a picture shows."""
-    label = np.full(picture.shape[:2], 255, np.uint8)
+def indices_of_colours(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the classes whose VOC colours an image shows."""
+    label = np.full(image.shape[:2], 255, np.uint8)
     for index, colour in enumerate(voc_palette(21)):
-        label[(picture == colour).all(axis=-1)] = index
+        label[(image == colour).all(axis=-1)] = index
     return label
 
 
 @pytest.fixture
 def fcn_demo(shared: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Truth of VOC 2007_000129 and the prediction that the papers' FCN-8s wrote for it."""
+    """Return the ground truth of VOC 2007_000129 and the prediction that the papers' FCN-8s wrote for it."""
     folder = shared / "data" / "fcn_demo"
     if not folder.is_dir():
         pytest.skip("no folder data/fcn_demo among the real data")
     truth = decode_label((folder / "label.png").read_bytes(), "label.png")
-    with Image.open(io.BytesIO((folder / "output.png").read_bytes())) as picture:
-        prediction = indices_of_colours(np.array(picture.convert("RGB")))
+    with Image.open(io.BytesIO((folder / "output.png").read_bytes())) as image:
+        prediction = indices_of_colours(np.array(image.convert("RGB")))
     return truth, prediction
 
 

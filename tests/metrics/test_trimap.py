@@ -57,7 +57,7 @@ def test_bands_grow_and_end_within_the_whole() -> None:
     assert {value for value in trimap_curves(found)["mean_iu"] if value is not None} == {1.0}
 
 
-def test_without_a_boundary_there_is_no_band() -> None:
+def test_without_a_boundary_the_bands_are_empty() -> None:
     flat = np.ones((5, 5), np.uint8)
     found = trimap_matrices(flat, flat, 2, 255)
     assert not found.any()
