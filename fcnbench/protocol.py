@@ -37,11 +37,6 @@ MeanOver = Literal["gt", "union"]
 """The classes that mean IU runs over: those in the ground truth (the papers' rule), or those in the ground truth or the
 predictions (the nanmean of the reference implementation's `score.py`)."""
 
-AbsentPolicy = Literal["present", "reference"]
-"""Names of the same rules in `metrics`."""
-
-POLICY_OF: Mapping[MeanOver, AbsentPolicy] = {"gt": "present", "union": "reference"}
-
 ALWAYS = ("data", "classes", "ignore", "mean", "infer", "prec")
 """Keys that every signature has, in order."""
 

@@ -1,6 +1,7 @@
 """Counts of made-up images, for tests of the journal, of merging and of records."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,3 +27,10 @@ def evaluation(ids: Sequence[str], matrices: NDArray[np.int64], digests: Sequenc
     """Return an evaluation with these confusion matrices."""
     spec = specs(matrices.shape[-1])[0]
     return Evaluation(tuple(ids), {CONFUSION: Counted(spec, matrices)}, {LABELS: tuple(digests)})
+
+
+def changed(found: Evaluation, matrices: NDArray[np.int64], digests: Sequence[str] | None = None) -> Evaluation:
+    """Return the same evaluation with other confusion matrices, and maybe other predictions."""
+    counts = {**found.counts, CONFUSION: Counted(found.counts[CONFUSION].spec, matrices)}
+    given = {LABELS: tuple(found.digests[LABELS][: len(matrices)] if digests is None else digests)}
+    return replace(found, counts=counts, digests=given)

@@ -52,7 +52,7 @@ def test_the_signature_explained_is_the_one_that_is_printed() -> None:
     protocol = Protocol(
         dataset="voc2011val", images=736, total=736, split="sha256:4ca991bd", variant="VOC2011", labelling="",
         modality="rgb", label_space="voc21", geo="", classes=21, ignore=255, mean="gt", infer="native",
-        precision="fp32", version=1,
+        precision="fp32",
     )  # fmt: skip
     for page in (README, REPOSITORY / "docs/protocol.md"):
         assert protocol.signature() in page.read_text()

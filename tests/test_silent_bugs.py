@@ -65,7 +65,7 @@ def test_sift_flow_classes_without_true_pixels_are_not_averaged(absent: int) -> 
     prediction[0] = absent  # one pixel of awning, taken for an absent class
     confusion = confusion_matrix(truth, prediction, 33)
     assert scores(confusion).mean_iu == pytest.approx((29 + 19 / 20) / 30, rel=1e-14)
-    assert scores(confusion, "reference").mean_iu == pytest.approx((29 + 19 / 20) / 31, rel=1e-14)
+    assert scores(confusion, "union").mean_iu == pytest.approx((29 + 19 / 20) / 31, rel=1e-14)
 
 
 def test_a_class_absent_from_truth_and_prediction_is_neither_nan_nor_zero_in_the_means() -> None:
@@ -74,7 +74,7 @@ def test_a_class_absent_from_truth_and_prediction_is_neither_nan_nor_zero_in_the
     NaN: torchvision references/segmentation/utils.py; open-mmlab/mmsegmentation#1601 and PR 116. Counted as 0:
     Lightning-AI/torchmetrics#1693 (see #2866 too).
     """
-    for policy in ("present", "reference"):
+    for policy in ("gt", "union"):
         result = scores(np.diag([5, 0, 7]), policy)
         assert result.as_dict() == dict.fromkeys(METRICS, 1.0)
         assert np.isnan(result.class_iu[1])
@@ -98,7 +98,7 @@ def test_frequency_weighted_iu_sums_over_true_classes_and_is_never_nan() -> None
     CVPR arXiv v1 had an error in this formula (changelog of v2); mmsegmentation's `IoUMetric` has no such metric.
     """
     confusion = np.array([[6, 2, 0], [0, 0, 0], [0, 0, 0]])
-    for policy in ("present", "reference"):
+    for policy in ("gt", "union"):
         assert scores(confusion, policy).fw_iu == pytest.approx(6 / 8, rel=1e-14)
 
 

@@ -28,8 +28,9 @@ def board(board: str | Path | None = None, dataset: str | None = None, *, claims
     root = paths.boards(board)
     if not claims:
         check_folder(root)
-    from fcnbench.leaderboard.board import build_board, recorded_datasets
+    from fcnbench.leaderboard.board import build_board
     from fcnbench.leaderboard.claims import claims as all_claims
+    from fcnbench.leaderboard.score_board import recorded_datasets
     from fcnbench.leaderboard.speed_board import build_speed_boards
 
     known = {*recorded_datasets(root), *({claim.dataset for claim in all_claims()} if claims else ())}
@@ -75,9 +76,7 @@ def board_pages(output: str | Path, board: str | Path | None = None) -> Path:
     """
     root = paths.boards(board)
     check_folder(root)
-    from fcnbench.leaderboard.board import boards_of
+    from fcnbench.leaderboard.board import boards_below
     from fcnbench.pages.site import write_site
 
-    return write_site(
-        root, [path.stem for path in boards_of(root) if path.parent.name != "speed"], Path(output).expanduser()
-    )
+    return write_site(root, boards_below(root), Path(output).expanduser())

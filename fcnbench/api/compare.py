@@ -9,7 +9,7 @@ from fcnbench.records.location import find
 
 if TYPE_CHECKING:
     from fcnbench.comparison.compare import Comparison
-    from fcnbench.comparison.conventions import Reading
+    from fcnbench.comparison.conventions import ConventionScores
 
 
 def compare(
@@ -36,7 +36,7 @@ def compare(
     return comparing.compare(one, two, folders(predictions))
 
 
-def lens(record: str | Path) -> list[Reading]:
+def lens(record: str | Path) -> list[ConventionScores]:
     """What other harnesses would report for a record's matrices, and which of their rules makes the gap.
 
     Args:
@@ -47,10 +47,10 @@ def lens(record: str | Path) -> list[Reading]:
         ResultsError: the record or its matrices can't be read, or are damaged.
     """
     place = find(record)
-    from fcnbench.comparison.conventions import look
+    from fcnbench.comparison.conventions import score_conventions
     from fcnbench.records.files import load
 
-    return look(load(place))
+    return score_conventions(load(place))
 
 
 def folders(predictions: tuple[str | Path, str | Path] | None) -> tuple[Path, Path] | None:

@@ -100,7 +100,7 @@ def score(
         )
     evaluation = score_predictions(data, folder, allow_partial, trimap=trimap)
     facts = ModelFacts(model or folder.resolve().name, "predictions", "", None, None, "unknown", None)
-    protocol = protocol_of(spec, data, len(evaluation.ids), GIVEN, "")
+    protocol = protocol_of(spec, data, len(evaluation.ids), GIVEN)
     leakage = find_leakage(evaluation.ids, train_splits, (), spec.split.name)
     scored = assemble(
         spec,

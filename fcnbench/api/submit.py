@@ -45,11 +45,10 @@ def submit(
         console.note(f"{root} holds no submissions/ and no leaderboards/ yet: a repository of boards begins there")
     from fcnbench.leaderboard import verification
     from fcnbench.leaderboard.board import build_board
-    from fcnbench.leaderboard.submission import Submission, prepare
+    from fcnbench.leaderboard.submission import Submission, file_submission
 
-    place = prepare(source, root, Submission(contact, licence, url, note))
-    found = verification.examine(place)
-    verification.write(found)
+    found = verification.check_submission(file_submission(source, root, Submission(contact, licence, url, note)))
+    verification.write_verification(found)
     if found.record is not None:
         build_board(root, found.record.protocol.dataset)
     return found
@@ -103,10 +102,10 @@ def verify(
     from fcnbench.leaderboard import verification
     from fcnbench.util.check_result import Finding
 
-    doubled = tuple(verification.duplicates(records))
+    doubled = tuple(verification.find_duplicates(records))
     found = []
     for record in followed(records, "verify", "submission"):
-        each = verification.examine(record)
+        each = verification.check_submission(record)
         name = "/".join(record.resolve().parent.parts[-3:])
         own = tuple(finding for finding in doubled if name in finding.text)
         each = replace(each, findings=each.findings + own)
@@ -120,6 +119,6 @@ def verify(
             finding = Finding("rerun", verdict.passed, "; ".join([verdict.headline(), *verdict.reasons[-1:]]))
             each = replace(each, findings=(*each.findings, finding), rerun=verdict.headline() if verdict.passed else "")
         if write:
-            verification.write(each)
+            verification.write_verification(each)
         found.append(each)
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcnbench.cli.command import Command, add_board, add_json, print_json
@@ -12,7 +11,13 @@ from fcnbench.errors import CheckFailed
 if TYPE_CHECKING:
     import pandas as pd
 
+    from fcnbench.leaderboard.table import Board
+
 _SHOWN = ["rank", "model", "pixel_acc", "mean_acc", "mean_iu", "mean_iu_low", "mean_iu_high", "fw_iu", "images", "tier"]
+
+_SHOWN_SPEED = [
+    "model", "scenario", "batch", "median_ms", "p90_ms", "p99_ms", "mean_ms", "trials", "forward", "precision",
+]  # fmt: skip
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -41,24 +46,28 @@ def execute(options: argparse.Namespace) -> int:
         return 0
     if options.action == "build":
         paths = board(options.board, options.dataset, claims=options.claims)
+        from fcnbench.leaderboard.board import board_at
+
+        boards = [board_at(path) for path in paths]
     else:
         from fcnbench.records.location import check_folder
         from fcnbench.util import paths as locations
 
         root = locations.boards(options.board)
         check_folder(root)
-        from fcnbench.leaderboard.board import board_path, boards_of
+        from fcnbench.leaderboard.board import boards_below
+        from fcnbench.leaderboard.score_board import ScoreBoard
 
-        paths = [board_path(root, options.dataset)] if options.dataset else boards_of(root)
+        boards = [ScoreBoard.of(root, options.dataset)] if options.dataset else boards_below(root)
     if options.json:
-        print_json({"boards": [_as_json(path) for path in paths]})
+        print_json({"boards": [_as_json(board) for board in boards]})
         return 0
-    print("\n".join(_text(path) for path in paths))
-    tables = [path for path in paths if path.parent.name != "speed"]
-    if options.action == "build" and tables:
+    print("\n".join(_text(board) for board in boards))
+    scores = [board.path for board in boards if board.kind == "scores"]
+    if options.action == "build" and scores:
         from fcnbench.records.location import schema_path
 
-        print(f"columns  {schema_path(tables[0])}")
+        print(f"columns  {schema_path(scores[0])}")
     return 0
 
 
@@ -75,14 +84,14 @@ def _verify(options: argparse.Namespace) -> int:
     return CheckFailed.exit_code if wrong else 0
 
 
-def _as_json(path: Path) -> dict[str, object]:
-    from fcnbench.leaderboard.board import floor_of, read_board
-    from fcnbench.leaderboard.speed_board import read_speed_board
+def _as_json(board: Board) -> dict[str, object]:
+    from fcnbench.leaderboard.ranks import resolution_floor
 
-    if path.parent.name == "speed":
-        return {"path": str(path), "machine": path.stem, "rows": _records(read_speed_board(path))}
-    frame = read_board(path)
-    return {"path": str(path), "dataset": path.stem, "resolution_floor": floor_of(frame), "rows": _records(frame)}
+    frame, path = board.read(), str(board.path)
+    if board.kind == "speed":
+        return {"path": path, "machine": board.path.stem, "rows": _records(frame)}
+    floor = resolution_floor(frame)
+    return {"path": path, "dataset": board.path.stem, "resolution_floor": floor, "rows": _records(frame)}
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
@@ -93,31 +102,21 @@ def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
     return rows
 
 
-def _text(path: Path) -> str:
+def _text(board: Board) -> str:
     from tabulate import tabulate
 
-    from fcnbench.leaderboard.board import floor_of, read_board
+    from fcnbench.leaderboard.ranks import resolution_floor
 
-    if path.parent.name == "speed":
-        return _speed_text(path)
-    frame = read_board(path)
+    frame = board.read()
+    if board.kind == "speed":
+        rows = frame[_SHOWN_SPEED].astype(object).to_numpy().tolist()
+        return f"{board.path}\n\n{tabulate(rows, headers=_SHOWN_SPEED, floatfmt='.1f', intfmt=',')}\n"
     shown = [*_SHOWN, *(name for name in ("mean_iu_nobg", "geo_pixel_acc") if frame[name].notna().any())]
     rows = frame[shown].astype(object).where(frame[shown].notna(), None).to_numpy().tolist()
-    floor = floor_of(frame)
+    table = tabulate(rows, headers=shown, floatfmt=".4f", disable_numparse=[0, 1] if rows else True)
+    floor = resolution_floor(frame)
     said = "" if floor is None else f"these images do not separate gaps in mean IU below {100 * floor:.1f} points\n"
-    return (
-        f"{path}\n\n{tabulate(rows, headers=shown, floatfmt='.4f', disable_numparse=[0, 1] if rows else True)}\n{said}"
-    )
-
-
-def _speed_text(path: Path) -> str:
-    from tabulate import tabulate
-
-    from fcnbench.leaderboard.speed_board import read_speed_board
-
-    shown = ["model", "scenario", "batch", "median_ms", "p90_ms", "p99_ms", "mean_ms", "trials", "forward", "precision"]
-    rows = read_speed_board(path)[shown].astype(object).to_numpy().tolist()
-    return f"{path}\n\n{tabulate(rows, headers=shown, floatfmt='.1f', intfmt=',')}\n"
+    return f"{board.path}\n\n{table}\n{said}"
 
 
 COMMAND = Command("board", "write boards anew from their records, show them, or check them", add_options, execute)

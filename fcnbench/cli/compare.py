@@ -14,7 +14,7 @@ from fcnbench.util.console import listed
 
 if TYPE_CHECKING:
     from fcnbench.comparison.compare import Comparison
-    from fcnbench.comparison.conventions import Reading
+    from fcnbench.comparison.conventions import ConventionScores
 
 _MOST = 8
 """Classes and images that are printed; `--json` has all."""
@@ -67,7 +67,7 @@ def _lens(record: str, as_json: bool) -> int:
     return 0
 
 
-def _without_nan(reading: Reading) -> dict[str, float | None]:
+def _without_nan(reading: ConventionScores) -> dict[str, float | None]:
     return {name: None if isnan(value) else value for name, value in reading.scores.items()}
 
 

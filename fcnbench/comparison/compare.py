@@ -14,7 +14,7 @@ from fcnbench.errors import PredictionError, UsageError
 from fcnbench.metrics.bootstrap import Difference, paired
 from fcnbench.metrics.counts import CONFUSION, GEO, LABELS, prefixed
 from fcnbench.metrics.scores import scores
-from fcnbench.protocol import POLICY_OF, AbsentPolicy
+from fcnbench.protocol import MeanOver
 from fcnbench.records.evaluation import Evaluation
 from fcnbench.records.model import Record
 from fcnbench.util.console import followed, listed
@@ -154,8 +154,8 @@ def compare(first: Record, second: Record, predictions: tuple[Path, Path] | None
     _check_alike(first, second)
     pair = _common(first.evaluation, second.evaluation)
     one, two = pair.matrices(LABELS)
-    policy = POLICY_OF[first.protocol.mean]
-    before, after = scores(one.sum(axis=0), policy), scores(two.sum(axis=0), policy)
+    mean = first.protocol.mean
+    before, after = scores(one.sum(axis=0), mean), scores(two.sum(axis=0), mean)
     by_maps = _exact_flips(pair, predictions) if predictions is not None else _flips(pair)
     flips = np.sum(list(by_maps.values()), axis=0)
     classes = (
@@ -170,7 +170,7 @@ def compare(first: Record, second: Record, predictions: tuple[Path, Path] | None
         only_second=tuple(each for each in second.evaluation.ids if each not in shared),
         before=before.as_dict() | ({_GEO_ACCURACY: geo[0]} if geo else {}),
         after=after.as_dict() | ({_GEO_ACCURACY: geo[1]} if geo else {}),
-        differences=_differences(pair, policy),
+        differences=_differences(pair, mean),
         classes=tuple(sorted(classes, key=lambda each: -abs(each.moved))),
         moved=_moved(pair.ids, flips, one, two),
         flips=int(flips.sum()),
@@ -203,12 +203,12 @@ def _geo_accuracies(pair: _Pair) -> tuple[float, float] | None:
     return (scores(one).pixel_acc, scores(two).pixel_acc) if one.any() and two.any() else None
 
 
-def _differences(pair: _Pair, policy: AbsentPolicy) -> dict[str, Difference]:
+def _differences(pair: _Pair, mean: MeanOver) -> dict[str, Difference]:
     """Return B minus A by metric, for the label maps whose ground truth is the same in both."""
     one, two = pair.matrices(LABELS)
     if not np.array_equal(one.sum(axis=2), two.sum(axis=2)):
         return {}
-    found = paired(one, two, policy)
+    found = paired(one, two, mean)
     if _geo_accuracies(pair) is not None:
         one, two = pair.matrices(GEO)
         if np.array_equal(one.sum(axis=2), two.sum(axis=2)):
@@ -221,7 +221,7 @@ def _check_alike(first: Record, second: Record) -> None:
     if one != two:
         raise UsageError(
             f"the two runs have other rules: {first.protocol.signature()} and {second.protocol.signature()}",
-            "compare runs on one task under one policy",
+            "compare runs on one dataset with the same mean",
         )
 
 

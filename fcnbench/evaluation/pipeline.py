@@ -26,7 +26,6 @@ from fcnbench.evaluation.dtypes import checked_dtypes, refuse_reduced
 from fcnbench.evaluation.precision import FP32, Arithmetic
 from fcnbench.evaluation.timing import Stopwatch
 from fcnbench.labelspace import LabelSpace
-from fcnbench.metrics.compiled import argmax_kernel
 from fcnbench.metrics.counts import GEO, LABELS, Count, CountSpec, ImageResult, LabelPair, confusion_counts
 from fcnbench.models.networks import keep_evaluation_mode, layers_made, networks_in, refuse_training_mode
 from fcnbench.models.segmenter import Segmenter, answers_from_truth, modalities_of, prepared_on
@@ -102,8 +101,6 @@ class Look:
         self.networks = networks_in(self.segmenter)
         keep_evaluation_mode(self.networks)
         move(self.segmenter, self.device)
-        # Loaded and tried before the first picture waits for them.
-        argmax_kernel()
         if self.device.type != "cpu" and not answers_from_truth(self.segmenter):
             trust_in(self.device)
 

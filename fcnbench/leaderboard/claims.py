@@ -1,4 +1,4 @@
-"""What papers and others claim, for boards: rows of tier `claimed`, each with its source, beside what was measured."""
+"""Claims: published scores, shown on boards as rows of tier `claimed`, each with its source."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _METRICS = ("pixel_acc", "mean_acc", "mean_iu", "fw_iu", "geo_pixel_acc")
 
 @dataclass(frozen=True)
 class Claim:
-    """A row that somebody published.
+    """Published scores of one model on one dataset.
 
     Attributes:
-        dataset: name of the task, or of a test set that only a server scores.
-        model: what the source calls the model.
-        source: where it stands.
-        images: images of the split; None where the source does not say.
-        scores: fractions by metric; only what the source has.
+        dataset: name of the dataset, or of a test set that only a server scores.
+        model: name of the model in the source.
+        source: publication, with its table.
+        images: number of images of the split; None if the source does not state it.
+        scores: fractions by metric; only the metrics that the source states.
         weights: name of the published weights that were scored; empty for a row of a table.
     """
 
@@ -36,7 +36,11 @@ class Claim:
 
 @cache
 def claims() -> tuple[Claim, ...]:
-    """Return all claims: the papers' tables, and published weights that somebody scored."""
+    """Return all claims: rows of the papers' tables, and scores of published weights.
+
+    >>> claims()[0].model
+    'FCN-VGG16'
+    """
     content = tomllib.loads(read_text(files("fcnbench.leaderboard") / "CLAIMS.toml"))
     sources = content["sources"]
     tables = [
@@ -53,11 +57,15 @@ def claims() -> tuple[Claim, ...]:
 
 
 def claims_of(dataset: str) -> list[Claim]:
-    """The claims about one task."""
+    """Return the claims about one dataset.
+
+    >>> [claim.model for claim in claims_of("voc2011val-full")]
+    ['FCN-VGG16', 'FCN-GoogLeNet', 'FCN-AlexNet']
+    """
     return [claim for claim in claims() if claim.dataset == dataset]
 
 
-def _fractions(percent: list[float | str]) -> dict[str, float]:
-    """Percent as fractions, without what is not said."""
-    named = zip(_METRICS, percent, strict=False)
+def _fractions(percentages: list[float | str]) -> dict[str, float]:
+    """Convert percentages to fractions by metric; text marks a metric that the source does not state."""
+    named = zip(_METRICS, percentages, strict=False)
     return {name: round(value / 100, 6) for name, value in named if not isinstance(value, str)}

@@ -1,4 +1,4 @@
-"""Files a record: writes it below `submissions/`, and its row into the dataset's board."""
+"""Filing of a record: it is written below `submissions/`, and its dataset's board is rewritten."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from fcnbench.util import paths
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Filed:
-    """A record that was written.
+    """A record and the files that it was written to.
 
     Attributes:
-        record: the result.
+        record: the record.
         path: path of `record.json`.
-        board: path of the board that has its row; None for a part of a split, and for images trained on.
+        board: path of the board that has its row; None for a part of a split, and for evaluated training images.
         identity: everything that the result depends on; None for stored predictions.
     """
 
@@ -30,15 +30,15 @@ class Filed:
 
 
 def file_record(record: Record, root: Path, identity: Identity | None = None) -> Filed:
-    """Write a record, and the board that it may enter.
+    """Write a record below a root, and its dataset's board if the record may enter it.
 
     Args:
         record: the record.
         root: folder of `submissions/` and `leaderboards/`.
-        identity: everything that the result depends on, where it may be reused.
+        identity: everything that the result depends on, if the result may be reused.
 
     Raises:
-        OutputError: record or board could not be written.
+        OutputError: the record or the board could not be written.
     """
     paths.keep_out_of_git(root)
     path = save(record, root)

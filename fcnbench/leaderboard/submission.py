@@ -1,4 +1,4 @@
-"""A submission: a record in its place below `submissions/`, with who sends it and under which terms its weights are."""
+"""A submission: a record in its folder below `submissions/`, with its submitter and the licence of its weights."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ NAME = "submission.json"
 
 @dataclass(frozen=True)
 class Submission:
-    """Who sends a record.
+    """The submitter's statements about a record.
 
     Attributes:
-        contact: somebody who answers: a name with a mail address or a page.
-        licence: licence of the weights, an SPDX identifier, or `none` where they are not given away.
-        url: where model or weights are; may be empty.
+        contact: a contact person: a name with a mail address or a page.
+        licence: licence of the weights, an SPDX identifier, or `none` for weights that are not published.
+        url: page of the model or the weights; may be empty.
         note: a sentence for readers; may be empty.
+
+    Raises:
+        UsageError: contact or licence is empty.
     """
 
     contact: str
@@ -35,16 +38,25 @@ class Submission:
     def __post_init__(self) -> None:
         for name in ("contact", "licence"):
             if not str(getattr(self, name)).strip():
-                raise UsageError(f"--{name} is empty", "say whom to ask, and the licence of the weights (or `none`)")
+                raise UsageError(
+                    f"--{name} is empty", "name a contact person, and the licence of the weights (or `none`)"
+                )
 
 
-def prepare(run: Path, root: Path, submission: Submission) -> Path:
-    """Put a run's record into its place below a root, with the submission beside it; returns the record's path.
+def file_submission(run: Path, root: Path, submission: Submission) -> Path:
+    """Copy a run's record to its folder below a root, with the submission beside it; return the record's path.
+
+    A record that is already there stays there.
+
+    Args:
+        run: a `record.json`, or its folder.
+        root: folder of `submissions/` and `leaderboards/`.
+        submission: the submitter's statements.
 
     Raises:
         DataMissing: there is no record.
-        ResultsError: the record is not sound.
-        CheckFailed: a part of a split, or images that the model was trained on: these enter no board.
+        ResultsError: the record is unusable.
+        CheckFailed: the record may not enter a board: it is of a part of a split, or of training images.
         OutputError: the folder could not be written.
     """
     source = find(run)
@@ -69,8 +81,11 @@ def prepare(run: Path, root: Path, submission: Submission) -> Path:
 def _refuse_unranked(record: Record) -> None:
     if record.protocol.partial:
         raise CheckFailed(
-            f"{record.protocol.count} images of {record.protocol.dataset} are a part, and enter no board",
+            f"{record.protocol.count} images of {record.protocol.dataset} are a part, which does not enter a board",
             "run the whole split",
         )
     if not record.leakage.clear:
-        raise CheckFailed("the model declares training on these images, or on a split that is not known here", "")
+        raise CheckFailed(
+            "the model declares training on these images, or on a split whose images are not known here",
+            "evaluate it on images that it was not trained on",
+        )

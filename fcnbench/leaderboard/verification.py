@@ -1,7 +1,7 @@
-"""How far a submission was verified: what `verify` looked at, and the tier that its board row gets for it.
+"""Verification of submissions: the checks of a record, and the tier that its board row gets.
 
-`verification.json` lies beside the record and names its digests: a record that was changed afterwards falls back to
-`reported` by itself.
+The result is kept in `verification.json` beside the record, with the digests of the files that were checked. A record
+that changes afterwards falls back to `reported`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Literal
 
 from fcnbench.datasets.leakage import find_leakage, known_ids
 from fcnbench.datasets.registry import find_dataset
+from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.datasets.splits import Split
 from fcnbench.errors import FcnbenchError, ResultsError, UnknownName
-from fcnbench.records.json import RecordFile
 from fcnbench.records.location import MATRICES_NAME, RECORD_NAME, VERIFICATION_NAME, find
 from fcnbench.records.model import Record, folder_name
 from fcnbench.records.recompute import rescore
@@ -37,7 +37,13 @@ TierName = Literal["claimed", "reported", "rescored", "rerun"]
 
 @dataclass(frozen=True)
 class Tier:
-    """A tier, when it was given, and by which version of fcnbench."""
+    """The tier of a board row.
+
+    Attributes:
+        name: the tier.
+        date: when it was granted, UTC, ISO 8601.
+        version: version of fcnbench that granted it.
+    """
 
     name: TierName
     date: str
@@ -46,13 +52,13 @@ class Tier:
 
 @dataclass(frozen=True, eq=False)
 class Verification:
-    """What was found about a submission.
+    """The result of verifying a submission.
 
     Attributes:
-        path: the record.
-        findings: what was looked at.
-        record: the record; None where it can't be read.
-        rerun: the verdict of running the model again; empty where that was not done.
+        path: path of the record.
+        findings: one result per check.
+        record: the record; None if it is unreadable.
+        rerun: the verdict of a run that agreed with the record; empty without one.
     """
 
     path: Path
@@ -62,145 +68,165 @@ class Verification:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing was found against it."""
+        """Whether all checks passed."""
         return all(finding.sound for finding in self.findings)
 
     @property
     def tier(self) -> TierName:
-        """The tier that it earns."""
+        """The tier that the record earns."""
         if not self.sound:
             return "reported"
         return "rerun" if self.rerun else "rescored"
 
 
-def examine(path: Path) -> Verification:
-    """Look at a submission: its record, matrices, split, training and place; nothing is written.
+def check_submission(path: Path) -> Verification:
+    """Check a submission: its record, matrices, split, training data and folder. Nothing is written.
+
+    Args:
+        path: a `record.json`, or its folder.
 
     Raises:
         DataMissing: there is no record.
     """
-    place = find(path)
+    record_path = find(path)
     try:
-        rescored = rescore(place)
+        rescored = rescore(record_path)
     except ResultsError as error:
-        return Verification(place, (Finding("record", False, error.message),), None)
+        return Verification(record_path, (Finding("record", False, error.message),), None)
     wrong = rescored.mismatches
     text = "everything in it follows from the matrices"
     if wrong:
         text = f"{len(wrong)} values do not follow from the matrices: {listed([each.where for each in wrong])}"
     record = rescored.record
-    findings = [Finding("record", not wrong, text), *_task(record), _place(record, place)]
-    return Verification(place, tuple(findings), record)
+    findings = [Finding("record", not wrong, text), *_check_dataset(record), _check_folder(record, record_path)]
+    return Verification(record_path, tuple(findings), record)
 
 
-def write(found: Verification) -> Path:
-    """Write down what was found, beside the record; returns the file's path.
+def write_verification(verification: Verification) -> Path:
+    """Write a verification beside its record; return the file's path.
 
     Raises:
         OutputError: it could not be written.
     """
-    path = found.path.with_name(VERIFICATION_NAME)
+    path = verification.path.with_name(VERIFICATION_NAME)
     content = {
         "format": FORMAT,
-        "tier": found.tier,
+        "tier": verification.tier,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "fcnbench": __version__,
-        "digests": _digests(found.path),
-        "findings": [asdict(finding) for finding in found.findings],
-        "rerun": found.rerun,
+        "digests": _digests(verification.path),
+        "findings": [asdict(finding) for finding in verification.findings],
+        "rerun": verification.rerun,
     }
     files.write_json(path, content)
     return path
 
 
-def read_tier(record: Path, file: RecordFile) -> Tier:
-    """The tier of a record: the one that was written beside it, if it speaks of just this record; else `reported`."""
-    reported = Tier("reported", file.created, file.fcnbench)
+def read_tier(record: Path, created: str, version: str) -> Tier:
+    """Return the tier of a record from the verification beside it, if that is of the same record and matrices.
+
+    Args:
+        record: path of the record.
+        created: time of the run, for a record without a valid verification, which is `reported`.
+        version: version of fcnbench that made the record, likewise.
+    """
+    reported = Tier("reported", created, version)
     path = record.with_name(VERIFICATION_NAME)
     if not path.is_file():
         return reported
     try:
-        found = json.loads(read_text(path))
-        if found["format"] != FORMAT or found["tier"] not in ("reported", "rescored", "rerun"):
-            raise ValueError("of an unknown format or tier")
-        if found["digests"] != _digests(record):
-            raise ValueError("it speaks of another record or other matrices: verify again")
-        return Tier(found["tier"], str(found["date"]), str(found["fcnbench"]))
+        content = json.loads(read_text(path))
+        if content["format"] != FORMAT or content["tier"] not in ("reported", "rescored", "rerun"):
+            raise ValueError("its format or tier is unknown")
+        if content["digests"] != _digests(record):
+            raise ValueError("it is of another record or other matrices; verify again")
+        return Tier(content["tier"], str(content["date"]), str(content["fcnbench"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        note(f"tier `reported`: {path} does not count: {error}")
+        note(f"tier `reported`: {path} is ignored: {error}")
         return reported
 
 
-def duplicates(paths: list[Path]) -> Iterator[Finding]:
-    """Runs that stand in several places below one root: their names, and records that are the same file."""
-    for what, key in (("run", lambda path: path.parent.name), ("record", digest_text)):
-        places: dict[str, list[str]] = {}
+def find_duplicates(paths: list[Path]) -> Iterator[Finding]:
+    """Yield a finding for each run name, and each record's content, that occurs several times among records.
+
+    Args:
+        paths: paths of the records.
+    """
+    for subject, key in (("run", lambda path: path.parent.name), ("record", digest_text)):
+        folders: dict[str, list[str]] = {}
         for path in paths:
-            # What can't be read is nobody's double, and is named by `examine`.
+            # `check_submission` reports a record that can't be read.
             with suppress(OSError):
-                places.setdefault(key(path), []).append("/".join(path.parent.parts[-3:]))
-        for several in places.values():
-            if len(several) > 1:
-                yield Finding(f"duplicate {what}", False, f"the same in {' and '.join(several)}")
+                folders.setdefault(key(path), []).append("/".join(path.parent.parts[-3:]))
+        for same in folders.values():
+            if len(same) > 1:
+                yield Finding(f"duplicate {subject}", False, f"the same in {' and '.join(same)}")
 
 
 def _digests(record: Path) -> dict[str, str]:
-    # The record is text, and may come with other line ends; the matrices are bytes.
+    # The record is text, whose line ends may change in a checkout; the matrices are bytes.
     digests = {RECORD_NAME: digest_text, MATRICES_NAME: digest_file}
     paths = {name: record.with_name(name) for name in digests}
     return {name: digests[name](path) if path.is_file() else "" for name, path in paths.items()}
 
 
-def _task(record: Record) -> Iterator[Finding]:
-    """Task, classes, split, data and training against what fcnbench knows of the task."""
+def _check_dataset(record: Record) -> Iterator[Finding]:
+    """Check dataset, classes, split, data and training data of a record against the registered dataset."""
     protocol = record.protocol
     try:
         spec = find_dataset(protocol.dataset)
     except UnknownName:
-        yield Finding(
-            "task", False, f"no task is called {protocol.dataset} here: install the package that registers it"
-        )
+        text = f"there is no dataset {protocol.dataset} here: install the package that registers it"
+        yield Finding("task", False, text)
         return
     except FcnbenchError as error:
         yield Finding("task", False, error.message)
         return
     space = spec.label_space
-    alike = (record.classes, protocol.ignore, protocol.label_space) == (space.classes, space.ignore, space.name)
-    yield Finding("classes", alike, f"{protocol.classes} of {space.name}" if alike else f"not those of {space.name}")
-    whole = f"{protocol.count} images"
-    if isinstance(spec.split, Split):
-        same = (protocol.split, protocol.total) == (spec.split.digest, len(spec.split.ids))
-        same = same and set(record.evaluation.ids) <= set(spec.split.ids)
-        yield Finding("split", same, f"the published list, {whole}" if same else "not the published list")
-    else:
-        ids = known_ids(spec)
-        same = ids is None or set(record.evaluation.ids) <= ids
-        known = "its list comes with the archive and is not here" if ids is None else f"the archive's list, {whole}"
-        yield Finding("split", same, known if same else "not the archive's list")
-    yield Finding("whole", not protocol.partial, whole)
+    same = (record.classes, protocol.ignore, protocol.label_space) == (space.classes, space.ignore, space.name)
+    yield Finding(
+        "classes", same, f"{protocol.classes} of {space.name}" if same else f"they differ from those of {space.name}"
+    )
+    yield _check_split(record, spec)
+    yield Finding("whole", not protocol.partial, f"{protocol.count} images")
     if spec.fingerprint is not None:
         same = record.data.fingerprint == spec.fingerprint
-        yield Finding("data", same, "the task's own fingerprint" if same else "not the task's fingerprint")
+        yield Finding("data", same, f"{'' if same else 'not '}the fingerprint of the dataset")
     else:
         yield Finding("data", True, record.data.provenance)
-    yield _training(record, spec.split.name)
+    yield _check_training(record, spec.split.name)
     check = record.evaluation.reproducibility
     yield Finding("reproducibility", True, check.told() if check else "not checked: `fcnbench run --certify` does")
 
 
-def _training(record: Record, split: str) -> Finding:
-    """The split guard once more, on what the record declares."""
-    found = find_leakage(record.evaluation.ids, record.leakage.declared, (), split)
-    if leaked := record.leakage.ids or found.ids:
+def _check_split(record: Record, spec: DatasetSpec) -> Finding:
+    """Check the scored ids against the dataset's list of ids."""
+    protocol, ids = record.protocol, set(record.evaluation.ids)
+    count = f"{protocol.count} images"
+    if isinstance(spec.split, Split):
+        same = (protocol.split, protocol.total) == (spec.split.digest, len(spec.split.ids)) and ids <= {*spec.split.ids}
+        return Finding("split", same, f"the published list, {count}" if same else "not the published list")
+    known = known_ids(spec)
+    if known is None:
+        return Finding("split", True, "its list comes with the archive, which is not here")
+    same = ids <= known
+    return Finding("split", same, f"the archive's list, {count}" if same else "not the archive's list")
+
+
+def _check_training(record: Record, split: str) -> Finding:
+    """Repeat the leakage check with the training data that the record declares."""
+    leakage = find_leakage(record.evaluation.ids, record.leakage.declared, (), split)
+    if leaked := record.leakage.ids or leakage.ids:
         return Finding("training", False, f"trained on {len(leaked)} of these images ({listed(leaked)})")
-    if unlisted := record.leakage.unlisted or found.unlisted:
+    if unlisted := record.leakage.unlisted or leakage.unlisted:
         return Finding("training", False, f"trained on {listed(unlisted)}, whose ids are not known here")
     declared = listed(record.leakage.declared) or "nothing declared"
     return Finding("training", True, f"{declared}; none of these images")
 
 
-def _place(record: Record, path: Path) -> Finding:
-    """Whether the folders are named after model, task and run, so that nobody else's row is taken."""
-    wanted = [folder_name(record.model.name), folder_name(record.protocol.dataset), record.run]
-    same = list(path.resolve().parent.parts[-3:]) == wanted
-    return Finding("place", same, "/".join(wanted) if same else f"it belongs into submissions/{'/'.join(wanted)}")
+def _check_folder(record: Record, path: Path) -> Finding:
+    """Check that the folders are named after model, dataset and run, so that no other model's row is replaced."""
+    expected = [folder_name(record.model.name), folder_name(record.protocol.dataset), record.run]
+    folder = "/".join(expected)
+    same = list(path.resolve().parent.parts[-3:]) == expected
+    return Finding("place", same, folder if same else f"the record belongs to submissions/{folder}")

@@ -1,1 +1,1 @@
-"""The arithmetic of the benchmark: integers from label maps, and the four metrics from the integers."""
+"""Metrics: integer counts on label maps, and the scores, intervals and rules of other harnesses computed from them."""

@@ -1,8 +1,8 @@
-"""How far scores would move on other images of the same kind: the bootstrap over images, single and paired.
+"""Bootstrap over images: intervals of the metrics of one run, and of the difference between two.
 
-A split is drawn anew, image by image with replacement, many times; the metrics of every draw are worked out from its
-own summed matrix, under the policy for classes that the draw lacks. Draws come from the bits of PCG64, which no version
-of numpy changes, so the same matrices and seed give the same intervals everywhere.
+The images of a split are resampled with replacement many times. The metrics of every resample come from its own summed
+matrix, under the rule for classes that the resample lacks. Random numbers are the bits of PCG64, which no version of
+numpy changes, so the same matrices and seed give the same intervals everywhere.
 
 Efron and Tibshirani, An Introduction to the Bootstrap, 1993: percentile intervals (chapter 13), tests (chapter 16).
 """
@@ -16,35 +16,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnbench.errors import UsageError
-from fcnbench.metrics.scores import metrics
-from fcnbench.protocol import AbsentPolicy
+from fcnbench.metrics.scores import class_counts, metrics_from_counts
+from fcnbench.protocol import MeanOver
 from fcnbench.util.console import progress
 
 DRAWS = 10_000
-"""Draws by default: the ends of a 95% interval then move by about a fiftieth of its width from seed to seed."""
+"""Default number of resamples. The ends of a 95% interval then vary by about 2% of its width from seed to seed."""
 
 SEED = 2015
-"""Seed by default."""
+"""Default seed."""
 
 LEVEL = 0.95
-"""Share of the draws that an interval holds."""
+"""Default confidence level: the share of the resamples inside an interval."""
 
 _BLOCK = 256
-"""Draws at a time: the counts of 736 images are 1.5 MB and stay in the cache."""
+"""Resamples at a time: the counts of 736 images are 1.5 MB and stay in the cache."""
+
+_ROUNDING = 1e-12
+"""Tolerance for float64 rounding when differences are compared, so that every resample reaches a difference of 0."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """By how much B is better than A in one metric, with images drawn in pairs.
+    """Difference between two runs in one metric, from a paired bootstrap.
 
-    All four numbers are NaN where either has no such score: the mean IU without background where nothing else is true.
+    All four numbers are NaN where one of the runs has no such score, for example the mean IU without background where
+    nothing but background is true.
 
     Attributes:
         value: B minus A, a fraction.
         low: lower end of the interval.
         high: upper end of the interval.
-        p: probability of a difference as large if neither were better: the share of draws, shifted to a mean of 0, that
-            reach it on either side; never below 1 / (draws + 1).
+        p: two-sided p-value: the share of the resamples, shifted to a mean of 0, whose difference is at least as
+            large; never below 1 / (draws + 1).
     """
 
     value: float
@@ -55,80 +59,110 @@ class Difference:
 
 def intervals(
     per_image: NDArray[np.int64],
-    absent: AbsentPolicy = "present",
+    mean: MeanOver = "gt",
     without: int | None = None,
     *,
     draws: int = DRAWS,
     seed: int = SEED,
     level: float = LEVEL,
 ) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of the metrics over draws of the images.
+    """Compute percentile intervals of the metrics over resamples of the images.
 
     Args:
-        per_image: confusion matrices, int64 [N, C, C].
-        absent: policy for classes without true pixels.
-        without: also for `mean_iu_nobg`, without the class of this index.
-        draws: how many times the images are drawn.
-        seed: of the draws.
-        level: share of the draws in an interval.
+        per_image: confusion matrices, int64 [N, C, C], rows = ground truth, columns = prediction.
+        mean: `gt` or `union`, as for `scores`.
+        without: index of a class; if given, the result also has `mean_iu_nobg`, the mean IU without that class.
+        draws: number of resamples.
+        seed: seed of the resamples.
+        level: share of the resamples inside an interval.
 
     Returns:
-        Lower and upper end by metric.
+        Name of each metric to the lower and upper end of its interval, as fractions.
 
     Raises:
-        UsageError: no image, or no draw.
+        UsageError: there is no image, `draws` is below 1, or the rule for the mean is unknown.
+
+    See Also:
+        paired: the difference between two runs.
+
+    >>> matrices = np.array([[[3, 1], [0, 4]], [[5, 0], [1, 2]]])
+    >>> low, high = intervals(matrices, draws=100)["pixel_acc"]
+    >>> low <= 14 / 16 <= high
+    True
     """
-    found = _drawn([per_image], absent, without, draws, seed)[0]
+    found = _resampled([per_image], mean, without, draws, seed)[0]
     return {name: _ends(values, level) for name, values in found.items()}
 
 
 def paired(
     first: NDArray[np.int64],
     second: NDArray[np.int64],
-    absent: AbsentPolicy = "present",
+    mean: MeanOver = "gt",
     without: int | None = None,
     *,
     draws: int = DRAWS,
     seed: int = SEED,
     level: float = LEVEL,
 ) -> dict[str, Difference]:
-    """The differences between two sets of predictions for the same images, drawn together.
+    """Compare two sets of predictions for the same images with a paired bootstrap.
 
     Args:
-        first: confusion matrices of A, int64 [N, C, C].
-        second: those of B for the same images in the same order.
-        absent: policy for classes without true pixels.
-        without: also for `mean_iu_nobg`, without the class of this index.
-        draws: how many times the images are drawn.
-        seed: of the draws.
-        level: share of the draws in an interval.
+        first: confusion matrices of A, int64 [N, C, C], rows = ground truth, columns = prediction.
+        second: confusion matrices of B for the same images in the same order.
+        mean: `gt` or `union`, as for `scores`.
+        without: index of a class; if given, the result also has `mean_iu_nobg`, the mean IU without that class.
+        draws: number of resamples; every one is applied to both sets.
+        seed: seed of the resamples.
+        level: share of the resamples inside an interval.
+
+    Returns:
+        Name of each metric to its difference, B minus A.
 
     Raises:
-        UsageError: shapes differ, no image, or no draw.
+        UsageError: the shapes differ, there is no image, `draws` is below 1, or the rule for the mean is unknown.
+
+    See Also:
+        intervals: the metrics of one run.
+
+    >>> before, after = np.array([[[3, 1], [0, 4]]]), np.array([[[4, 0], [0, 4]]])
+    >>> paired(before, after, draws=10)["pixel_acc"].value
+    0.125
     """
     if first.shape != second.shape:
-        raise UsageError(f"matrices of the same images are compared; these are {first.shape} and {second.shape}")
-    before, after = (_metrics_of(each, absent, without) for each in (first, second))
-    drawn_before, drawn_after = _drawn([first, second], absent, without, draws, seed)
+        raise UsageError(
+            f"a paired comparison takes matrices of the same images; these have shapes {first.shape} and {second.shape}"
+        )
+    before, after = (_metrics_of(each, mean, without) for each in (first, second))
+    resampled_before, resampled_after = _resampled([first, second], mean, without, draws, seed)
     differences = {}
     for name in before:
         value = float(after[name] - before[name])
-        drawn = drawn_after[name] - drawn_before[name]
-        scored = drawn[~np.isnan(drawn)]
+        moved = resampled_after[name] - resampled_before[name]
+        scored = moved[~np.isnan(moved)]
         if np.isnan(value) or not scored.size:
             differences[name] = Difference(np.nan, np.nan, np.nan, np.nan)
             continue
-        # A hair's breadth is allowed for rounding, so that a difference of 0 is reached by every draw.
-        reached = np.count_nonzero(np.abs(scored - scored.mean()) >= abs(value) - 1e-12)
+        reached = np.count_nonzero(np.abs(scored - scored.mean()) >= abs(value) - _ROUNDING)
         low, high = _ends(scored, level)
         differences[name] = Difference(value, low, high, (int(reached) + 1) / (draws + 1))
     return differences
 
 
-def draws_of(images: int, draws: int, seed: int) -> Iterator[NDArray[np.int64]]:
-    """How often every image was drawn, int64 [block, images], over blocks of all draws.
+def resample_counts(images: int, draws: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Yield how often every image occurs in each resample, block by block.
 
-    Each of a draw's picks is the high half of a 32-bit number times the number of images.
+    Each pick is the high half of a 32-bit random number times the number of images.
+
+    Args:
+        images: number of images.
+        draws: number of resamples over all blocks.
+        seed: seed of the random numbers.
+
+    Yields:
+        int64 [resamples in the block, images]; every row sums to `images`.
+
+    >>> next(resample_counts(5, 2, seed=2015)).tolist()
+    [[0, 2, 2, 1, 0], [1, 0, 1, 1, 2]]
     """
     bits = np.random.PCG64(seed)
     for start in range(0, draws, _BLOCK):
@@ -140,40 +174,34 @@ def draws_of(images: int, draws: int, seed: int) -> Iterator[NDArray[np.int64]]:
         yield np.bincount(picks.reshape(-1), minlength=block * images).reshape(block, images)
 
 
-def _drawn(
-    stacks: Sequence[NDArray[np.int64]], absent: AbsentPolicy, without: int | None, draws: int, seed: int
+def _resampled(
+    stacks: Sequence[NDArray[np.int64]], mean: MeanOver, without: int | None, draws: int, seed: int
 ) -> list[dict[str, NDArray[np.float64]]]:
-    """The metrics of every draw, float64 [draws], for each of several stacks of matrices that are drawn together."""
+    """Return the metrics of every resample, float64 [draws], for several stacks that are resampled alike."""
     images, classes = stacks[0].shape[0], stacks[0].shape[-1]
     if images == 0 or draws < 1:
         raise UsageError(f"{draws} draws of {images} images: at least one of each is needed")
-    # Only diagonal, row sums and column sums matter. Sums of counts are whole numbers below 2**53, so a float64 matrix
-    # product is exact, whatever order it adds in.
-    sums = np.concatenate([np.concatenate(_parts(stack), axis=1) for stack in stacks], axis=1).astype(np.float64)
+    # Only diagonal, row sums and column sums matter. Sums of counts are integers below 2**53, so a float64 matrix
+    # product is exact in any order of summation.
+    sums = np.concatenate([np.concatenate(class_counts(stack), axis=1) for stack in stacks], axis=1).astype(np.float64)
     blocks: list[list[dict[str, NDArray[np.float64]]]] = [[] for _ in stacks]
     with progress(draws, "bootstrap", "draw") as bar:
-        for counts in draws_of(images, draws, seed):
+        for counts in resample_counts(images, draws, seed):
             totals = (counts.astype(np.float64) @ sums).reshape(len(counts), len(stacks), 3, classes)
-            for place, found in enumerate(blocks):
-                hits, true, predicted = totals[:, place].transpose(1, 0, 2)
-                found.append(metrics(hits, true, predicted, absent, without))
+            for index, block in enumerate(blocks):
+                hits, true, predicted = totals[:, index].transpose(1, 0, 2)
+                block.append(metrics_from_counts(hits, true, predicted, mean, without))
             bar.update(len(counts))
-    return [{name: np.concatenate([block[name] for block in found]) for name in found[0]} for found in blocks]
+    return [{name: np.concatenate([part[name] for part in block]) for name in block[0]} for block in blocks]
 
 
-def _metrics_of(stack: NDArray[np.int64], absent: AbsentPolicy, without: int | None) -> dict[str, NDArray[np.float64]]:
-    """The metrics of a stack's sum."""
-    hits, true, predicted = (part.sum(axis=0) for part in _parts(stack))
-    return metrics(hits, true, predicted, absent, without)
-
-
-def _parts(stack: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Hits, true and predicted pixels per image and class, int64 [N, C] each."""
-    return stack.diagonal(axis1=1, axis2=2), stack.sum(axis=2), stack.sum(axis=1)
+def _metrics_of(stack: NDArray[np.int64], mean: MeanOver, without: int | None) -> dict[str, NDArray[np.float64]]:
+    """Return the metrics of a stack's sum."""
+    return metrics_from_counts(*class_counts(stack.sum(axis=0)), mean, without)
 
 
 def _ends(values: NDArray[np.float64], level: float) -> tuple[float, float]:
-    """Both ends of a percentile interval, NaN where no draw has a score; draws without one are left out."""
+    """Return both ends of a percentile interval over the resamples that have a score; NaN if none has."""
     scored = values[~np.isnan(values)]
     if not scored.size:
         return np.nan, np.nan

@@ -1,9 +1,9 @@
-"""The confusion matrix of a label map and a prediction: int64, rows = truth, columns = prediction.
+"""The confusion matrix of a label map and a prediction: int64, rows = ground truth, columns = prediction.
 
-The count runs over one row and one column more than there are classes; they take every value outside the classes, so
-that such a value is seen there and never lands in the cell of another class. Label maps are mostly flat: a run of
-pixels with one truth and one prediction is counted as one entry. Noisy maps, where runs do not pay, are counted pixel
-by pixel, in blocks that stay in the cache.
+The count has one row and one column more than there are classes. They take every value outside the classes, so that
+such a value is detected and never lands in the cell of another class. Label maps are mostly flat: a run of pixels with
+the same ground truth and the same prediction is counted as one entry. Noisy maps, where runs do not pay, are counted
+pixel by pixel, in blocks that stay in the cache.
 """
 
 from __future__ import annotations
@@ -29,21 +29,28 @@ _MAX_RUN_SHARE = 0.35
 def confusion_matrix(
     truth: NDArray[Any], prediction: NDArray[Any], num_classes: int, ignore: int = IGNORE
 ) -> NDArray[np.int64]:
-    """Count the pixels of each true class that were predicted as each class.
+    """Count the pixels of each true class that are predicted as each class.
 
     Args:
-        truth: integer label map of any shape, values 0..num_classes-1 and `ignore`.
-        prediction: integer map of the same shape; values 0..num_classes-1 wherever truth is not `ignore`.
+        truth: ground truth, an integer array of any shape; values 0..num_classes-1 and `ignore`.
+        prediction: integer array of the same shape; values 0..num_classes-1 wherever `truth` is not `ignore`.
         num_classes: number of classes C, 1..255.
-        ignore: the truth value of pixels that are not scored, 0..255 and outside the classes.
+        ignore: ground-truth value of pixels that are not scored, 0..255 and outside the classes.
 
     Returns:
-        int64 [C, C], rows = truth, columns = prediction.
+        int64 [C, C], rows = ground truth, columns = prediction.
 
     Raises:
-        UsageError: `num_classes` out of range, or `ignore` is one of the classes.
-        DataCorrupt: the truth holds a value that is neither a class nor `ignore`.
-        PredictionError: shapes differ, or a scored pixel's prediction is outside the classes.
+        UsageError: `num_classes` is out of range, or `ignore` is one of the classes.
+        DataCorrupt: the ground truth holds a value that is neither a class nor `ignore`.
+        PredictionError: the shapes differ, or the prediction of a scored pixel is outside the classes.
+
+    See Also:
+        fcnbench.metrics.scores.scores: the metrics of a confusion matrix.
+
+    >>> truth, prediction = np.array([[0, 1, 1, 255]]), np.array([[0, 0, 1, 1]])
+    >>> confusion_matrix(truth, prediction, 2).tolist()
+    [[1, 0], [1, 1]]
     """
     if not 1 <= num_classes <= MAX_CLASSES:
         raise UsageError(f"1 to {MAX_CLASSES} classes are possible, not {num_classes}")
@@ -54,10 +61,10 @@ def confusion_matrix(
         )
     if truth.shape != prediction.shape:
         raise PredictionError(
-            f"the prediction has shape {prediction.shape}, its label map {truth.shape}",
+            f"the prediction has shape {prediction.shape}, its ground truth {truth.shape}",
             "predict at the image's own size, one class index per pixel",
         )
-    flat_truth = _as_bytes(truth, "truth", DataCorrupt)
+    flat_truth = _as_bytes(truth, "ground truth", DataCorrupt)
     flat_prediction = _as_bytes(_without_ignored(truth, prediction, ignore), "prediction", PredictionError)
     counts, ignored = _count(flat_truth, flat_prediction, num_classes, ignore)
     if counts[num_classes].sum() != ignored or counts[:num_classes, num_classes].any():
@@ -66,14 +73,14 @@ def confusion_matrix(
 
 
 def _without_ignored(truth: NDArray[Any], prediction: NDArray[Any], ignore: int) -> NDArray[Any]:
-    """The prediction with its ignored pixels set to 0 where it is wider than 8 bits: they may hold anything."""
+    """Return a prediction wider than 8 bits with its ignored pixels set to 0, since they may hold anything."""
     if prediction.dtype == np.uint8 or prediction.dtype.kind not in "iu":
         return prediction
     return np.where(truth == ignore, 0, prediction)
 
 
 def _as_bytes(values: NDArray[Any], what: str, failure: type[DataCorrupt] | type[PredictionError]) -> NDArray[np.uint8]:
-    """The values as flat uint8; wider integers are checked before they are narrowed."""
+    """Return the values as flat uint8; wider integers are checked before they are narrowed."""
     if failure is PredictionError:
         hint = "predict one of the label space's classes at every pixel"
     else:
@@ -90,9 +97,9 @@ def _as_bytes(values: NDArray[Any], what: str, failure: type[DataCorrupt] | type
 def _count(
     truth: NDArray[np.uint8], prediction: NDArray[np.uint8], num_classes: int, ignore: int
 ) -> tuple[NDArray[np.int64], int]:
-    """Pixels per (truth, prediction), int64 [C+1, C+1], and the number of ignored pixels.
+    """Return the pixels per (ground truth, prediction), int64 [C+1, C+1], and the number of ignored pixels.
 
-    The last row and column take what is outside the classes, ignored pixels among it.
+    The last row and column count values outside the classes, ignored pixels included.
     """
     side = num_classes + 1
     counts = np.zeros(side * side, np.int64)
@@ -119,7 +126,7 @@ def _count(
 
 
 def _codes(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], num_classes: int) -> NDArray[np.intp]:
-    """One code per pixel: row times C+1 plus column, values outside the classes booked as C."""
+    """Return one code per pixel: row times C+1 plus column; values outside the classes count as C."""
     # An array as the limit, since numpy's minimum against a scalar is not vectorised (12 times slower).
     limit = np.full(truth.shape, num_classes, np.uint8)
     codes = np.minimum(truth, limit).astype(np.uint16)
@@ -129,22 +136,23 @@ def _codes(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], num_classes:
 
 
 def _report_stray(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], num_classes: int, ignore: int) -> None:
-    """Raise the error that names the values which are neither class nor ignore, truth first."""
-    found = np.bincount(truth, minlength=_VALUES)
-    found[:num_classes] = found[ignore] = 0
-    if found.any():
+    """Raise the error that names the values which are neither class nor ignore, those of the ground truth first."""
+    counts = np.bincount(truth, minlength=_VALUES)
+    counts[:num_classes] = counts[ignore] = 0
+    if counts.any():
         raise DataCorrupt(
-            f"the truth holds {_listed(found)}: neither a class (0..{num_classes - 1}) nor ignore ({ignore})",
+            f"the ground truth holds {_listed(counts)}: neither a class (0..{num_classes - 1}) nor ignore ({ignore})",
             "canonicalise the labels: every pixel is a class or ignore",
         )
-    found = np.bincount(prediction[truth != ignore], minlength=_VALUES)
-    found[:num_classes] = 0
+    counts = np.bincount(prediction[truth != ignore], minlength=_VALUES)
+    counts[:num_classes] = 0
     raise PredictionError(
-        f"the prediction holds {_listed(found)} where truth is scored: outside the classes 0..{num_classes - 1}",
+        f"the prediction holds {_listed(counts)} where the ground truth is scored: outside the classes "
+        f"0..{num_classes - 1}",
         "predict one of the label space's classes at every pixel",
     )
 
 
-def _listed(found: NDArray[np.int64]) -> str:
-    """Values and how often they occur: `value 7 (12 pixels), value 9 (1 pixels)`."""
-    return ", ".join(f"value {value} ({found[value]} pixels)" for value in np.flatnonzero(found))
+def _listed(counts: NDArray[np.int64]) -> str:
+    """Format values and how often they occur: `value 7 (12 pixels), value 9 (1 pixels)`."""
+    return ", ".join(f"value {value} ({counts[value]} pixels)" for value in np.flatnonzero(counts))

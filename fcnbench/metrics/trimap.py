@@ -1,8 +1,8 @@
-"""Scores near outlines: one confusion matrix for every width of a band around the truth's boundaries.
+"""Scores near outlines: one confusion matrix per width of a band around the boundaries of the ground truth.
 
-How well a net follows outlines shows in the pixels beside them; FCN-32s against FCN-8s is the classic case. A boundary
-runs between neighbours of different truth, ignored pixels being a truth of their own; a band of width w holds the
-scored pixels that lie less than w pixels from one beside a boundary.
+Pixels near outlines show how well a network follows them; FCN-32s against FCN-8s is the classic case. A boundary runs
+between neighbouring pixels of different ground truth, where ignored pixels count as a value of their own. The band of
+width w holds the scored pixels that are less than w pixels away from a pixel beside a boundary.
 
 scipy and scikit-image are imported on first use.
 """
@@ -26,19 +26,26 @@ WIDTHS = tuple(range(1, 41))
 def trimap_matrices(
     truth: NDArray[np.uint8], prediction: NDArray[np.uint8], num_classes: int, ignore: int
 ) -> NDArray[np.int64]:
-    """Confusion matrices of the bands around the truth's boundaries.
+    """Count one confusion matrix per band around the boundaries of the ground truth.
 
     Args:
-        truth: uint8 [H, W].
-        prediction: uint8 [H, W], classes wherever truth is not `ignore`.
+        truth: ground truth, uint8 [H, W].
+        prediction: uint8 [H, W], a class wherever the ground truth is not `ignore`.
         num_classes: number of classes C.
-        ignore: truth value of the pixels that are not scored.
+        ignore: ground-truth value of the pixels that are not scored.
 
     Returns:
-        int64 [40, C, C]: a band of each of `WIDTHS`, every one within the next.
+        int64 [40, C, C], one matrix per width of `WIDTHS`; every band contains the one before.
 
     Raises:
         DataCorrupt, PredictionError: as for `confusion_matrix`.
+
+    See Also:
+        trimap_curves: the metrics of the bands.
+
+    >>> truth = np.repeat(np.array([[0, 0, 0, 1, 1, 1]], np.uint8), 4, axis=0)
+    >>> trimap_matrices(truth, truth, 2, 255)[:3].sum(axis=(1, 2)).tolist()
+    [8, 16, 24]
     """
     from scipy.ndimage import distance_transform_edt
     from skimage.segmentation import find_boundaries
@@ -52,9 +59,9 @@ def trimap_matrices(
     ends = np.cumsum(np.bincount(np.minimum(ring, len(WIDTHS)).reshape(-1), minlength=len(WIDTHS) + 1))
     flat_truth, flat_prediction = truth.reshape(-1)[order], prediction.reshape(-1)[order]
     start = 0
-    for place, end in enumerate(ends[:-1]):
+    for index, end in enumerate(ends[:-1]):
         part = slice(start, end)
-        matrices[place] = confusion_matrix(flat_truth[part], flat_prediction[part], num_classes, ignore)
+        matrices[index] = confusion_matrix(flat_truth[part], flat_prediction[part], num_classes, ignore)
         start = end
     return matrices.cumsum(axis=0)
 

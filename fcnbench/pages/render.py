@@ -1,4 +1,4 @@
-"""One environment for all templates: everything is escaped, numbers are printed in one way."""
+"""The Jinja2 environment of all templates: it escapes everything, and formats numbers in one way."""
 
 from __future__ import annotations
 
@@ -13,17 +13,33 @@ if TYPE_CHECKING:
 
 
 def render(template: str, **values: Any) -> str:
-    """A page from its template."""
+    """Return a page made from a template.
+
+    Args:
+        template: file name in `templates/`.
+        values: the template's variables.
+
+    Raises:
+        jinja2.UndefinedError: the template uses a variable that is not given.
+    """
     return _environment().get_template(template).render(version=__version__, **values)
 
 
 def percent(value: float | None, digits: int = 2) -> str:
-    """A fraction in percent, `-` where there is none."""
+    """Format a fraction in percent; a dash stands for a missing value.
+
+    >>> percent(0.62345), percent(None)
+    ('62.34', '–')
+    """
     return "–" if value is None or isnan(value) else f"{100 * value:.{digits}f}"
 
 
 def count(value: float) -> str:
-    """A whole number with thin groups."""
+    """Format a count with thousands separators.
+
+    >>> count(1234567)
+    '1,234,567'
+    """
     return f"{int(value):,}"
 
 

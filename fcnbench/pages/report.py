@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that opens from disk, with everything that its record says, and its pictures."""
+"""The report of a run: one self-contained HTML file with everything in its record, and example images."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from fcnbench.datasets.store.dataset import Dataset, digest_label
 from fcnbench.errors import PredictionError
+from fcnbench.labelspace import IGNORE
+from fcnbench.metrics.scores import class_counts, metrics_from_counts, shares
 from fcnbench.metrics.trimap import TRIMAP
 from fcnbench.pages.charts import Axis, histogram, polyline
-from fcnbench.pages.overlays import difference, overlay, photograph
+from fcnbench.pages.overlays import difference_url, image_url, overlay_url
 from fcnbench.pages.render import render
+from fcnbench.protocol import MeanOver
 from fcnbench.records.evaluation import Summary
 from fcnbench.records.json import per_class
 from fcnbench.records.model import Record
@@ -22,7 +25,7 @@ from fcnbench.records.serial import to_json
 from fcnbench.util.console import followed, listed
 
 EXAMPLES = 6
-"""Best images that are shown, and worst ones."""
+"""Default number of best images that are shown, and of worst ones."""
 
 _TITLES = {
     "pixel_acc": "Pixel accuracy",
@@ -37,23 +40,27 @@ _WIDTH, _HEIGHT = 520, 220
 """Canvas of a chart, in pixels."""
 
 
+_BACKDROP = 200
+"""Grey value that stands for an image where the store has label maps only."""
+
+
 @dataclass(frozen=True)
 class Example:
-    """One image of the report, its pictures as data URLs; empty where the store has no picture or nothing was saved.
+    """One image of the report.
 
     Attributes:
         id: image id.
         mean_iu: mean IU over the classes that are true in it.
         wrong: scored pixels with a wrong class.
         pixels: scored pixels.
-        pictures: title to data URL.
+        images: data URLs by title; empty without the dataset or the predictions.
     """
 
     id: str
     mean_iu: float
     wrong: int
     pixels: int
-    pictures: dict[str, str]
+    images: dict[str, str]
 
 
 def build(
@@ -62,30 +69,33 @@ def build(
     predictions: PredictionFolder | None = None,
     examples: int = EXAMPLES,
 ) -> str:
-    """The page.
+    """Return the report of a run as HTML.
 
     Args:
-        record: the run.
-        dataset: its data set, for pictures.
-        predictions: its predicted label maps.
-        examples: best and worst images that are shown.
+        record: the record of the run.
+        dataset: its dataset, for example images.
+        predictions: its predicted label maps, for example images.
+        examples: number of best images that are shown, and of worst ones.
 
     Raises:
-        PredictionError: the predictions are not the record's.
+        PredictionError: the predictions are not those of the record.
     """
+    evaluation, environment = record.evaluation, record.environment
     ious = image_scores(record)
     best, worst = _examples(record, ious, dataset, predictions, examples)
     classes = per_class(record)
-    total = sum(entry.true_pixels for entry in classes)
+    true_shares = shares(np.array([entry.true_pixels for entry in classes]))
+    other_mean: MeanOver = "union" if record.protocol.mean == "gt" else "gt"
     return render(
         "report.html.j2",
         record=record,
         headline=_headline(record),
         signature=record.protocol.signature(),
         long_signature=record.protocol.signature(long=True),
-        reference=record.all_scores("union" if record.protocol.mean == "gt" else "gt"),
+        other_mean=other_mean,
+        other_scores=record.all_scores(other_mean),
         titles=_TITLES,
-        classes=[to_json(entry) | {"share": entry.true_pixels / total} for entry in classes],
+        classes=[to_json(entry) | {"share": share} for entry, share in zip(classes, true_shares.tolist(), strict=True)],
         confusion=_confusion(record),
         distribution=_distribution(ious),
         best=best,
@@ -93,59 +103,64 @@ def build(
         palette=_palette(record, dataset),
         trimap=_trimap(record),
         timing=_timing(record),
+        reproducibility=evaluation.reproducibility.told() if evaluation.reproducibility else "",
+        execution=evaluation.execution.told() if evaluation.execution else "",
+        device_check=environment.device_check.told() if environment.device_check else "",
     )
 
 
 def card(record: Record) -> str:
-    """The metrics of a run as a small HTML table, for notebooks."""
+    """Return the metrics of a run as a small HTML table, for notebooks."""
     return render("card.html.j2", record=record, headline=_headline(record))
 
 
 def _headline(record: Record) -> list[tuple[str, float, tuple[float, float]]]:
+    """Return title, score and interval of every metric."""
     ends = record.intervals()
     return [(_TITLES[name], value, ends[name]) for name, value in record.all_scores().items()]
 
 
 def image_scores(record: Record) -> NDArray[np.float64]:
-    """Mean IU of every image over the classes that are true in it, float64 [N]; NaN where nothing is scored."""
-    stack = record.evaluation.matrices
-    hits, true, predicted = stack.diagonal(axis1=1, axis2=2), stack.sum(axis=2), stack.sum(axis=1)
-    with np.errstate(invalid="ignore"):
-        iu = hits / (true + predicted - hits)
-        present = true > 0
-        found: NDArray[np.float64] = np.where(present, iu, 0).sum(axis=1) / present.sum(axis=1)
-    return found
+    """Return the mean IU of every image over the classes that are true in it.
+
+    Args:
+        record: a record with N images.
+
+    Returns:
+        float64 [N]; NaN for an image without a scored pixel.
+    """
+    return metrics_from_counts(*class_counts(record.evaluation.matrices))["mean_iu"]
 
 
 def _confusion(record: Record) -> list[dict[str, Any]]:
-    """Rows of the heat map: shares of a true class by predicted class, with counts."""
+    """Return the rows of the heat map: shares of each true class by predicted class, with counts."""
     rows = []
-    for name, counts in zip(record.classes, record.confusion, strict=True):
-        total = int(counts.sum())
+    for name, counts, part in zip(record.classes, record.confusion, shares(record.confusion), strict=True):
         cells = [
-            {"count": int(value), "share": value / total if total else 0.0, "predicted": predicted}
-            for predicted, value in zip(record.classes, counts, strict=True)
+            {"count": int(value), "share": float(share), "predicted": predicted}
+            for predicted, value, share in zip(record.classes, counts, part, strict=True)
         ]
-        rows.append({"name": name, "total": total, "cells": cells})
+        rows.append({"name": name, "total": int(counts.sum()), "cells": cells})
     return rows
 
 
 def _distribution(ious: NDArray[np.float64]) -> dict[str, Any]:
+    """Return the bars of the histogram of the images' mean IU, and the median."""
     values = ious[~np.isnan(ious)]
     counts = histogram(values.tolist())
     top = max([*counts, 1])
     width = _WIDTH / len(counts)
     bars = [
         {
-            "x": round(place * width + 1, 2),
+            "x": round(index * width + 1, 2),
             "y": round(_HEIGHT * (1 - amount / top), 2),
             "width": round(width - 2, 2),
             "height": round(_HEIGHT * amount / top, 2),
             "count": amount,
-            "low": 100 * place // len(counts),
-            "high": 100 * (place + 1) // len(counts),
+            "low": 100 * index // len(counts),
+            "high": 100 * (index + 1) // len(counts),
         }
-        for place, amount in enumerate(counts)
+        for index, amount in enumerate(counts)
     ]
     return {
         "bars": bars,
@@ -162,50 +177,50 @@ def _examples(
     predictions: PredictionFolder | None,
     examples: int,
 ) -> tuple[list[Example], list[Example]]:
-    """The best and the worst images; none twice."""
+    """Return the best and the worst images, best and worst first; no image is in both."""
     ids = record.evaluation.ids
-    order = sorted(np.flatnonzero(~np.isnan(ious)).tolist(), key=lambda place: (ious[place], ids[place]))
+    order = sorted(np.flatnonzero(~np.isnan(ious)).tolist(), key=lambda index: (ious[index], ids[index]))
     count = min(examples, len(order) // 2)
-    places = {sample_id: place for place, sample_id in enumerate(dataset.ids)} if dataset is not None else {}
-
-    def example(place: int) -> Example:
-        matrix, name = record.evaluation.matrices[place], ids[place]
-        pictures: dict[str, str] = {}
-        if dataset is not None and predictions is not None and name in places:
-            pictures = _pictures(record, place, dataset, places[name], predictions)
+    stored = {sample_id: index for index, sample_id in enumerate(dataset.ids)} if dataset is not None else {}
+    shown = []
+    for index in followed([*order[::-1][:count], *order[:count]], "draw examples", "image"):
+        matrix, name = record.evaluation.matrices[index], ids[index]
+        images: dict[str, str] = {}
+        if dataset is not None and predictions is not None and name in stored:
+            images = _images(record, index, dataset, stored[name], predictions)
         pixels = int(matrix.sum())
-        return Example(name, float(ious[place]), pixels - int(matrix.trace()), pixels, pictures)
-
-    shown = [example(place) for place in followed([*order[::-1][:count], *order[:count]], "draw examples", "image")]
+        shown.append(Example(name, float(ious[index]), pixels - int(matrix.trace()), pixels, images))
     return shown[:count], shown[count:]
 
 
-def _pictures(
-    record: Record, place: int, dataset: Dataset, stored: int, predictions: PredictionFolder
+def _images(
+    record: Record, index: int, dataset: Dataset, stored_index: int, predictions: PredictionFolder
 ) -> dict[str, str]:
-    sample, name = dataset[stored], record.evaluation.ids[place]
+    """Return image, ground truth, prediction and difference of one image as data URLs."""
+    sample, name = dataset[stored_index], record.evaluation.ids[index]
     if name not in predictions.files:
         raise PredictionError(
             f"{predictions.folder} has no prediction for {name}", "pass the folder that the run saved"
         )
     prediction = predictions.read(name)
-    if digest_label(prediction) != record.evaluation.predictions[place]:
+    if digest_label(prediction) != record.evaluation.predictions[index]:
         raise PredictionError(
             f"the prediction for {listed([name])} in {predictions.folder} is not the one that the record names",
             "pass the folder that this run saved",
         )
-    image = sample.image if sample.image is not None else np.full((*sample.label.shape, 3), 200, np.uint8)
+    image = sample.image if sample.image is not None else np.full((*sample.label.shape, 3), _BACKDROP, np.uint8)
     palette = dataset.label_space.palette
+    scored = np.where(sample.label == IGNORE, IGNORE, prediction).astype(np.uint8)
     return {
-        "image": photograph(image),
-        "truth": overlay(image, sample.label, palette),
-        "prediction": overlay(image, np.where(sample.label == 255, 255, prediction).astype(np.uint8), palette),
-        "difference": difference(image, sample.label, prediction),
+        "image": image_url(image),
+        "ground truth": overlay_url(image, sample.label, palette),
+        "prediction": overlay_url(image, scored, palette),
+        "difference": difference_url(image, sample.label, prediction),
     }
 
 
 def _palette(record: Record, dataset: Dataset | None) -> list[tuple[str, str]]:
-    """Class names and their colours as CSS, for the legend."""
+    """Return class names and their colours as CSS, for the legend."""
     if dataset is None:
         return []
     colours = ("#{:02x}{:02x}{:02x}".format(*colour) for colour in dataset.label_space.palette)
@@ -213,6 +228,7 @@ def _palette(record: Record, dataset: Dataset | None) -> list[tuple[str, str]]:
 
 
 def _trimap(record: Record) -> dict[str, Any] | None:
+    """Return the chart and the table of the scores near outlines; None where they were not counted."""
     counted = record.evaluation.counts.get(TRIMAP)
     if counted is None:
         return None
@@ -226,8 +242,8 @@ def _trimap(record: Record) -> dict[str, Any] | None:
         "width": _WIDTH,
         "height": _HEIGHT,
         "lines": [(_TITLES[name], polyline(x, y, widths, curve)) for name, curve in curves.items()],
-        "xs": [(x.place(value), f"{value:g}") for value in (1, 10, 20, 30, 40)],
-        "ys": [(y.place(value), f"{100 * value:.0f}") for value in y.ticks()],
+        "xs": [(x.position(value), f"{value:g}") for value in (1, 10, 20, 30, 40)],
+        "ys": [(y.position(value), f"{100 * value:.0f}") for value in y.ticks()],
         "rows": [
             (width, curves["mean_iu"][width - 1], curves["pixel_acc"][width - 1]) for width in (1, 2, 3, 5, 10, 20, 40)
         ],
@@ -235,6 +251,7 @@ def _trimap(record: Record) -> dict[str, Any] | None:
 
 
 def _timing(record: Record) -> dict[str, Any] | None:
+    """Return the table of the times per image; None where no image was timed."""
     timing = record.evaluation.timing
     if not timing.images:
         return None

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from fcnbench.datasets.leakage import Leakage
 from fcnbench.metrics.bootstrap import intervals
 from fcnbench.metrics.scores import Scores, scores
-from fcnbench.protocol import POLICY_OF, MeanOver, Protocol
+from fcnbench.protocol import MeanOver, Protocol
 from fcnbench.records.environment import Environment
 from fcnbench.records.evaluation import Evaluation
 from fcnbench.records.types import Digest, Text
@@ -126,7 +126,7 @@ class Record:
 
     def scores(self, mean: MeanOver | None = None) -> Scores:
         """Return the four metrics, with the mean over the protocol's classes or over others."""
-        return scores(self.confusion, POLICY_OF[mean or self.protocol.mean])
+        return scores(self.confusion, mean or self.protocol.mean)
 
     def all_scores(self, mean: MeanOver | None = None) -> dict[str, float]:
         """Return the four metrics by name, and what the dataset adds to them.
@@ -149,7 +149,7 @@ class Record:
         """Return 95% intervals of the same metrics: percentiles over 10,000 draws of the images, always of one seed."""
         mean = mean or self.protocol.mean
         if mean not in self._intervals:
-            found = intervals(self.evaluation.matrices, POLICY_OF[mean], self.background)
+            found = intervals(self.evaluation.matrices, mean, self.background)
             if self.evaluation.geo is not None:
                 found["geo_pixel_acc"] = intervals(self.evaluation.geo)["pixel_acc"]
             self._intervals[mean] = {name: found[name] for name in self.all_scores(mean)}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fcnbench.datasets.store.dataset import Dataset, Sample
 from fcnbench.datasets.store.masks import HINT as MASKS_HINT
-from fcnbench.errors import PredictionError
+from fcnbench.errors import PredictionError, PredictionsError
 from fcnbench.labelspace import IGNORE
 from fcnbench.metrics.counts import GEO, LABELS, Count, ImageResult, LabelPair, confusion_counts
 from fcnbench.metrics.trimap import TrimapCount
@@ -24,22 +24,6 @@ Map = NDArray[np.uint8]
 
 _TOGETHER = 16
 """Images that a thread takes at once: one takes half a millisecond, handing it over a tenth of that."""
-
-
-class PredictionsError(PredictionError):
-    """A folder of predictions that can't be scored as it is: everything that is wrong with it, at once.
-
-    Attributes:
-        problems: what is wrong, and the files or ids where it is.
-    """
-
-    def __init__(self, folder: Path, problems: dict[str, list[str]]) -> None:
-        lines = [f"{what}: {', '.join(names)}" for what, names in problems.items()]
-        super().__init__(
-            f"the predictions in {folder} can't be scored as they are\n  " + "\n  ".join(lines),
-            "mend what is named; --allow-partial scores the ids that have both label and prediction",
-        )
-        self.problems = problems
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,14 +76,16 @@ def score_predictions(
     if problems:
         if masks:
             problems["masks of 0 and 255? no file holds another value"] = [MASKS_HINT]
-        raise PredictionsError(found.folder, problems)
+        raise PredictionsError.of_folder(found.folder, problems)
     if masks:
         note(
             f"WARNING: no prediction in {found.folder} holds a value but 0 and 255: class 0 is predicted everywhere; "
             f"if these are masks, {MASKS_HINT}"
         )
     if not gathered.ids:
-        raise PredictionsError(found.folder, {"no image has both label and prediction": [dataset.manifest.dataset]})
+        raise PredictionsError.of_folder(
+            found.folder, {"no image has both label and prediction": [dataset.manifest.dataset]}
+        )
     return gathered.evaluation()
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import fcnbench
+import tests.counts
 from fcnbench.cli.main import main
 from fcnbench.comparison.attribution import first_difference, layers
 from fcnbench.comparison.compare import compare
@@ -31,8 +32,13 @@ def fine(runs: Path) -> Record:
     return load(record_of(runs, "fcn8s-pocket"))
 
 
-def with_matrices(record: Record, matrices: Any, **changes: Any) -> Record:
-    return replace(record, evaluation=replace(record.evaluation, matrices=matrices, **changes))
+def with_matrices(record: Record, matrices: Any, ids: tuple[str, ...] | None = None) -> Record:
+    """The same run with other confusion matrices, of the same images or of some."""
+    kept = record.evaluation
+    if ids is not None:
+        digests = [kept.predictions[kept.ids.index(name)] for name in ids]
+        return replace(record, evaluation=tests.counts.evaluation(ids, matrices, digests))
+    return replace(record, evaluation=tests.counts.changed(kept, matrices))
 
 
 def test_the_finer_net_is_better_beyond_doubt(coarse: Record, fine: Record) -> None:
@@ -72,7 +78,7 @@ def test_flips_on_the_predictions_are_exact_and_no_fewer(runs: Path) -> None:
     with pytest.raises(PredictionError, match="64 predictions are not those"):
         fcnbench.compare(*paths, predictions=folders[::-1])
     (folders[0] / "val-0000.png").unlink()
-    with pytest.raises(PredictionError, match="no prediction for val-0000"):
+    with pytest.raises(PredictionError, match="no prediction of labels for val-0000"):
         fcnbench.compare(*paths, predictions=folders)
 
 
@@ -86,9 +92,7 @@ def test_a_run_against_itself(fine: Record) -> None:
 def test_only_common_images_are_compared(fine: Record) -> None:
     def part(places: slice) -> Record:
         ids = fine.evaluation.ids[places]
-        return with_matrices(
-            fine, fine.evaluation.matrices[places], ids=ids, predictions=fine.evaluation.predictions[places]
-        )
+        return with_matrices(fine, fine.evaluation.matrices[places], ids)
 
     found = compare(part(slice(0, 40)), part(slice(30, 64)))
     assert found.images == 10
@@ -113,7 +117,7 @@ def test_another_truth_has_no_p(fine: Record) -> None:
 
 def test_a_changed_digest_is_a_flip_that_the_matrix_does_not_show(fine: Record) -> None:
     digests = ("sha256:" + "0" * 64, *fine.evaluation.predictions[1:])
-    found = compare(fine, replace(fine, evaluation=replace(fine.evaluation, predictions=digests)))
+    found = compare(fine, replace(fine, evaluation=replace(fine.evaluation, digests={"labels": digests})))
     assert [(image.id, image.flips) for image in found.moved] == [("val-0000", 1)]
 
 
@@ -224,12 +228,12 @@ def test_the_lens_names_the_rule_of_each_gap(runs: Path, capsys: pytest.CaptureF
 
 
 def test_the_lens_says_where_a_plain_mean_is_nan(fine: Record) -> None:
-    from fcnbench.comparison.conventions import look
+    from fcnbench.comparison.conventions import score_conventions
 
     matrices = fine.evaluation.matrices.copy()
     matrices[:, :, 0] += matrices[:, :, 7]
     matrices[:, :, 7] = 0
-    found = {reading.convention: reading for reading in look(with_matrices(fine, matrices))}
+    found = {reading.convention: reading for reading in score_conventions(with_matrices(fine, matrices))}
     assert np.isnan(found["torchvision"].scores["mean_iu"])
     assert "is NaN, since star is neither true nor predicted" in found["VOC devkit"].why
     assert found["FCN reference"].why == "the same"

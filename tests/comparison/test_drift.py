@@ -15,8 +15,11 @@ from fcnbench.cli.main import main
 from fcnbench.comparison.drift import Allowance, judge
 from fcnbench.comparison.drift_report import github_lines, junit, markdown, text
 from fcnbench.errors import DataMissing, ResultsError, UsageError
+from fcnbench.metrics.counts import CountSpec
+from fcnbench.records.evaluation import Counted
 from fcnbench.records.files import load
 from fcnbench.records.model import Record
+from tests import counts
 from tests.conftest import record_of
 
 
@@ -31,8 +34,7 @@ def flipped(record: Record, pixels: int) -> Record:
     matrices[0, 0, 0] -= pixels
     matrices[0, 0, 1] += pixels
     digests = ("sha256:" + "0" * 64, *record.evaluation.predictions[1:])
-    evaluation = replace(record.evaluation, matrices=matrices, predictions=digests)
-    return replace(record, evaluation=evaluation)
+    return replace(record, evaluation=counts.changed(record.evaluation, matrices, digests))
 
 
 def test_the_same_run_is_identical(fine: Record) -> None:
@@ -75,7 +77,7 @@ def test_another_protocol_or_truth_is_drift_and_says_which(fine: Record) -> None
     other = replace(fine, protocol=replace(fine.protocol, precision="tf32"))
     found = judge(fine, other, Allowance(budget=10**9))
     assert found.kind == "drift"
-    assert found.reasons == ("protocol: precision is 'tf32' here, not 'fp32'",)
+    assert found.reasons == ("protocol: prec is tf32 here, fp32 in the signature",)
     other = replace(fine, data=replace(fine.data, labels="sha256:" + "0" * 64))
     assert "label maps are not the baseline's" in judge(fine, other, Allowance(budget=10**9)).reasons[0]
     assert "protocol" in junit([found]).decode()
@@ -197,7 +199,7 @@ def test_baselines_that_are_none_are_said(tmp_path: Path) -> None:
     with pytest.raises(DataMissing, match="there is no record"):
         fcnbench.check(tmp_path)
     (tmp_path / "x.csv").write_text("a,b\n")
-    with pytest.raises(ResultsError, match="is no board"):
+    with pytest.raises(ResultsError, match="is not a board"):
         fcnbench.check(tmp_path / "x.csv")
 
 
@@ -218,9 +220,57 @@ def damage() -> Callable[[Path], None]:
 def test_near_ties_are_counted_right() -> None:
     import torch
 
-    from fcnbench.evaluation.argmax import near_ties
+    from fcnbench.evaluation.near_ties import near_ties
 
     logits = torch.tensor([[[1.0, 1.0, 1.0, 5.0]], [[1.00005, 1.005, 0.0, 5.0]], [[0.0, 0.0, 0.0, 0.0]]])
     truth = np.array([[0, 1, 2, 255]], np.uint8)
     assert near_ties(logits, truth, 255).tolist() == [1, 1, 2, 2]
     assert near_ties(logits[:1], truth, 255).tolist() == [0, 0, 0, 0]
+
+
+# --- second label maps -----------------------------------------------------------------------------------------------
+
+
+def with_second(record: Record, pixels: int = 0) -> Record:
+    """The same run with made-up second label maps, of which so many pixels of the first image are wrong."""
+    images = len(record.evaluation.ids)
+    matrices = np.tile(np.array([[50, 0], [0, 50]]), (images, 1, 1))
+    matrices[0, 0] += [-pixels, pixels]
+    spec = CountSpec("geo_confusion", (2, 2), label_maps="geo", label_space="geo2")
+    digests = (f"sha256:{pixels:064x}", *["sha256:" + "9" * 64] * (images - 1))
+    evaluation = replace(
+        record.evaluation,
+        counts={**record.evaluation.counts, "geo_confusion": Counted(spec, matrices)},
+        digests={**record.evaluation.digests, "geo": digests},
+    )
+    return replace(record, geo_classes=("low", "high"), evaluation=evaluation)
+
+
+def test_changes_of_the_second_label_maps_are_drift(fine: Record) -> None:
+    before, after = with_second(fine), with_second(fine, 7)
+    assert before.predictions != after.predictions != fine.predictions
+    assert judge(before, before, Allowance()).kind == "identical"
+    found = judge(before, after, Allowance())
+    assert found.kind == "drift"
+    assert found.comparison is not None
+    assert found.comparison.flips_by == {"labels": 0, "geo": 7}
+    assert "7 of them in the second label maps (geo)" in found.headline()
+    assert judge(before, after, Allowance(budget=7)).kind == "numerical"
+    assert judge(before, after, Allowance(budget=6)).kind == "drift"
+    moved = 7 / (100 * len(fine.evaluation.ids))
+    assert judge(before, after, Allowance(tolerance=moved * 1.01)).kind == "numerical"
+    assert judge(before, after, Allowance(tolerance=moved * 0.99)).kind == "drift"
+
+
+def test_second_label_maps_that_are_gone_or_new_are_drift(fine: Record) -> None:
+    for before, after in ((with_second(fine), fine), (fine, with_second(fine))):
+        found = judge(before, after, Allowance(budget=10**9, tolerance=1.0))
+        assert found.kind == "drift"
+        assert found.reasons == ("predictions: only one of the two predicts the second label maps (geo)",)
+
+
+def test_a_digest_of_second_label_maps_alone_is_a_flip(fine: Record) -> None:
+    before = with_second(fine)
+    other = ("sha256:" + "7" * 64, *before.evaluation.digests["geo"][1:])
+    after = replace(before, evaluation=replace(before.evaluation, digests={**before.evaluation.digests, "geo": other}))
+    assert judge(before, after, Allowance()).kind == "drift"

@@ -1,4 +1,4 @@
-"""The bootstrap: every draw is a real draw, the intervals are scipy's, the test says what it should."""
+"""The bootstrap: resamples are the same everywhere, intervals agree with scipy, p-values are calibrated."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from scipy import stats
 
 from fcnbench.errors import UsageError
 from fcnbench.metrics import bootstrap
-from fcnbench.metrics.bootstrap import draws_of, intervals, paired
+from fcnbench.metrics.bootstrap import intervals, paired, resample_counts
 from fcnbench.metrics.scores import scores
 
 Stack = NDArray[np.int64]
@@ -21,45 +21,45 @@ def stack(images: int = 30, classes: int = 4, seed: int = 0, right: int = 5) -> 
     return found
 
 
-def test_every_draw_has_as_many_images_as_the_split() -> None:
-    counts = np.concatenate(list(draws_of(7, 1000, 3)))
+def test_every_resample_has_as_many_images_as_the_split() -> None:
+    counts = np.concatenate(list(resample_counts(7, 1000, 3)))
     assert counts.shape == (1000, 7)
     assert (counts.sum(axis=1) == 7).all()
-    # Each image is drawn once a draw on average: 7,000 picks, a standard error of 0.03.
+    # Each image occurs once per resample on average: 7,000 picks, a standard error of 0.03.
     assert np.abs(counts.mean(axis=0) - 1).max() < 0.12
     assert counts.max() >= 4
 
 
-def test_draws_are_the_same_on_every_machine() -> None:
+def test_resamples_are_the_same_on_every_machine() -> None:
     """PCG64's bits are fixed for good, so these counts are too."""
-    (counts,) = draws_of(5, 3, 2015)
+    (counts,) = resample_counts(5, 3, 2015)
     assert counts.tolist() == [[0, 2, 2, 1, 0], [1, 0, 1, 1, 2], [3, 0, 0, 2, 0]]
 
 
-@pytest.mark.parametrize("policy", ["present", "reference"])
-def test_the_metrics_of_a_draw_are_those_of_its_summed_matrix(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("policy", ["gt", "union"])
+def test_the_metrics_of_a_resample_are_those_of_its_summed_matrix(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     matrices = stack(9, 5)
     matrices[:, 4] = 0  # a class that is predicted and nowhere true
-    matrices[1:, 3] = 0  # one that only the first image has, so that draws lack it
-    (found,) = bootstrap._drawn([matrices], policy, 0, 400, 1)
-    drawn = np.concatenate(list(draws_of(9, 400, 1)))
-    for place in range(0, 400, 37):
-        total = np.tensordot(drawn[place], matrices, 1)
+    matrices[1:, 3] = 0  # one that only the first image has, so that some resamples lack it
+    (found,) = bootstrap._resampled([matrices], policy, 0, 400, 1)
+    counts = np.concatenate(list(resample_counts(9, 400, 1)))
+    for draw in range(0, 400, 37):
+        total = np.tensordot(counts[draw], matrices, 1)
         wanted = scores(total, policy)
         for name, value in (wanted.as_dict() | {"mean_iu_nobg": wanted.mean_iu_without(0)}).items():
-            assert found[name][place] == pytest.approx(value, rel=1e-13)
+            assert found[name][draw] == pytest.approx(value, rel=1e-13)
 
 
 def test_intervals_are_those_of_scipy() -> None:
     matrices = stack(40)
     found = intervals(matrices, draws=9999)
 
-    def statistic(places: NDArray[np.int64], metric: str) -> float:
-        return scores(matrices[places].sum(axis=0)).as_dict()[metric]
+    def statistic(images: NDArray[np.int64], metric: str) -> float:
+        return scores(matrices[images].sum(axis=0)).as_dict()[metric]
 
     for metric in ("pixel_acc", "mean_iu"):
         wanted = stats.bootstrap(
-            (np.arange(40),), lambda places, metric=metric: statistic(places, metric), vectorized=False,
+            (np.arange(40),), lambda images, metric=metric: statistic(images, metric), vectorized=False,
             method="percentile", n_resamples=3000, rng=np.random.default_rng(5),
         ).confidence_interval  # fmt: skip
         width = wanted.high - wanted.low
@@ -76,18 +76,18 @@ def test_an_interval_holds_the_score_and_narrows_with_more_images() -> None:
 
 
 def test_intervals_are_golden() -> None:
-    found = intervals(stack(), "present", 0, draws=500)
+    found = intervals(stack(), "gt", 0, draws=500)
     assert found["mean_iu"] == pytest.approx((0.623200467813407, 0.6617930537980812), abs=1e-12)
-    assert found == intervals(stack(), "present", 0, draws=500)
-    assert found != intervals(stack(), "present", 0, draws=500, seed=1)
+    assert found == intervals(stack(), "gt", 0, draws=500)
+    assert found != intervals(stack(), "gt", 0, draws=500, seed=1)
 
 
-def test_a_run_against_itself_is_no_difference() -> None:
+def test_a_run_does_not_differ_from_itself() -> None:
     for difference in paired(stack(), stack()).values():
         assert (difference.value, difference.low, difference.high, difference.p) == (0, 0, 0, 1)
 
 
-def test_a_run_that_is_better_on_every_image_is_better_beyond_doubt() -> None:
+def test_a_run_that_is_better_on_every_image_has_a_small_p_value() -> None:
     worse = stack()
     better = worse.copy()
     moved = worse[:, 0, 1] // 2
@@ -101,7 +101,7 @@ def test_a_run_that_is_better_on_every_image_is_better_beyond_doubt() -> None:
     assert (other_way.value, other_way.low) == (-found["pixel_acc"].value, -found["pixel_acc"].high)
 
 
-def test_noise_is_called_noise() -> None:
+def test_differences_by_chance_have_small_p_values_as_rarely_as_stated() -> None:
     """Two runs that differ by chance alone: p is spread over 0..1, and is small as rarely as it says."""
     base, small = stack(60), 0
     for seed in range(60):
@@ -114,7 +114,7 @@ def test_noise_is_called_noise() -> None:
     assert 0 < small < 15  # 6 expected
 
 
-def test_draws_without_a_scored_pixel_are_left_out() -> None:
+def test_resamples_without_a_scored_pixel_are_left_out() -> None:
     matrices = np.zeros((2, 2, 2), np.int64)
     matrices[0] = [[3, 1], [0, 4]]
     assert intervals(matrices)["pixel_acc"] == (7 / 8, 7 / 8)
@@ -127,11 +127,11 @@ def test_wrong_input_is_refused() -> None:
         intervals(stack(), draws=0)
     with pytest.raises(UsageError, match="same images"):
         paired(stack(3), stack(4))
-    with pytest.raises(UsageError, match="policy 'all' is unknown"):
+    with pytest.raises(UsageError, match="rule for the mean 'all' is unknown"):
         intervals(stack(), "all")
 
 
-def test_a_score_that_no_draw_has_is_nan_without_a_warning() -> None:
+def test_a_score_that_no_resample_has_is_nan_without_a_warning() -> None:
     """The mean IU without background where nothing but background is true, and images without a scored pixel."""
     only_first = np.zeros((3, 2, 2), np.int64)
     only_first[:, 0, 0] = 5

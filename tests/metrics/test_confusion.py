@@ -288,7 +288,7 @@ def test_a_stray_label_is_reported_before_a_wrong_prediction() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.bool_, np.complex64, object])
-def test_maps_that_are_no_integers_are_refused_by_their_dtype(dtype: type) -> None:
+def test_maps_that_are_not_integers_are_refused_by_their_dtype(dtype: type) -> None:
     whole, other = np.zeros((2, 2), np.uint8), np.zeros((2, 2), dtype)
     with pytest.raises(DataCorrupt, match=other.dtype.name):
         confusion_matrix(other, whole, 2)

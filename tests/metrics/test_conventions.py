@@ -1,4 +1,4 @@
-"""Other harnesses' rules, each against the harness itself where a package has it, else against its definition."""
+"""Other harnesses' rules, each compared with the harness itself if a package has it, else with its definition."""
 
 import runpy
 import warnings
@@ -21,7 +21,7 @@ NAMED = {convention.name: convention for convention in CONVENTIONS}
 
 
 def maps(void: bool, nowhere: bool, seed: int = 0) -> list[tuple[Map, Map]]:
-    """Truth and prediction of eight images: class 4 is predicted and nowhere true; 5 neither, if `nowhere`."""
+    """Return eight pairs of label maps: class 4 is predicted and nowhere true; 5 is neither, if `nowhere`."""
     random = np.random.default_rng(seed)
     pairs = []
     for _ in range(8):
@@ -52,9 +52,9 @@ def rates(stack: NDArray[np.int64]) -> tuple[NDArray[np.float64], ...]:
         return hits / true, hits / (true + predicted - hits), true
 
 
-def test_the_papers_rules_are_our_own() -> None:
+def test_the_papers_rules_are_those_of_fcnbench() -> None:
     stack = matrices(maps(True, True))
-    assert NAMED["FCN paper"].read(stack) == pytest.approx(scores(stack.sum(axis=0)).as_dict(), rel=1e-14)
+    assert NAMED["FCN paper"].scores(stack) == pytest.approx(scores(stack.sum(axis=0)).as_dict(), rel=1e-14)
     assert CONVENTIONS[0].name == "FCN paper"
 
 
@@ -66,12 +66,12 @@ def test_the_reference_is_torchfcns_port_of_it(void: bool, nowhere: bool) -> Non
         pytest.skip("torchfcn is not installed: pip install --no-deps -r tests/peers.txt")
     utils = runpy.run_path(str(path))
     pairs = maps(void, nowhere)
-    found = NAMED["FCN reference"].read(matrices(pairs))
+    found = NAMED["FCN reference"].scores(matrices(pairs))
     wanted = utils["label_accuracy_score"](
         [np.where(truth == 255, -1, truth.astype(int)) for truth, _ in pairs], [p for _, p in pairs], CLASSES
     )
     assert found == pytest.approx(dict(zip(METRICS, wanted, strict=True)), rel=1e-12)
-    assert found["mean_iu"] == pytest.approx(scores(matrices(pairs).sum(axis=0), "reference").mean_iu, rel=1e-14)
+    assert found["mean_iu"] == pytest.approx(scores(matrices(pairs).sum(axis=0), "union").mean_iu, rel=1e-14)
 
 
 @every_case
@@ -89,7 +89,7 @@ def test_mmsegmentation_is_its_iou_metric(void: bool, nowhere: bool) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         wanted = metric.compute_metrics(metric.results)
-    found = NAMED["mmsegmentation"].read(matrices(maps(void, nowhere)))
+    found = NAMED["mmsegmentation"].scores(matrices(maps(void, nowhere)))
     assert 100 * found["pixel_acc"] == pytest.approx(float(wanted["aAcc"]), abs=1e-5)
     assert 100 * found["mean_acc"] == pytest.approx(float(wanted["mAcc"]), abs=1e-5)
     assert 100 * found["mean_iu"] == pytest.approx(float(wanted["mIoU"]), abs=1e-5)
@@ -123,7 +123,7 @@ def mmsegmentations(stack: NDArray[np.int64]) -> dict[str, str]:
 def test_mmsegmentations_percentages_are_rounded_as_numpy_rounds_float32(hits: int, pixels: int, printed: str) -> None:
     stack = np.array([[[hits, pixels - hits], [0, 0]]])
     assert mmsegmentations(stack)["pixel_acc"] == printed
-    assert str(round(100 * NAMED["mmsegmentation"].read(stack)["pixel_acc"], 10)) == printed
+    assert str(round(100 * NAMED["mmsegmentation"].scores(stack)["pixel_acc"], 10)) == printed
 
 
 def test_mmsegmentations_digits_are_those_of_float32_for_any_matrix() -> None:
@@ -138,7 +138,7 @@ def test_mmsegmentations_digits_are_those_of_float32_for_any_matrix() -> None:
     stacks += [random.integers(0, 200_000, (60, 21, 21)) for _ in range(20)]
     for stack in stacks:
         if stack.any():
-            found = NAMED["mmsegmentation"].read(stack)
+            found = NAMED["mmsegmentation"].scores(stack)
             assert {name: str(round(100 * value, 10)) for name, value in found.items()} == mmsegmentations(stack)
 
 
@@ -157,24 +157,24 @@ def test_mmsegmentation_prints_what_its_metric_computes_of_the_same_areas(seed: 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         wanted = metric.compute_metrics(areas)
-    found = NAMED["mmsegmentation"].read(stack)
+    found = NAMED["mmsegmentation"].scores(stack)
     for name, theirs in (("pixel_acc", "aAcc"), ("mean_acc", "mAcc"), ("mean_iu", "mIoU")):
         assert f"{100 * found[name]:.2f}" == f"{float(wanted[theirs]):.2f}"
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS, ids=lambda convention: convention.name)
 def test_matrices_without_a_scored_pixel_give_nan_and_no_warning(convention: Convention) -> None:
-    assert all(np.isnan(value) for value in convention.read(np.zeros((2, 3, 3), np.int64)).values())
+    assert all(np.isnan(value) for value in convention.scores(np.zeros((2, 3, 3), np.int64)).values())
 
 
 def test_mmsegmentations_float32_areas_stop_counting() -> None:
-    """2**24 pixels and then one at a time: the sum stands still, and nobody is told."""
+    """2**24 pixels and then one at a time: the float32 sum does not grow."""
     stack = np.zeros((9, 2, 2), np.int64)
     stack[0] = [[2**24, 0], [0, 2**24]]
     stack[1:, 0, 1] = 1
-    found = NAMED["mmsegmentation"].read(stack)
+    found = NAMED["mmsegmentation"].scores(stack)
     assert found["mean_acc"] == 1.0
-    assert NAMED["FCN paper"].read(stack)["mean_acc"] < 1.0
+    assert NAMED["FCN paper"].scores(stack)["mean_acc"] < 1.0
 
 
 @every_case
@@ -189,7 +189,7 @@ def test_cityscapes_is_its_evaluation_script(void: bool, nowhere: bool, monkeypa
     total = stack.sum(axis=0).astype(np.ulonglong)
     per_class = {index: script.getIouScoreForLabel(index, total, options) for index in range(CLASSES)}
     wanted = script.getScoreAverage(per_class, options)
-    assert NAMED["Cityscapes"].read(stack) == {"mean_iu": pytest.approx(wanted, rel=1e-14)}
+    assert NAMED["Cityscapes"].scores(stack) == {"mean_iu": pytest.approx(wanted, rel=1e-14)}
 
 
 @pytest.mark.parametrize("nowhere", [False, True])
@@ -201,7 +201,7 @@ def test_per_image_is_torchmetrics_mean_iou(nowhere: bool) -> None:
     pairs = maps(False, nowhere)
     for truth, prediction in pairs:
         metric.update(torch.from_numpy(prediction)[None].long(), torch.from_numpy(truth)[None].long())
-    assert NAMED["per image"].read(matrices(pairs)) == {"mean_iu": pytest.approx(float(metric.compute()), abs=1e-6)}
+    assert NAMED["per image"].scores(matrices(pairs)) == {"mean_iu": pytest.approx(float(metric.compute()), abs=1e-6)}
 
 
 @every_case
@@ -216,7 +216,7 @@ def test_detectron2_averages_over_classes_with_truth(void: bool, nowhere: bool) 
         "mean_iu": iu[valid].mean(),
         "fw_iu": (iu[valid] * true[valid] / true.sum()).sum(),
     }
-    assert NAMED["detectron2"].read(stack) == pytest.approx(wanted, rel=1e-13)
+    assert NAMED["detectron2"].scores(stack) == pytest.approx(wanted, rel=1e-13)
 
 
 @every_case
@@ -224,7 +224,7 @@ def test_detectron2_averages_over_classes_with_truth(void: bool, nowhere: bool) 
 def test_a_plain_mean_spreads_nan(name: str, digits: float, void: bool, nowhere: bool) -> None:
     stack = matrices(maps(void, nowhere))
     _, iu, true = rates(stack)
-    found = NAMED[name].read(stack)
+    found = NAMED[name].scores(stack)
     assert found["pixel_acc"] == pytest.approx(stack.sum(axis=0).trace() / true.sum(), rel=digits)
     if nowhere:
         assert np.isnan(found["mean_iu"])
@@ -237,12 +237,12 @@ def test_torchvision_divides_in_float32() -> None:
     stack = np.array([[[10**8 + 1, 0], [3, 10**8]]])
     h = torch.from_numpy(stack[0]).float()
     wanted = (torch.diag(h) / (h.sum(1) + h.sum(0) - torch.diag(h))).mean()
-    assert NAMED["torchvision"].read(stack)["mean_iu"] == pytest.approx(float(wanted), abs=1e-7)
+    assert NAMED["torchvision"].scores(stack)["mean_iu"] == pytest.approx(float(wanted), abs=1e-7)
 
 
 @every_case
 def test_evaluate_takes_nanmeans_in_float64(void: bool, nowhere: bool) -> None:
-    """Its `nan_to_num` comes after the mean. Its script is on a hub, in no package: by definition."""
+    """Its `nan_to_num` comes after the mean. No package has its script, so the definition is used."""
     stack = matrices(maps(void, nowhere))
     acc, iu, true = rates(stack)
     wanted = {
@@ -250,10 +250,10 @@ def test_evaluate_takes_nanmeans_in_float64(void: bool, nowhere: bool) -> None:
         "mean_acc": np.nanmean(acc),
         "mean_iu": np.nanmean(iu),
     }
-    assert NAMED["HF evaluate"].read(stack) == pytest.approx(wanted, rel=1e-13)
+    assert NAMED["HF evaluate"].scores(stack) == pytest.approx(wanted, rel=1e-13)
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS, ids=lambda convention: convention.name)
 def test_where_every_class_is_true_and_predicted_nothing_but_averaging_tells_them_apart(convention: Convention) -> None:
     pairs = [(np.arange(CLASSES, dtype=np.uint8).repeat(50), np.arange(CLASSES, dtype=np.uint8).repeat(50))] * 3
-    assert convention.read(matrices(pairs))["mean_iu"] == 1.0
+    assert convention.scores(matrices(pairs))["mean_iu"] == 1.0

@@ -17,10 +17,10 @@ from fcnbench.datasets.codec.images import decode_label
 from fcnbench.errors import UsageError
 from fcnbench.labelspace import voc_palette
 from fcnbench.metrics.confusion import confusion_matrix
-from fcnbench.metrics.scores import METRICS, Scores, scores
+from fcnbench.metrics.scores import METRICS, Scores, class_counts, metrics_from_counts, scores, shares
 
 Matrix = list[list[int]]
-Policy = Literal["present", "reference"]
+Policy = Literal["gt", "union"]
 
 QUICK = settings(deadline=None, max_examples=60, derandomize=True)
 
@@ -32,7 +32,7 @@ def exact(confusion: Matrix, policy: Policy) -> dict[str, Fraction]:
     true = [sum(confusion[i]) for i in every]
     union = [true[i] + sum(confusion[j][i] for j in every) - hits[i] for i in every]
     present = [i for i in every if true[i]]
-    counted = present if policy == "present" else [i for i in every if union[i]]
+    counted = present if policy == "gt" else [i for i in every if union[i]]
     return {
         "pixel_acc": Fraction(sum(hits), sum(true)),
         "mean_acc": sum((Fraction(hits[i], true[i]) for i in present), Fraction(0)) / len(present),
@@ -63,7 +63,7 @@ def test_two_classes_by_hand() -> None:
     assert result.predicted_pixels.tolist() == [5, 5]
 
 
-def test_rows_are_truth() -> None:
+def test_rows_are_ground_truth() -> None:
     # Three pixels of class 0, one hit: accuracy of class 0 is 1/3. Read the other way round it would be 1.
     assert scores([[1, 2], [0, 5]]).class_acc.tolist() == pytest.approx([1 / 3, 1.0], rel=1e-15)
 
@@ -87,37 +87,37 @@ ABSENT = [[8, 0, 2, 0], [0, 10, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
 
 
 def test_absent_classes_have_no_accuracy_and_no_iu() -> None:
-    for policy in ("present", "reference"):
+    for policy in ("gt", "union"):
         result = scores(ABSENT, policy)
         np.testing.assert_array_equal(result.class_acc, [0.8, 1.0, np.nan, np.nan])
         np.testing.assert_array_equal(result.class_iu, [0.8, 1.0, 0.0, np.nan])
 
 
 def test_present_leaves_out_a_class_that_was_only_predicted_and_reference_counts_it_as_zero() -> None:
-    present, reference = scores(ABSENT, "present"), scores(ABSENT, "reference")
+    present, reference = scores(ABSENT, "gt"), scores(ABSENT, "union")
     assert present.mean_iu == pytest.approx((0.8 + 1) / 2, rel=1e-15)
     assert reference.mean_iu == pytest.approx((0.8 + 1 + 0) / 3, rel=1e-15)
-    assert (present.absent, reference.absent) == ("present", "reference")
+    assert (present.mean, reference.mean) == ("gt", "union")
 
 
 def test_the_policies_differ_in_the_mean_iu_and_in_nothing_else() -> None:
-    present, reference = scores(ABSENT, "present").as_dict(), scores(ABSENT, "reference").as_dict()
+    present, reference = scores(ABSENT, "gt").as_dict(), scores(ABSENT, "union").as_dict()
     assert present.pop("mean_iu") != reference.pop("mean_iu")
     assert present == reference == pytest.approx({"pixel_acc": 0.9, "mean_acc": 0.9, "fw_iu": 0.9}, rel=1e-15)
 
 
 def test_the_papers_policy_is_the_default() -> None:
-    assert scores(ABSENT).absent == "present"
-    assert scores(ABSENT).as_dict() == scores(ABSENT, "present").as_dict()
+    assert scores(ABSENT).mean == "gt"
+    assert scores(ABSENT).as_dict() == scores(ABSENT, "gt").as_dict()
 
 
 def test_false_positives_into_an_absent_class_lower_the_iu_of_the_true_class_under_both() -> None:
-    for policy in ("present", "reference"):
+    for policy in ("gt", "union"):
         assert scores(ABSENT, policy).class_iu[0] == 0.8
 
 
 def test_a_class_absent_from_both_changes_nothing() -> None:
-    for policy in ("present", "reference"):
+    for policy in ("gt", "union"):
         assert scores([[3, 0, 1], [0, 0, 0], [2, 0, 4]], policy).as_dict() == scores([[3, 1], [2, 4]], policy).as_dict()
 
 
@@ -130,7 +130,7 @@ def test_a_class_absent_from_both_changes_nothing() -> None:
             max_size=side,
         )
     ),
-    st.sampled_from(["present", "reference"]),
+    st.sampled_from(["gt", "union"]),
 )
 def test_equals_the_papers_formulas_in_exact_fractions(confusion: Matrix, policy: Policy) -> None:
     confusion[0][0] += 1
@@ -138,7 +138,7 @@ def test_equals_the_papers_formulas_in_exact_fractions(confusion: Matrix, policy
     assert_exact(result, exact(confusion, policy))
     assert all(0 <= value <= 1 for value in result.as_dict().values())
     # `reference` is what its name says: the nanmean over the classes of the papers' score.py.
-    if policy == "reference":
+    if policy == "union":
         assert result.mean_iu == pytest.approx(float(np.nanmean(result.class_iu)), rel=1e-14)
     assert result.mean_acc == pytest.approx(float(np.nanmean(result.class_acc)), rel=1e-14)
 
@@ -161,7 +161,7 @@ def test_large_counts_keep_every_pixel(large: int) -> None:
     assert result.true_pixels.tolist() == [large + 1, large]
     assert result.predicted_pixels.tolist() == [large, large + 1]
     assert result.true_pixels.dtype == result.predicted_pixels.dtype == np.int64
-    assert_exact(result, exact(confusion, "present"))
+    assert_exact(result, exact(confusion, "gt"))
 
 
 def test_one_wrong_pixel_among_2_to_the_40_is_seen() -> None:
@@ -194,6 +194,33 @@ def test_the_matrix_is_only_read() -> None:
     np.testing.assert_array_equal(confusion, before)
 
 
+# --- many matrices at once -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["gt", "union"])
+def test_the_metrics_of_a_stack_are_those_of_each_matrix(policy: Policy) -> None:
+    random = np.random.default_rng(0)
+    matrices = random.integers(0, 50, (2, 3, 5, 5)) * (random.random((2, 3, 5, 5)) < 0.6)
+    matrices[..., 4, :] = 0  # a class that is predicted and nowhere true
+    matrices[..., 0, 0] += 1
+    found = metrics_from_counts(*class_counts(matrices), policy, without=0)
+    for index in np.ndindex(2, 3):
+        wanted = scores(matrices[index], policy)
+        assert {name: float(found[name][index]) for name in METRICS} == wanted.as_dict()
+        np.testing.assert_array_equal(found["mean_iu_nobg"][index], wanted.mean_iu_without(0))
+
+
+def test_a_matrix_without_a_scored_pixel_has_nan_beside_others() -> None:
+    found = metrics_from_counts(*class_counts(np.array([[[3, 1], [0, 4]], [[0, 0], [0, 0]]])))
+    assert found["pixel_acc"][0] == 7 / 8
+    assert all(np.isnan(values[1]) for values in found.values())
+
+
+def test_shares_are_fractions_of_a_row_and_zero_without_counts() -> None:
+    assert shares(np.array([[1, 3], [0, 0]])).tolist() == [[0.25, 0.75], [0.0, 0.0]]
+    assert shares(np.array([2**53 + 1, 0])).tolist() == [1.0, 0.0]
+
+
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
@@ -205,7 +232,7 @@ def test_a_matrix_that_is_not_square_is_refused_by_its_shape(shape: tuple[int, .
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.bool_, object])
-def test_counts_that_are_no_integers_are_refused(dtype: type) -> None:
+def test_counts_that_are_not_integers_are_refused(dtype: type) -> None:
     with pytest.raises(UsageError, match=np.dtype(dtype).name):
         scores(np.ones((2, 2), dtype))
 
@@ -232,30 +259,30 @@ def test_it_is_part_of_the_public_surface() -> None:
 # --- a real prediction -----------------------------------------------------------------------------------------------
 
 
-def indices_of_colours(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The classes whose VOC colours a picture shows."""
-    label = np.full(picture.shape[:2], 255, np.uint8)
+def indices_of_colours(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the classes whose VOC colours an image shows."""
+    label = np.full(image.shape[:2], 255, np.uint8)
     for index, colour in enumerate(voc_palette(21)):
-        label[(picture == colour).all(axis=-1)] = index
+        label[(image == colour).all(axis=-1)] = index
     return label
 
 
 @pytest.fixture
 def fcn_demo(shared: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Truth of VOC 2007_000129 and the prediction that the papers' FCN-8s wrote for it."""
+    """Return the ground truth of VOC 2007_000129 and the prediction that the papers' FCN-8s wrote for it."""
     folder = shared / "data" / "fcn_demo"
     if not folder.is_dir():
         pytest.skip("no folder data/fcn_demo among the real data")
     truth = decode_label((folder / "label.png").read_bytes(), "label.png")
-    with Image.open(io.BytesIO((folder / "output.png").read_bytes())) as picture:
-        prediction = indices_of_colours(np.array(picture.convert("RGB")))
+    with Image.open(io.BytesIO((folder / "output.png").read_bytes())) as image:
+        prediction = indices_of_colours(np.array(image.convert("RGB")))
     return truth, prediction
 
 
 def test_the_papers_own_prediction_scores_as_published(fcn_demo: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> None:
     truth, prediction = fcn_demo
     assert set(np.unique(prediction)) == {0, 2, 15}
-    for policy in ("present", "reference"):
+    for policy in ("gt", "union"):
         result = scores(confusion_matrix(truth, prediction, 21), policy)
         assert np.flatnonzero(result.true_pixels).tolist() == [0, 2, 15]
         assert result.true_pixels.sum() == np.count_nonzero(truth != 255)

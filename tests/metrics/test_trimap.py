@@ -7,8 +7,16 @@ import pytest
 
 import fcnbench
 from fcnbench.errors import PredictionError
+from fcnbench.labelspace import LabelSpace, voc_palette
 from fcnbench.metrics.confusion import confusion_matrix
-from fcnbench.metrics.trimap import WIDTHS, trimap_curves, trimap_matrices
+from fcnbench.metrics.trimap import WIDTHS, TrimapCount, trimap_matrices
+
+
+def curves(matrices: np.ndarray) -> dict[str, tuple[float | None, ...]]:
+    """What a record derives from bands of so many classes."""
+    classes = matrices.shape[-1]
+    space = LabelSpace("some", tuple(map(str, range(classes))), voc_palette(classes))
+    return TrimapCount(space).spec.derived(matrices)
 
 
 def slow(truth: np.ndarray, prediction: np.ndarray, classes: int, width: int) -> np.ndarray:
@@ -54,14 +62,14 @@ def test_bands_grow_and_end_within_the_whole() -> None:
     found = trimap_matrices(sample.label, prediction, 8, 255)
     assert (np.diff(found, axis=0) >= 0).all()
     assert (found[-1] <= confusion_matrix(sample.label, prediction, 8)).all()
-    assert {value for value in trimap_curves(found)["mean_iu"] if value is not None} == {1.0}
+    assert {value for value in curves(found)["mean_iu"] if value is not None} == {1.0}
 
 
-def test_without_a_boundary_there_is_no_band() -> None:
+def test_without_a_boundary_the_bands_are_empty() -> None:
     flat = np.ones((5, 5), np.uint8)
     found = trimap_matrices(flat, flat, 2, 255)
     assert not found.any()
-    assert trimap_curves(found)["pixel_acc"] == [None] * len(WIDTHS)
+    assert curves(found)["pixel_acc"] == (None,) * len(WIDTHS)
 
 
 def test_predictions_outside_the_classes_are_named() -> None:
@@ -71,13 +79,13 @@ def test_predictions_outside_the_classes_are_named() -> None:
 
 
 def test_the_coarser_net_is_worse_near_outlines(tmp_path: Path) -> None:
-    curves = {}
+    found = dict[str, tuple[float, ...]]()
     for name in ("fcn32s-pocket", "fcn8s-pocket"):
         fcnbench.run(name, board=tmp_path, trials=0, save_predictions=tmp_path / name)
         scored = fcnbench.score(tmp_path / name, board=tmp_path, trimap=True)
-        curves[name] = trimap_curves(scored.record.evaluation.trimap)["pixel_acc"]
+        found[name] = scored.record.evaluation.counts["trimap"].derived["pixel_acc"]
         assert fcnbench.score(record=scored.path).mismatches == ()
-    for coarse, fine in zip(*curves.values(), strict=True):
+    for coarse, fine in zip(*found.values(), strict=True):
         assert coarse < fine
-    for curve in curves.values():
+    for curve in found.values():
         assert curve[4] < curve[39]

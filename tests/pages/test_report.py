@@ -1,4 +1,4 @@
-"""The report of a run: everything of the record is in it, and a browser shows it without a word of complaint."""
+"""The report of a run: everything in the record is in it, and a browser shows it without errors."""
 
 import re
 import shutil
@@ -25,7 +25,7 @@ def page(runs: Path, tmp_path: Path) -> Path:
     )
 
 
-def test_the_file_stands_alone_and_says_what_the_record_says(page: Path, runs: Path) -> None:
+def test_the_file_is_self_contained_and_has_the_values_of_the_record(page: Path, runs: Path) -> None:
     text, record = page.read_text(), load(record_of(runs, "fcn8s-pocket"))
     assert "http://" not in text
     assert "https://" not in text
@@ -57,7 +57,7 @@ def test_it_fits_a_phone(page: Path, browse: Any) -> None:
     assert browse(page, width=360).evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_a_screen_reader_finds_its_way(page: Path, browse: Any) -> None:
+def test_a_screen_reader_can_use_it(page: Path, browse: Any) -> None:
     shown = browse(page)
     assert shown.evaluate("document.documentElement.lang") == "en"
     assert shown.evaluate("[...document.images].every(image => image.alt)")
@@ -72,7 +72,7 @@ def test_it_prints(page: Path, browse: Any, tmp_path: Path) -> None:
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_without_predictions_it_says_how_to_see_pictures(runs: Path, tmp_path: Path) -> None:
+def test_without_predictions_it_says_how_to_show_images(runs: Path, tmp_path: Path) -> None:
     path = fcnbench.report(record_of(runs, "fcn8s-pocket"), output=tmp_path / "r.html")
     assert "--predictions DIR" in path.read_text()
     assert "data:image" not in path.read_text()
@@ -93,7 +93,7 @@ def test_images_are_ordered_by_their_own_mean_iu(runs: Path) -> None:
     present = true > 0
     assert found[5] == pytest.approx((hits / np.maximum(true + predicted - hits, 1))[present].mean())
     text = build(record, examples=2)
-    order = [record.evaluation.ids[place] for place in np.argsort(found, kind="stable")]
+    order = [record.evaluation.ids[index] for index in np.argsort(found, kind="stable")]
     assert re.findall(r"<b>(val-\d+)</b>", text) == [order[0], order[1], order[-1], order[-2]]
 
 
@@ -105,14 +105,14 @@ def test_other_predictions_are_refused(runs: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "r.html").exists()
 
 
-def test_no_images_are_fine_and_fewer_are_not(runs: Path, tmp_path: Path) -> None:
+def test_zero_examples_are_allowed_and_negative_ones_are_refused(runs: Path, tmp_path: Path) -> None:
     path = fcnbench.report(record_of(runs, "fcn8s-pocket"), examples=0, output=tmp_path / "r.html")
     assert "<b>val-" not in path.read_text()
     with pytest.raises(UsageError, match="--examples -1 is negative"):
         fcnbench.report(record_of(runs, "fcn8s-pocket"), examples=-1)
 
 
-def test_parts_and_leaks_are_marked(tmp_path: Path) -> None:
+def test_a_part_of_a_split_is_marked(tmp_path: Path) -> None:
     run = fcnbench.run(board=tmp_path, limit=3)
     assert "A part: 3/64 images" in fcnbench.report(run.path, output=tmp_path / "r.html").read_text()
 
@@ -136,3 +136,12 @@ def test_a_notebook_shows_a_run_as_a_table(tmp_path: Path) -> None:
     assert shown.startswith("<table>")
     assert "2/64 images" in shown
     assert "Mean IU" in shown
+
+
+def test_training_images_and_unlisted_splits_are_marked(runs: Path) -> None:
+    record = load(record_of(runs, "fcn8s-pocket"))
+    leaking = replace(record, leakage=replace(record.leakage, ids=("val-0000", "val-0001")))
+    assert "Leakage: the model declares that it was trained on 2 of these images" in build(leaking)
+    unlisted = replace(record, leakage=replace(record.leakage, unlisted=("sbdtrain",)))
+    assert "Leakage not ruled out: trained on sbdtrain" in build(unlisted)
+    assert "Leakage" not in build(record)

@@ -1,4 +1,4 @@
-"""The board pages, driven in a browser: sorting, filters, links, comparison, a phone, the dark, the keyboard."""
+"""The board pages in a browser: sorting, filters, links, comparison, a phone, dark mode, the keyboard."""
 
 import json
 import time
@@ -11,7 +11,6 @@ import fcnbench
 from fcnbench.cli.main import main
 from fcnbench.errors import DataMissing
 from fcnbench.leaderboard.board import board_path
-from fcnbench.pages.charts import Axis, histogram, polyline
 from fcnbench.records.files import RECORD_NAME
 from tests.committed import committed
 
@@ -25,7 +24,7 @@ def names(page: Any) -> list[str]:
     return list(page.locator("#board tbody tr:not([hidden]) th").all_inner_texts())
 
 
-def test_every_link_leads_to_a_page_and_no_page_is_lonely(site: Path, browse: Any) -> None:
+def test_every_link_leads_to_a_page_and_every_page_is_linked(site: Path, browse: Any) -> None:
     seen, waiting = set(), ["index.html"]
     page = browse(site / "index.html")
     while waiting:
@@ -39,7 +38,7 @@ def test_every_link_leads_to_a_page_and_no_page_is_lonely(site: Path, browse: An
     assert seen == {path.name for path in site.iterdir()}
 
 
-def test_columns_sort_both_ways_and_say_so(site: Path, browse: Any) -> None:
+def test_columns_sort_both_ways_and_are_labelled_with_the_order(site: Path, browse: Any) -> None:
     page = browse(site / "board-pocket.html")
     assert names(page) == ["fcn8s-pocket", "fcn16s-pocket", "fcn32s-pocket"]
     head = page.locator("th", has=page.get_by_role("button", name="mean IU"))
@@ -88,7 +87,7 @@ def test_two_runs_are_compared(site: Path, browse: Any) -> None:
     assert rows["mean_iu"].endswith("0.00")
 
 
-def test_speed_is_told_by_machine_with_the_papers_points(site: Path, browse: Any) -> None:
+def test_speed_is_charted_per_machine_with_the_papers_points(site: Path, browse: Any) -> None:
     page = browse(site / "speed.html")
     assert page.locator("svg circle").count() == 3
     assert page.locator("svg path.paper").count() == 3
@@ -96,8 +95,8 @@ def test_speed_is_told_by_machine_with_the_papers_points(site: Path, browse: Any
     labels = page.evaluate(
         "[...document.querySelectorAll('svg text')].map(text => text.getBoundingClientRect().toJSON())"
     )
-    for place, one in enumerate(labels):
-        for other in labels[place + 1 :]:
+    for index, one in enumerate(labels):
+        for other in labels[index + 1 :]:
             apart = one["right"] <= other["left"] or other["right"] <= one["left"]
             assert apart or one["bottom"] <= other["top"] + 4 or other["bottom"] <= one["top"] + 4
 
@@ -105,7 +104,7 @@ def test_speed_is_told_by_machine_with_the_papers_points(site: Path, browse: Any
 @pytest.mark.parametrize(
     "name", ["index", "board-pocket", "board-voc2011val", "model-fcn8s-pocket", "speed", "compare"]
 )
-def test_pages_fit_a_phone_and_the_dark(site: Path, browse: Any, name: str) -> None:
+def test_pages_fit_a_phone_and_dark_mode(site: Path, browse: Any, name: str) -> None:
     path = site / f"{name}.html"
     assert browse(path, width=360, dark=True).evaluate("document.documentElement.scrollWidth <= innerWidth")
     colours = [browse(path, dark=dark).evaluate("getComputedStyle(document.body).color") for dark in (False, True)]
@@ -121,7 +120,7 @@ def test_the_accessibility_tree_is_sane(site: Path, browse: Any) -> None:
     assert page.evaluate("document.activeElement.textContent") == "To the content"
 
 
-def test_a_thousand_rows_stay_quick(tmp_path: Path, browse: Any) -> None:
+def test_a_thousand_rows_are_quick(tmp_path: Path, browse: Any) -> None:
     source = next((committed() / "submissions/fcn8s-pocket/pocket").glob("2*"))
     content = json.loads((source / RECORD_NAME).read_text())
     for number in range(1000):
@@ -161,13 +160,3 @@ def test_the_command_writes_the_site_and_says_when_there_is_no_board(
     with pytest.raises(DataMissing, match="holds neither a board"):
         fcnbench.board_pages(tmp_path / "s2", tmp_path)
     assert board_path(committed(), "pocket").is_file()
-
-
-def test_axes_place_and_tick() -> None:
-    linear, logarithmic = Axis(0, 1, 100, 0), Axis(10, 1000, 0, 200, logarithmic=True)
-    assert (linear.place(0), linear.place(0.25), linear.place(1)) == (100, 75, 0)
-    assert linear.ticks() == [0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    assert (logarithmic.place(10), logarithmic.place(100), logarithmic.place(1000)) == (0, 100, 200)
-    assert logarithmic.ticks() == [10, 20, 50, 100, 200, 500, 1000]
-    assert polyline(linear, linear, [0, 0.5, 1], [0, None, 1]) == "100.0,100.0 0.0,0.0"
-    assert histogram([0, 0.04, 0.5, 1.0], 20) == [2, *[0] * 9, 1, *[0] * 8, 1]

@@ -20,8 +20,8 @@ from fcnbench.evaluation.environment import describe
 from fcnbench.evaluation.run import _refuse_mixed
 from fcnbench.records.device_check import DeviceCheck, store_check, stored_check
 from fcnbench.records.environment import describe_machine
-from fcnbench.records.serial import to_json
 from fcnbench.records.files import load
+from fcnbench.records.serial import to_json
 
 CPU = torch.device("cpu")
 CHECK = DeviceCheck("2026-11-25T10:00:00+00:00", 265, 265, 3)
