@@ -13,7 +13,7 @@ from fcnbench.errors import PredictionError, UsageError
 from fcnbench.metrics.bootstrap import Difference, paired
 from fcnbench.metrics.scores import scores
 from fcnbench.records.model import Record
-from fcnbench.util.console import followed, listed
+from fcnbench.util.console import listed, track
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def _exact_flips(
 
     one, two = (open_predictions(folder) for folder in predictions)
     counts, foreign = [], []
-    for a, b in followed(common, "compare predictions", "image"):
+    for a, b in track(common, "compare predictions", "image"):
         sample_id = first.evaluation.ids[a]
         if missing := [folder.folder for folder in (one, two) if sample_id not in folder.files]:
             raise PredictionError(

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fcnbench.datasets.load import stores_of
+from fcnbench.datasets.load import find_stores
 from fcnbench.datasets.registry import DATASETS, find_dataset
 from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.datasets.splits import Split, disjoint_by_definition, published_names, published_split
@@ -25,8 +25,8 @@ class Leakage:
     Attributes:
         declared: names of the splits that it declares.
         listed: how many ids it lists itself, beside the splits.
-        unknown: declared names that no split or data set has; these can't be checked.
-        unlisted: declared data sets whose id lists are not on this machine, and which may hold evaluated images.
+        unknown: declared names that no split or dataset has; these can't be checked.
+        unlisted: declared datasets whose id lists are not on this machine, and which may hold evaluated images.
         ids: evaluated images that it was trained on, in evaluation order.
     """
 
@@ -49,7 +49,7 @@ def find_leakage(
 
     Args:
         evaluated: ids that are scored.
-        train_splits: names of published lists (`seg11valid`) or of data sets (`voc2012val`, `pocket-train`).
+        train_splits: names of published lists (`seg11valid`) or of datasets (`voc2012val`, `pocket-train`).
         train_ids: ids of training images beyond these splits.
         split: name of the split that the evaluated ids are from.
     """
@@ -78,7 +78,7 @@ def known_ids(spec: DatasetSpec) -> frozenset[str] | None:
     """Ids of a task's split; None where its list comes with an archive, and no complete store of it is here."""
     if isinstance(spec.split, Split):
         return frozenset(spec.split.ids)
-    for store in stores_of(spec, paths.stores() / spec.name):
+    for store in find_stores(spec, paths.stores() / spec.name):
         if store.manifest.complete:
             return frozenset(store.ids)
     return None

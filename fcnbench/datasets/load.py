@@ -49,18 +49,18 @@ def _loaded(spec: DatasetSpec, from_: str | Path | None, allow_partial: bool, ac
         raise UsageError("--from names no path", "pass an archive or a folder, or drop --from")
     folder = paths.stores() / spec.name
     origins: tuple[Path, ...] = (Path(from_).expanduser(),) if from_ is not None else ()
-    if not origins and (store := stored(spec, allow_partial)):
+    if not origins and (store := find_store(spec, allow_partial)):
         return store
     # One process builds; the others wait and then find the store.
     with files.locked(folder / ".lock"):
         if not origins:
-            if store := stored(spec, allow_partial):
+            if store := find_store(spec, allow_partial):
                 return store
             origins = fetch_archives(spec, accept_terms)
         return _from_source(spec, folder, origins, allow_partial)
 
 
-def stores_of(spec: DatasetSpec, folder: Path) -> list[Dataset]:
+def find_stores(spec: DatasetSpec, folder: Path) -> list[Dataset]:
     """Every usable store of a task, the newest first; unusable ones are named on standard error."""
     found: list[tuple[int, Dataset]] = []
     for place in sorted(folder.glob("[!.]*/")):
@@ -74,20 +74,20 @@ def stores_of(spec: DatasetSpec, folder: Path) -> list[Dataset]:
     return [store for _, store in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 
-def stored(spec: DatasetSpec, allow_partial: bool) -> Dataset | None:
+def find_store(spec: DatasetSpec, allow_partial: bool) -> Dataset | None:
     """Return the newest complete store of a dataset; without one the newest partial store, if partial is allowed.
 
     Raises:
         DataMissing: there is a partial store alone, and partial is not allowed.
     """
-    stores = stores_of(spec, paths.stores() / spec.name)
+    stores = find_stores(spec, paths.stores() / spec.name)
     for store in stores:
         if store.manifest.complete:
             return store
     if stores and not allow_partial:
         best = stores[0].manifest
         raise DataMissing(
-            f"the local store of {spec.name} is a part: {best.pictures} of {best.total} pictures, "
+            f"the local store of {spec.name} is a part: {best.images} of {best.total} pictures, "
             f"{len(best.rows)} label maps",
             "add --allow-partial to take that part, pass the complete release to --from, or delete the folder "
             f"{paths.stores() / spec.name} to start over",
@@ -110,7 +110,7 @@ def _from_source(spec: DatasetSpec, folder: Path, origins: Sequence[Path], allow
     source = spec.open_source(spec, origins)
     try:
         identity = source.identity()
-        for store in stores_of(spec, folder):
+        for store in find_stores(spec, folder):
             if store.manifest.identity == identity and (allow_partial or store.manifest.complete):
                 return store
         place = canonicalise(spec, source, folder, allow_partial)

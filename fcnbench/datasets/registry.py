@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from fcnbench.datasets.spec import DatasetSpec
 
 DATASETS = Registry(
-    kind="data set",
+    kind="dataset",
     group="fcnbench.datasets",
     builtins={
         "pocket": "fcnbench.datasets.families.pocket.family:POCKET_VAL",
@@ -47,7 +47,7 @@ def find_dataset(name: str) -> DatasetSpec:
     if not isinstance(spec, DatasetSpec):
         entry = DATASETS.find(name)
         raise DatasetPluginError(
-            f"the data set {name!r} of package {entry.provider} leads to a {type(spec).__name__}, expected a "
+            f"the dataset {name!r} of package {entry.provider} leads to a {type(spec).__name__}, expected a "
             "fcnbench.datasets.spec.DatasetSpec",
             f"repair or uninstall {entry.provider}",
         )

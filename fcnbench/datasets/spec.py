@@ -1,4 +1,4 @@
-"""What a data set is: a named evaluation task, and the promise to produce its samples from a source.
+"""What a dataset is: a named evaluation task, and the promise to produce its samples from a source.
 
 Another package registers a `DatasetSpec` under the entry-point group `fcnbench.datasets`.
 """
@@ -108,6 +108,6 @@ class DatasetSpec:
     devkit_set: str = ""
     fingerprint: str | None = None
     archives: tuple[tuple[str, ...], ...] = ()
-    accepts: str = "an archive or a folder of the data set"
+    accepts: str = "an archive or a folder of the dataset"
     citation: str = ""
     terms: str = ""

@@ -23,7 +23,7 @@ from fcnbench.records.files import read_content
 from fcnbench.records.location import RECORD_NAME, check_folder
 from fcnbench.records.model import folder_name
 from fcnbench.util import files
-from fcnbench.util.console import followed, note
+from fcnbench.util.console import note, track
 from fcnbench.util.text import read_text
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def boards_of(root: Path) -> list[Path]:
 def recorded_datasets(root: Path) -> list[str]:
     """Names of the data sets that have a usable record below `submissions/`."""
     names = set()
-    for path in followed(record_paths(root), "read records", "record"):
+    for path in track(record_paths(root), "read records", "record"):
         try:
             names.add(str(read_content(path)["protocol"]["dataset"]))
         except ResultsError as error:
@@ -181,7 +181,7 @@ def record_paths(root: Path, dataset: str = "*") -> list[Path]:
 def _whole_runs(records: list[Path], root: Path, dataset: str) -> list[dict[str, Any]]:
     """Board rows of the usable records of whole splits without leakage; unusable ones are named on standard error."""
     rows = []
-    for path in followed(records, f"board of {dataset}", "record"):
+    for path in track(records, f"board of {dataset}", "record"):
         try:
             content = read_content(path)
             protocol = content["protocol"]

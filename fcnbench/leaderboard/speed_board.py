@@ -9,7 +9,7 @@ from fcnbench.errors import ResultsError
 from fcnbench.leaderboard.columns import SPEED, VERSION
 from fcnbench.records.speed import FOLDER, NAME, SpeedRecord, read_speed
 from fcnbench.util import files
-from fcnbench.util.console import followed, note
+from fcnbench.util.console import note, track
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,7 @@ def speed_texts(root: Path) -> dict[Path, str]:
     """The CSV of every machine's board by its path; unusable timings are named on standard error."""
     rows: dict[str, list[dict[str, Any]]] = {}
     paths = sorted((root / "submissions").glob(f"*/{FOLDER}/[!.]*/{NAME}"))
-    for path in followed(paths, "read timings", "timing"):
+    for path in track(paths, "read timings", "timing"):
         try:
             record = read_speed(path)
         except ResultsError as error:

@@ -22,7 +22,7 @@ from fcnbench.records.location import MATRICES_NAME, RECORD_NAME, VERIFICATION_N
 from fcnbench.records.model import Record, folder_name
 from fcnbench.records.recompute import rescore
 from fcnbench.util import files
-from fcnbench.util.check_result import Finding
+from fcnbench.util.check_result import CheckResult
 from fcnbench.util.console import listed, note
 from fcnbench.util.digests import digest_file, digest_text
 from fcnbench.util.text import read_text
@@ -55,7 +55,7 @@ class Verification:
     """
 
     path: Path
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckResult, ...]
     record: Record | None
     rerun: str = ""
 
@@ -82,13 +82,13 @@ def examine(path: Path) -> Verification:
     try:
         rescored = rescore(place)
     except ResultsError as error:
-        return Verification(place, (Finding("record", False, error.message),), None)
+        return Verification(place, (CheckResult("record", False, error.message),), None)
     wrong = rescored.mismatches
     text = "everything in it follows from the matrices"
     if wrong:
         text = f"{len(wrong)} values do not follow from the matrices: {listed([each.where for each in wrong])}"
     record = rescored.record
-    findings = [Finding("record", not wrong, text), *_task(record), _place(record, place)]
+    findings = [CheckResult("record", not wrong, text), *_task(record), _place(record, place)]
     return Verification(place, tuple(findings), record)
 
 
@@ -130,7 +130,7 @@ def read_tier(record: Path, content: dict[str, Any]) -> Tier:
         return reported
 
 
-def duplicates(paths: list[Path]) -> Iterator[Finding]:
+def duplicates(paths: list[Path]) -> Iterator[CheckResult]:
     """Runs that stand in several places below one root: their names, and records that are the same file."""
     for what, key in (("run", lambda path: path.parent.name), ("record", digest_text)):
         places: dict[str, list[str]] = {}
@@ -140,7 +140,7 @@ def duplicates(paths: list[Path]) -> Iterator[Finding]:
                 places.setdefault(key(path), []).append("/".join(path.parent.parts[-3:]))
         for several in places.values():
             if len(several) > 1:
-                yield Finding(f"duplicate {what}", False, f"the same in {' and '.join(several)}")
+                yield CheckResult(f"duplicate {what}", False, f"the same in {' and '.join(several)}")
 
 
 def _digests(record: Path) -> dict[str, str]:
@@ -150,58 +150,60 @@ def _digests(record: Path) -> dict[str, str]:
     return {name: digests[name](path) if path.is_file() else "" for name, path in paths.items()}
 
 
-def _task(record: Record) -> Iterator[Finding]:
+def _task(record: Record) -> Iterator[CheckResult]:
     """Task, classes, split, data and training against what fcnbench knows of the task."""
     protocol = record.protocol
     try:
         spec = find_dataset(protocol.dataset)
     except UnknownName:
-        yield Finding(
+        yield CheckResult(
             "task", False, f"no task is called {protocol.dataset} here: install the package that registers it"
         )
         return
     except FcnbenchError as error:
-        yield Finding("task", False, error.message)
+        yield CheckResult("task", False, error.message)
         return
     space = spec.label_space
     alike = (record.classes, protocol.ignore, protocol.label_space) == (space.classes, space.ignore, space.name)
-    yield Finding("classes", alike, f"{protocol.classes} of {space.name}" if alike else f"not those of {space.name}")
+    yield CheckResult(
+        "classes", alike, f"{protocol.classes} of {space.name}" if alike else f"not those of {space.name}"
+    )
     whole = f"{protocol.count} images"
     if isinstance(spec.split, Split):
         same = (protocol.split, protocol.total) == (spec.split.digest, len(spec.split.ids))
         same = same and set(record.evaluation.ids) <= set(spec.split.ids)
-        yield Finding("split", same, f"the published list, {whole}" if same else "not the published list")
+        yield CheckResult("split", same, f"the published list, {whole}" if same else "not the published list")
     else:
         ids = known_ids(spec)
         same = ids is None or set(record.evaluation.ids) <= ids
         known = "its list comes with the archive and is not here" if ids is None else f"the archive's list, {whole}"
-        yield Finding("split", same, known if same else "not the archive's list")
-    yield Finding("whole", not protocol.partial, whole)
+        yield CheckResult("split", same, known if same else "not the archive's list")
+    yield CheckResult("whole", not protocol.partial, whole)
     if spec.fingerprint is not None:
         same = record.data.fingerprint == spec.fingerprint
-        yield Finding("data", same, "the task's own fingerprint" if same else "not the task's fingerprint")
+        yield CheckResult("data", same, "the task's own fingerprint" if same else "not the task's fingerprint")
     else:
-        yield Finding("data", True, record.data.provenance)
+        yield CheckResult("data", True, record.data.provenance)
     yield _training(record, spec.split.name)
     certificate = record.evaluation.certificate
-    yield Finding(
+    yield CheckResult(
         "certificate", True, certificate.told() if certificate else "none: `fcnbench run --certify` makes one"
     )
 
 
-def _training(record: Record, split: str) -> Finding:
+def _training(record: Record, split: str) -> CheckResult:
     """The split guard once more, on what the record declares."""
     found = find_leakage(record.evaluation.ids, record.leakage.declared, (), split)
     if leaked := record.leakage.ids or found.ids:
-        return Finding("training", False, f"trained on {len(leaked)} of these images ({listed(leaked)})")
+        return CheckResult("training", False, f"trained on {len(leaked)} of these images ({listed(leaked)})")
     if unlisted := record.leakage.unlisted or found.unlisted:
-        return Finding("training", False, f"trained on {listed(unlisted)}, whose ids are not known here")
+        return CheckResult("training", False, f"trained on {listed(unlisted)}, whose ids are not known here")
     declared = listed(record.leakage.declared) or "nothing declared"
-    return Finding("training", True, f"{declared}; none of these images")
+    return CheckResult("training", True, f"{declared}; none of these images")
 
 
-def _place(record: Record, path: Path) -> Finding:
+def _place(record: Record, path: Path) -> CheckResult:
     """Whether the folders are named after model, task and run, so that nobody else's row is taken."""
     wanted = [folder_name(record.model.name), folder_name(record.protocol.dataset), record.run]
     same = list(path.resolve().parent.parts[-3:]) == wanted
-    return Finding("place", same, "/".join(wanted) if same else f"it belongs into submissions/{'/'.join(wanted)}")
+    return CheckResult("place", same, "/".join(wanted) if same else f"it belongs into submissions/{'/'.join(wanted)}")

@@ -18,7 +18,7 @@ from fcnbench.records.evaluation import Summary
 from fcnbench.records.json import per_class
 from fcnbench.records.model import Record
 from fcnbench.records.predictions import PredictionFolder
-from fcnbench.util.console import followed, listed
+from fcnbench.util.console import listed, track
 
 EXAMPLES = 6
 """Best images that are shown, and worst ones."""
@@ -175,7 +175,7 @@ def _examples(
         pixels = int(matrix.sum())
         return Example(name, float(ious[place]), pixels - int(matrix.trace()), pixels, pictures)
 
-    shown = [example(place) for place in followed([*order[::-1][:count], *order[:count]], "draw examples", "image")]
+    shown = [example(place) for place in track([*order[::-1][:count], *order[:count]], "draw examples", "image")]
     return shown[:count], shown[count:]
 
 

@@ -15,7 +15,7 @@ from fcnbench.protocol import precision_among
 from fcnbench.records.files import read_content
 from fcnbench.records.model import folder_name
 from fcnbench.util import files
-from fcnbench.util.console import followed, note
+from fcnbench.util.console import note, track
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +87,7 @@ def write_site(root: Path, datasets: list[str], output: Path) -> Path:
         "compare.html": render("compare.html.j2", boards=boards, runs=records, metrics=_METRICS),
         **{board.page: render("board.html.j2", boards=boards, board=board) for board in boards},
     }
-    for name in followed(models, "write pages", "page"):
+    for name in track(models, "write pages", "page"):
         rows = [(board, row) for board in boards for row in board.measured if row["model"] == name]
         pages[model_page(name)] = render("model.html.j2", boards=boards, name=name, rows=rows)
     for page, content in pages.items():
@@ -145,7 +145,7 @@ def _records(root: Path, boards: list[Board]) -> list[dict[str, Any]]:
     """What the page that compares two runs needs of each: scores, intervals, classes."""
     found = []
     rows = [(board, row) for board in boards for row in board.measured]
-    for board, row in followed(rows, "read records", "record"):
+    for board, row in track(rows, "read records", "record"):
         try:
             content = read_content(root / row["record"])
         except ResultsError as error:

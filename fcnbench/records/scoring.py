@@ -18,7 +18,7 @@ from fcnbench.metrics.trimap import WIDTHS, trimap_matrices
 from fcnbench.records.evaluation import Evaluation
 from fcnbench.records.predictions import PredictionFolder, open_predictions
 from fcnbench.util.console import listed, note, progress
-from fcnbench.util.threads import ordered
+from fcnbench.util.threads import map_ordered
 
 Map = NDArray[np.uint8]
 
@@ -139,13 +139,13 @@ def _scored(
 ) -> Iterator[_Result | _Problem]:
     """Every image that has both label and prediction, in order, on all cores."""
     wanted = frozenset(place for place, sample_id in enumerate(dataset.ids) if sample_id in found.files)
-    truths = ((place, packed) for place, packed in enumerate(dataset.packed_truths()) if place in wanted)
+    truths = ((place, packed) for place, packed in enumerate(dataset.encoded_label_maps()) if place in wanted)
 
     def one(item: tuple[int, dict[str, bytes | None]]) -> _Result | _Problem:
-        return _one(dataset, dataset.truth(*item), found, trimap)
+        return _one(dataset, dataset.decode_label_maps(*item), found, trimap)
 
     with progress(len(wanted), f"score {found.folder.name} on {dataset.manifest.dataset}") as bar:
-        for each in ordered(one, truths, threads, _TOGETHER):
+        for each in map_ordered(one, truths, threads, _TOGETHER):
             yield each
             bar.update()
 

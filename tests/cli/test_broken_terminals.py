@@ -17,7 +17,7 @@ from tests.conftest import REPOSITORY
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 
 LOUD_RUN = (
-    "import sys\nfrom fcnbench.util import console\nconsole.INTERVAL = 0\nfrom fcnbench.cli.main import main\n"
+    "import sys\nfrom fcnbench.util import console\nconsole.LINE_INTERVAL = 0\nfrom fcnbench.cli.main import main\n"
     "sys.exit(main(['run', '--model', 'oracle-perfect', '--limit', '4', '--json']))\n"
 )
 """A run that writes a line of progress for every image, as a long one does."""

@@ -1,4 +1,4 @@
-"""Small data sets in the exact formats of their publishers, and archives of them."""
+"""Small datasets in the exact formats of their publishers, and archives of them."""
 
 from __future__ import annotations
 

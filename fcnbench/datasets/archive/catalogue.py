@@ -1,4 +1,4 @@
-"""The archives that data sets come from: their addresses, sizes and digests, read from `ARCHIVES.toml`."""
+"""The archives that datasets come from: their addresses, sizes and digests, read from `ARCHIVES.toml`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SourceFile:
 
 
 @cache
-def archives() -> dict[str, Archive]:
+def known_archives() -> dict[str, Archive]:
     """All known archives by name."""
     content = tomllib.loads(read_text(files("fcnbench.datasets.archive") / "ARCHIVES.toml"))
     return {
@@ -52,7 +52,7 @@ def archives() -> dict[str, Archive]:
 
 def archive_files(alternatives: Iterable[Sequence[str]]) -> frozenset[str]:
     """File names of the archives that a task may come from."""
-    return frozenset(archives()[name].file for names in alternatives for name in names)
+    return frozenset(known_archives()[name].file for names in alternatives for name in names)
 
 
 def recognise(path: Path, candidates: Iterable[str]) -> SourceFile:
@@ -69,6 +69,6 @@ def recognise(path: Path, candidates: Iterable[str]) -> SourceFile:
             for hasher in hashers.values():
                 hasher.update(chunk)
             bar.update(len(chunk))
-    known = (archives()[name] for name in candidates)
+    known = (known_archives()[name] for name in candidates)
     name = next((archive.name for archive in known if archive.digests and not archive.mismatch(hashers)), "")
     return SourceFile(path.name, size, f"sha256:{hashers['sha256'].hexdigest()}", name)

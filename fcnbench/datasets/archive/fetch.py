@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fcnbench.datasets.archive.catalogue import archives
+from fcnbench.datasets.archive.catalogue import known_archives
 from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.errors import DataMissing
 from fcnbench.util import paths
 from fcnbench.util.consent import Download, require_consent
-from fcnbench.util.console import followed
-from fcnbench.util.download import OFFLINE_VARIABLE, Mirror, check_mirror, download, offline
+from fcnbench.util.console import track
+from fcnbench.util.download import OFFLINE_VARIABLE, download, offline
+from fcnbench.util.mirrors import MirrorStatus, check_mirror
 
 
 def missing_archives(spec: DatasetSpec, names: Sequence[str]) -> list[Download]:
@@ -21,7 +22,7 @@ def missing_archives(spec: DatasetSpec, names: Sequence[str]) -> list[Download]:
         spec: the dataset.
         names: one of its alternatives: names of archives that it needs together.
     """
-    wanted = (archives()[name] for name in names)
+    wanted = (known_archives()[name] for name in names)
     return [
         Download(archive, paths.archives(), f"dataset {spec.name}", f"pass --from PATH with {spec.accepts}")
         for archive in wanted
@@ -48,7 +49,7 @@ def fetch_archives(spec: DatasetSpec, accept_terms: bool) -> tuple[Path, ...]:
                 raise
             break  # the user agreed to the first archives alone
         try:
-            return tuple(download(archives()[name], paths.archives()) for name in names)
+            return tuple(download(known_archives()[name], paths.archives()) for name in names)
         except DataMissing as failure:
             failures.append(failure.message)
     if failures:
@@ -64,7 +65,7 @@ def ordered_alternatives(spec: DatasetSpec) -> list[tuple[str, ...]]:
     return sorted(spec.archives, key=lambda names: len(missing_archives(spec, names)) > 0)
 
 
-def check_urls(names: tuple[str, ...] = ()) -> dict[str, list[Mirror]]:
+def check_urls(names: tuple[str, ...] = ()) -> dict[str, list[MirrorStatus]]:
     """What every mirror of the archives answers today, by the archive's name; all archives when none is named.
 
     Raises:
@@ -72,9 +73,9 @@ def check_urls(names: tuple[str, ...] = ()) -> dict[str, list[Mirror]]:
     """
     if offline():
         raise DataMissing(f"{OFFLINE_VARIABLE} forbids to ask the mirrors", f"unset {OFFLINE_VARIABLE}")
-    chosen = {name: archive for name, archive in archives().items() if not names or name in names}
-    answers: dict[str, list[Mirror]] = {name: [] for name in chosen}
+    chosen = {name: archive for name, archive in known_archives().items() if not names or name in names}
+    answers: dict[str, list[MirrorStatus]] = {name: [] for name in chosen}
     asked = [(name, url) for name, archive in chosen.items() for url in archive.urls]
-    for name, url in followed(asked, "ask", "mirror"):
+    for name, url in track(asked, "ask", "mirror"):
         answers[name].append(check_mirror(url, chosen[name]))
     return answers

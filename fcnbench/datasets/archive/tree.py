@@ -20,7 +20,7 @@ from typing import IO, Protocol
 
 from fcnbench.datasets.archive.file_stamp import ARCHIVE, FILE, fingerprint_file
 from fcnbench.errors import DataCorrupt, DataMissing, OutputError
-from fcnbench.util.console import followed, progress
+from fcnbench.util.console import progress, track
 from fcnbench.util.digests import digest_lines
 
 _DEPTH = 6
@@ -28,7 +28,7 @@ _DEPTH = 6
 
 
 _LARGEST = 1 << 28
-"""Bytes that one picture or label map may have, 256 MiB: a hundred times what any data set here needs."""
+"""Bytes that one picture or label map may have, 256 MiB: a hundred times what any dataset here needs."""
 
 _RATIO = 200
 """How many times its own size a compressed archive may unpack to, beyond one `_LARGEST`; pictures reach about 2."""
@@ -218,7 +218,7 @@ class TarTree(_Archive):
         wanted = sorted((self._members[path].offset, path) for path in paths)
         try:
             self._spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-            for _, path in followed(wanted, f"unpack {self.place.name}", "file"):
+            for _, path in track(wanted, f"unpack {self.place.name}", "file"):
                 self._aside[path] = (self._spool.tell(), self._members[path].size)
                 self._spool.write(self._extract(path))
         except OSError as error:
@@ -311,7 +311,7 @@ def _first_line(error: Exception) -> str:
 def _check_size(size: int, where: Path) -> None:
     if size > _LARGEST:
         raise DataCorrupt(
-            f"{where} has {size} bytes, which no picture or label map has", "use the data set's original files"
+            f"{where} has {size} bytes, which no picture or label map has", "use the dataset's original files"
         )
 
 

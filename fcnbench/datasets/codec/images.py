@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fcnbench.datasets.codec import png
 from fcnbench.datasets.codec.bit_depth import check_bits, check_header, pnm_maximum
-from fcnbench.datasets.codec.jpeg import fast_decode
+from fcnbench.datasets.codec.jpeg import fast_decode_jpeg
 from fcnbench.datasets.codec.pillow import MOST_PIXELS, decoded_strictly, strict_pillow
 from fcnbench.errors import DataCorrupt
 from fcnbench.labelspace import LabelSpace
@@ -66,7 +66,7 @@ def decode_image(content: bytes, what: str) -> NDArray[np.uint8]:
     Raises:
         DataCorrupt: truncated, not an image, or one of more than 8 bits per channel.
     """
-    if (pixels := fast_decode(content)) is not None:
+    if (pixels := fast_decode_jpeg(content)) is not None:
         return pixels
     check_header(content, what)
     with _opened(content, what) as picture:
@@ -90,7 +90,7 @@ def decode_hha(content: bytes, what: str) -> NDArray[np.uint8]:
         if picture.mode != "RGB":
             raise DataCorrupt(
                 f"{what} is an image of mode {picture.mode}; HHA has three channels (disparity, height, angle)",
-                "use the data set's original HHA images; depth maps do not belong among them",
+                "use the dataset's original HHA images; depth maps do not belong among them",
             )
     return decode_image(content, what)
 
@@ -106,7 +106,7 @@ def decode_depth(content: bytes, what: str) -> NDArray[np.uint16]:
         if picture.mode not in ("I;16", "I;16B", "I;16L", "I"):
             raise DataCorrupt(
                 f"{what} is a picture of mode {picture.mode}; a depth map has one channel of 16-bit millimetres",
-                "use the data set's original depth maps",
+                "use the dataset's original depth maps",
             )
         if picture.format == "PPM" and pnm_maximum(content) != _DEPTH_MAXIMUM:
             raise DataCorrupt(
@@ -115,7 +115,7 @@ def decode_depth(content: bytes, what: str) -> NDArray[np.uint16]:
             )
         values = np.array(picture)
     if values.size and (values.min() < 0 or values.max() > np.iinfo(np.uint16).max):
-        raise DataCorrupt(f"{what} holds depths beyond 16 bits", "use the data set's original depth maps")
+        raise DataCorrupt(f"{what} holds depths beyond 16 bits", "use the dataset's original depth maps")
     return values.astype(np.uint16)
 
 
@@ -150,7 +150,7 @@ def decode_label(content: bytes, what: str) -> NDArray[np.uint8]:
     Raises:
         DataCorrupt: truncated, no PNG, or with other than one 8-bit channel.
     """
-    if (indices := png.fast_decode(content)) is not None:
+    if (indices := png.fast_decode_label(content)) is not None:
         return indices
     with _opened(content, what) as picture:
         # Grey of fewer bits comes out stretched to 0..255: 15 times or more what was written, or not, who knows.
@@ -159,7 +159,7 @@ def decode_label(content: bytes, what: str) -> NDArray[np.uint8]:
             raise DataCorrupt(
                 f"{what} is a {picture.format} picture of mode {picture.mode}{' with fewer bits' * stretched}; a "
                 "label map is a PNG with one channel of 8-bit class indices (mode P or L)",
-                "use the data set's original label maps: a map saved as colours has lost its indices",
+                "use the dataset's original label maps: a map saved as colours has lost its indices",
             )
         return np.array(picture)
 
@@ -182,7 +182,7 @@ def encode_label(label: NDArray[np.uint8], palette: Sequence[tuple[int, int, int
     return stream.getvalue()
 
 
-def picture_ending(content: bytes) -> str:
+def image_extension(content: bytes) -> str:
     """The usual file name ending of a picture, told by its first bytes."""
     heads = {b"\xff\xd8": ".jpg", b"\x89PNG": ".png", b"P6": ".ppm", b"P5": ".pgm"}
     return next((ending for head, ending in heads.items() if content.startswith(head)), ".bin")
@@ -206,7 +206,7 @@ def check_label(label: NDArray[np.uint8], space: LabelSpace, what: str) -> None:
         raise DataCorrupt(
             f"{what} holds the values {stray}: neither a class of {space.name} (0..{space.num_classes - 1}) nor "
             f"ignore ({space.ignore})",
-            "use the data set's original label maps",
+            "use the dataset's original label maps",
         )
 
 

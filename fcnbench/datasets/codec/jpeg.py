@@ -25,9 +25,9 @@ _PROBES = (("RGB", 0), ("RGB", 1), ("RGB", 2), ("L", 0))
 """Colour modes and chroma subsamplings of the pictures that the decoder is tried on."""
 
 
-def fast_decode(content: bytes) -> NDArray[np.uint8] | None:
+def fast_decode_jpeg(content: bytes) -> NDArray[np.uint8] | None:
     """Decode a JPEG to uint8 [H, W, 3] RGB; None where Pillow has to do it, be it only to say what is wrong."""
-    decoder = fast_decoder()
+    decoder = fast_jpeg_decoder()
     if decoder is None or not content.startswith(_HEAD):
         return None
     try:
@@ -38,7 +38,7 @@ def fast_decode(content: bytes) -> NDArray[np.uint8] | None:
 
 
 @cache
-def fast_decoder() -> Decoder | None:
+def fast_jpeg_decoder() -> Decoder | None:
     """The faster decoder; None where it is not installed or gives other pixels than Pillow."""
     try:
         from simplejpeg import decode_jpeg, decode_jpeg_header

@@ -50,7 +50,7 @@ def native_classes(values: NDArray[Any], lowest: int, highest: int, what: str) -
     if values.ndim != 2 or values.size == 0 or values.dtype.kind not in "iufb":
         raise DataCorrupt(
             f"{what} holds {values.dtype} of shape {values.shape}, expected a label map [H, W]",
-            "use the data set's original label maps",
+            "use the dataset's original label maps",
         )
     # NaN fails every comparison, so it is found here too; and so is infinity, whose remainder is NaN.
     with np.errstate(invalid="ignore"):
@@ -59,7 +59,7 @@ def native_classes(values: NDArray[Any], lowest: int, highest: int, what: str) -
         shown = ", ".join(str(value) for value in np.unique(stray)[:5])
         raise DataCorrupt(
             f"{what} holds the values {shown} ({stray.size} pixels), expected whole numbers {lowest}..{highest}",
-            "use the data set's original label maps",
+            "use the dataset's original label maps",
         )
     return values
 

@@ -62,7 +62,7 @@ def read_png(content: bytes) -> Png | None:
     return None
 
 
-def fast_decode(content: bytes) -> NDArray[np.uint8] | None:
+def fast_decode_label(content: bytes) -> NDArray[np.uint8] | None:
     """Decode a plain label map to its indices, uint8 [H, W]; None where Pillow has to do it."""
     png = read_png(content)
     if png is None or png.depth != 8 or png.colour not in (_GREY, _PALETTE) or png.interlaced:

@@ -1,6 +1,6 @@
 """From a source to a canonical store: decode, check, write Parquet, name it by its fingerprint.
 
-Samples are decoded on all cores and written in order, a few at a time, so memory does not grow with the data set. The
+Samples are decoded on all cores and written in order, a few at a time, so memory does not grow with the dataset. The
 Parquet schema carries the feature description of Hugging Face `datasets`, so `load_dataset("parquet", ...)` gives
 `Image` and `ClassLabel` features without further ado; it is written as plain metadata, since pyarrow alone then
 suffices to build a store.
@@ -42,9 +42,9 @@ from fcnbench.datasets.store.manifest import Manifest, Row, rows_digest
 from fcnbench.datasets.store.masks import check_masks
 from fcnbench.errors import DataCorrupt, DataMissing
 from fcnbench.util import files
-from fcnbench.util.console import Bar, followed, listed, progress
+from fcnbench.util.console import Bar, listed, progress, track
 from fcnbench.util.digests import short
-from fcnbench.util.threads import ordered
+from fcnbench.util.threads import map_ordered
 
 _GROUP = 16
 """Samples per Parquet row group: what is in memory at a time, a few MB."""
@@ -87,7 +87,7 @@ def canonicalise(spec: DatasetSpec, source: Source, folder: Path, allow_partial:
     total = spec.split.images
     if not allow_partial:
         _refuse_gaps(spec, source, total)
-    files.drop_leftovers(folder)
+    files.remove_leftovers(folder)
     identity, labelled = source.identity(), source.labels()
     ids = [sample_id for sample_id in source.split.ids if sample_id in labelled]
     tally = _Tally(np.zeros(256, np.int64), np.zeros(256, np.int64))
@@ -119,7 +119,7 @@ def fingerprint(spec: DatasetSpec, source: Source) -> str:
         DataCorrupt: a picture or label map is not what it should be.
     """
     return rows_digest(
-        [_read(spec, source, each).row for each in followed(source.split.ids, f"read {spec.name}", "image")]
+        [_read(spec, source, each).row for each in track(source.split.ids, f"read {spec.name}", "image")]
     )
 
 
@@ -181,7 +181,7 @@ def _refuse_gaps(spec: DatasetSpec, source: Source, total: int) -> None:
 
 def _samples(spec: DatasetSpec, source: Source, ids: list[str], tally: _Tally, bar: Bar) -> Iterator[dict[str, Any]]:
     """Read and check samples on all cores; they come out in order, and their sums go into `tally`."""
-    for done in ordered(lambda sample_id: _read(spec, source, sample_id), ids):
+    for done in map_ordered(lambda sample_id: _read(spec, source, sample_id), ids):
         tally.rows.append(done.row)
         tally.histogram += done.counts
         tally.geo_histogram += done.geo_counts

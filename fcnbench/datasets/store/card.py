@@ -27,7 +27,7 @@ def write_card(spec: DatasetSpec, manifest: Manifest, folder: Path) -> None:
 def card(spec: DatasetSpec, manifest: Manifest) -> str:
     """The card: what the store holds, by which rules, where it comes from, under which terms."""
     size = next((word for most, word in _SIZES if len(manifest.rows) < most), "10K<n<100K")
-    extent = "" if manifest.complete else f" **A part: {manifest.pictures} of {manifest.total} pictures.**"
+    extent = "" if manifest.complete else f" **A part: {manifest.images} of {manifest.total} pictures.**"
     lines = [
         "---",
         f"pretty_name: {spec.name}",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fcnbench.datasets.codec.images import label_counts
 from fcnbench.datasets.leakage import known_ids
-from fcnbench.datasets.load import stores_of
+from fcnbench.datasets.load import find_stores
 from fcnbench.datasets.registry import DATASETS, find_dataset
 from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.datasets.splits import Split, published_split
@@ -22,7 +22,7 @@ from fcnbench.datasets.store.dataset import Dataset
 from fcnbench.datasets.store.manifest import Manifest
 from fcnbench.errors import DataCorrupt, DataMissing
 from fcnbench.util import paths
-from fcnbench.util.check_result import Finding
+from fcnbench.util.check_result import CheckResult
 from fcnbench.util.console import listed, progress
 
 
@@ -46,7 +46,7 @@ class ClassCount:
 
 
 @dataclass(frozen=True)
-class Examination:
+class StoreReport:
     """What was found in a task's store.
 
     Attributes:
@@ -56,11 +56,11 @@ class Examination:
     """
 
     task: str
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckResult, ...]
     classes: tuple[ClassCount, ...]
 
 
-def examine(task: str) -> Examination:
+def check_store(task: str) -> StoreReport:
     """Read a task's newest store, complete ones first, and look at everything in it.
 
     Raises:
@@ -68,7 +68,7 @@ def examine(task: str) -> Examination:
         DataMissing: it has no store yet.
     """
     spec = find_dataset(task)
-    stores = stores_of(spec, paths.stores() / spec.name)
+    stores = find_stores(spec, paths.stores() / spec.name)
     if not stores:
         raise DataMissing(f"{task} is not in the local store", f"`fcnbench fetch {task}` first, or with --from PATH")
     store = next((store for store in stores if store.manifest.complete), stores[0])
@@ -85,7 +85,7 @@ def examine(task: str) -> Examination:
         *_shared(spec, store),
         *_derivation(spec),
     ]
-    return Examination(task, tuple(findings), counted.classes())
+    return StoreReport(task, tuple(findings), counted.classes())
 
 
 class _Count:
@@ -107,26 +107,28 @@ class _Count:
                     self._images += counts > 0
                 bar.update()
 
-    def damage(self) -> Finding:
+    def damage(self) -> CheckResult:
         total = len(self._store)
         if not self._damaged:
-            return Finding("digests", True, f"all {total} samples are what the manifest says, sizes of all parts agree")
+            return CheckResult(
+                "digests", True, f"all {total} samples are what the manifest says, sizes of all parts agree"
+            )
         ids = listed([sample_id for sample_id, _ in self._damaged])
-        return Finding("digests", False, f"{len(self._damaged)} of {total} damaged ({ids}): {self._damaged[0][1]}")
+        return CheckResult("digests", False, f"{len(self._damaged)} of {total} damaged ({ids}): {self._damaged[0][1]}")
 
-    def histogram_fits(self) -> Finding:
+    def histogram_fits(self) -> CheckResult:
         manifest = self._store.manifest
         found = (*(int(count) for count in self._pixels[: len(manifest.classes)]), int(self._pixels[-1]))
         share = f"{manifest.ignored:.2%} of the pixels are ignored"
         if self._damaged or found == manifest.histogram:
-            return Finding("histogram", True, share)
-        return Finding("histogram", False, f"the recount differs from the manifest's; {share}")
+            return CheckResult("histogram", True, share)
+        return CheckResult("histogram", False, f"the recount differs from the manifest's; {share}")
 
-    def absent(self) -> Finding:
+    def absent(self) -> CheckResult:
         names = [name for index, name in enumerate(self._store.manifest.classes) if not self._images[index]]
         if not names:
-            return Finding("absent classes", True, "none: every class occurs")
-        return Finding(
+            return CheckResult("absent classes", True, "none: every class occurs")
+        return CheckResult(
             "absent classes",
             True,
             f"{', '.join(names)}: out of the means under the policy `present`, in them under `reference` if predicted",
@@ -141,24 +143,24 @@ class _Count:
         )
 
 
-def _extent(manifest: Manifest) -> Finding:
+def _extent(manifest: Manifest) -> CheckResult:
     more = {name: sum(getattr(row, name) is not None for row in manifest.rows) for name in ("depth", "hha", "geo")}
     extras = "".join(f", {count} {name}" for name, count in more.items() if count)
-    text = f"{manifest.pictures} of {manifest.total} pictures, {len(manifest.rows)} label maps{extras}"
-    return Finding("extent", True, text if manifest.complete else f"a part: {text}")
+    text = f"{manifest.images} of {manifest.total} pictures, {len(manifest.rows)} label maps{extras}"
+    return CheckResult("extent", True, text if manifest.complete else f"a part: {text}")
 
 
-def _provenance(manifest: Manifest) -> Finding:
+def _provenance(manifest: Manifest) -> CheckResult:
     text = {"unverified": "unverified: made from a folder, or from an archive that no published digest names"}
     said = text.get(manifest.provenance, manifest.provenance)
-    return Finding("source", True, f"{manifest.variant}, {said}; {manifest.fingerprint}")
+    return CheckResult("source", True, f"{manifest.variant}, {said}; {manifest.fingerprint}")
 
 
-def _sizes(manifest: Manifest) -> Finding:
+def _sizes(manifest: Manifest) -> CheckResult:
     sizes = Counter((row.height, row.width) for row in manifest.rows)
     (height, width), most = sizes.most_common(1)[0]
     smallest, largest = min(sizes, key=lambda size: size[0] * size[1]), max(sizes, key=lambda size: size[0] * size[1])
-    return Finding(
+    return CheckResult(
         "sizes",
         True,
         f"{len(sizes)} different, from {smallest[0]}x{smallest[1]} to {largest[0]}x{largest[1]} (height x width); "
@@ -166,15 +168,17 @@ def _sizes(manifest: Manifest) -> Finding:
     )
 
 
-def _strays(spec: DatasetSpec, manifest: Manifest) -> Iterator[Finding]:
+def _strays(spec: DatasetSpec, manifest: Manifest) -> Iterator[CheckResult]:
     """Ids that the split does not have."""
     if isinstance(spec.split, Split):
         known = set(spec.split.ids)
         stray = [row.id for row in manifest.rows if row.id not in known]
-        yield Finding("ids", not stray, f"not in the split: {listed(stray)}" if stray else "all in the split, in order")
+        yield CheckResult(
+            "ids", not stray, f"not in the split: {listed(stray)}" if stray else "all in the split, in order"
+        )
 
 
-def _repeats(manifest: Manifest) -> Finding:
+def _repeats(manifest: Manifest) -> CheckResult:
     """Pictures that occur under two ids."""
     ids: dict[str, list[str]] = {}
     for row in manifest.rows:
@@ -182,10 +186,10 @@ def _repeats(manifest: Manifest) -> Finding:
             ids.setdefault(row.image, []).append(row.id)
     twice = [" = ".join(same) for same in ids.values() if len(same) > 1]
     text = f"the same file under two ids: {listed(twice)}" if twice else "no picture occurs twice"
-    return Finding("duplicates", not twice, text)
+    return CheckResult("duplicates", not twice, text)
 
 
-def _shared(spec: DatasetSpec, store: Dataset) -> Iterator[Finding]:
+def _shared(spec: DatasetSpec, store: Dataset) -> Iterator[CheckResult]:
     """What the store has in common with other splits: by id with every known one, by bytes with every local store."""
     mine, pictures = set(store.ids), {row.image for row in store.manifest.rows if row.image}
     for name, entry in DATASETS.entries().items():
@@ -197,15 +201,15 @@ def _shared(spec: DatasetSpec, store: Dataset) -> Iterator[Finding]:
         if other.split.name == spec.split.name or name.startswith("pocket"):
             continue
         if ids:
-            yield Finding(f"shared with {name}", True, f"{len(ids)} ids ({listed(sorted(ids))})")
+            yield CheckResult(f"shared with {name}", True, f"{len(ids)} ids ({listed(sorted(ids))})")
             continue
-        for there in stores_of(other, paths.stores() / name)[:1]:
+        for there in find_stores(other, paths.stores() / name)[:1]:
             same = [row.id for row in there.manifest.rows if row.image in pictures]
             if same:
-                yield Finding(f"shared with {name}", False, f"the same pictures under other ids: {listed(same)}")
+                yield CheckResult(f"shared with {name}", False, f"the same pictures under other ids: {listed(same)}")
 
 
-def _derivation(spec: DatasetSpec) -> Iterator[Finding]:
+def _derivation(spec: DatasetSpec) -> Iterator[CheckResult]:
     """seg11valid is VOC2011 val without SBD train: worked out anew where both lists are here."""
     if spec.split.name != "seg11valid":
         return
@@ -214,4 +218,4 @@ def _derivation(spec: DatasetSpec) -> Iterator[Finding]:
         return
     same = whole - trained == set(published_split("seg11valid").ids)
     text = "VOC2011 val without SBD train gives just the published list"
-    yield Finding("derivation", same, text if same else "VOC2011 val without SBD train is not the published list")
+    yield CheckResult("derivation", same, text if same else "VOC2011 val without SBD train is not the published list")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fcnbench.datasets.archive.catalogue import archives
+from fcnbench.datasets.archive.catalogue import known_archives
 from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.datasets.store.dataset import PARQUET_NAME, columns_of
 from fcnbench.datasets.store.manifest import Manifest
@@ -95,7 +95,7 @@ def croissant(spec: DatasetSpec, manifest: Manifest, parquet: Path) -> dict[str,
         manifest: what the store holds.
         parquet: its Parquet file, for size and digest.
     """
-    extent = "" if manifest.complete else f" A part: {manifest.pictures} of {manifest.total} pictures."
+    extent = "" if manifest.complete else f" A part: {manifest.images} of {manifest.total} pictures."
     classes = ", ".join(f"{index} {name}" for index, name in enumerate(manifest.classes))
     return {
         "@context": _CONTEXT,
@@ -105,7 +105,7 @@ def croissant(spec: DatasetSpec, manifest: Manifest, parquet: Path) -> dict[str,
         "description": f"{spec.title}.{extent} Classes: {classes}; 255 is not scored.",
         "citeAs": spec.citation or spec.name,
         "license": f"Terms: {spec.terms or 'unknown'}",
-        "url": archives()[spec.archives[0][0]].urls[0] if spec.archives else f"urn:fcnbench:{spec.name}",
+        "url": known_archives()[spec.archives[0][0]].urls[0] if spec.archives else f"urn:fcnbench:{spec.name}",
         "version": "1.0.0",
         "datePublished": datetime.now(UTC).date().isoformat(),
         "creator": {"@type": "sc:Organization", "name": f"fcnbench {__version__}"},

@@ -41,7 +41,7 @@ PARQUET_NAME = "data.parquet"
 """The samples' file in a store's folder."""
 
 _GROUPS = 4
-"""Row groups that a data set keeps in memory: its readers need not all be at the same place."""
+"""Row groups that a dataset keeps in memory: its readers need not all be at the same place."""
 
 _COLUMNS = {
     "id": "string",
@@ -162,7 +162,7 @@ class Dataset(Sequence[Sample]):
 
         return HuggingFaceDataset.from_parquet(str(self.folder / PARQUET_NAME))
 
-    def packed_truths(self) -> Iterator[dict[str, bytes | None]]:
+    def encoded_label_maps(self) -> Iterator[dict[str, bytes | None]]:
         """The stored label maps of every sample in order, `label` and `label_geo`, without reading a picture.
 
         Raises:
@@ -185,8 +185,8 @@ class Dataset(Sequence[Sample]):
                 raise
             raise self._unreadable(error) from error
 
-    def truth(self, place: int, packed: Mapping[str, bytes | None]) -> Sample:
-        """The sample at a place without its pictures, of what `packed_truths` gave for it; for several threads at once.
+    def decode_label_maps(self, place: int, packed: Mapping[str, bytes | None]) -> Sample:
+        """The sample at a place without its pictures, of what `encoded_label_maps` gave for it; for several threads at once.
 
         Raises:
             DataCorrupt: the store's bytes are not the ones that its manifest names.

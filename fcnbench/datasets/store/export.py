@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from fcnbench.datasets.codec.images import encode_label, picture_ending
+from fcnbench.datasets.codec.images import encode_label, image_extension
 from fcnbench.datasets.registry import find_dataset
 from fcnbench.datasets.store.card import write_card
 from fcnbench.datasets.store.croissant import write_croissant
@@ -19,7 +19,7 @@ from fcnbench.util import files
 from fcnbench.util.console import progress
 
 _VOC_ROOT = "VOCdevkit/VOC2012"
-"""Where readers of VOC look, whatever the data set."""
+"""Where readers of VOC look, whatever the dataset."""
 
 _CHUNK = 1 << 22
 """Bytes copied at a time."""
@@ -41,7 +41,7 @@ def export(data: Dataset, kind: str, target: Path) -> None:
     if kind not in KINDS:
         raise UsageError(f"nothing exports to {kind!r}", f"choose one of {', '.join(KINDS)}")
     try:
-        files.refuse_taken(target)
+        files.check_target_free(target)
         files.check_writable(target.parent)
         with files.scratch_folder(target.parent) as scratch:
             KINDS[kind](data, scratch)
@@ -73,7 +73,7 @@ def _voc(data: Dataset, folder: Path) -> None:
         for place, sample in enumerate(data):
             for name, content in data.files(place).items():
                 if content is not None and name in _VOC_FOLDERS:
-                    _write(root / _VOC_FOLDERS[name] / f"{sample.id}{picture_ending(content)}", content)
+                    _write(root / _VOC_FOLDERS[name] / f"{sample.id}{image_extension(content)}", content)
             _write(root / "SegmentationClass" / f"{sample.id}.png", encode_label(sample.label, VOC_PALETTE))
             if sample.geo is not None:
                 _write(root / "SegmentationGeo" / f"{sample.id}.png", encode_label(sample.geo, VOC_PALETTE))

@@ -95,7 +95,7 @@ class Manifest:
         return len(self.rows) == self.total and all(row.image for row in self.rows)
 
     @property
-    def pictures(self) -> int:
+    def images(self) -> int:
         """How many samples have a picture."""
         return sum(row.image is not None for row in self.rows)
 

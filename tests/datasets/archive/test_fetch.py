@@ -39,7 +39,7 @@ def behaviour(make_voc: Make, tmp_path: Path) -> Behaviour:
 def url(behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The server's address, in the place of the publisher's and the mirrors'."""
     with serving(behaviour) as address:
-        known = sources.archives()
+        known = sources.known_archives()
         digests = {"sha256": hashlib.sha256(behaviour.content).hexdigest()}
         local = {
             "voc2012trainval": replace(
@@ -47,7 +47,7 @@ def url(behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             ),
             "voc2011trainval": replace(known["voc2011trainval"], urls=("http://127.0.0.1:9/none.tar",)),
         }
-        monkeypatch.setattr("fcnbench.datasets.archive.fetch.archives", lambda: local)
+        monkeypatch.setattr("fcnbench.datasets.archive.fetch.known_archives", lambda: local)
         yield address
 
 
@@ -120,14 +120,14 @@ def test_a_task_of_two_archives_fetches_both(tmp_path: Path, monkeypatch: pytest
     ids = [f"2008_{index:06d}" for index in range(5)]
     voc = native.tar(native.voc(ids, "VOCdevkit/VOC2010", {"Main/val": ids}), tmp_path / "voc.tar").read_bytes()
     labels = native.tar(native.context_labels(ids), tmp_path / "labels.tgz", "w:gz").read_bytes()
-    known = sources.archives()
+    known = sources.known_archives()
     with serving(Behaviour(voc)) as first, serving(Behaviour(labels)) as second:
         local = {
             name: replace(known[name], urls=(url,), digests={"md5": hashlib.md5(content).hexdigest()})
             for name, url, content in (("voc2010trainval", first, voc), ("pascal-context", second, labels))
         }
         for module in ("fetch", "catalogue"):
-            monkeypatch.setattr(f"fcnbench.datasets.archive.{module}.archives", lambda: local)
+            monkeypatch.setattr(f"fcnbench.datasets.archive.{module}.known_archives", lambda: local)
         with pytest.raises(DataMissing, match="terms that you have not accepted"):
             fcnbench.fetch("pascalcontext33val", allow_partial=True)
         data = fcnbench.fetch("pascalcontext33val", allow_partial=True, accept_terms=True)
@@ -149,10 +149,10 @@ def test_both_forms_of_sbd_are_known_by_their_digests(
     with serving(Behaviour(packed if compressed else plain)) as url:
         digests = [{"md5": hashlib.md5(form).hexdigest()} for form in (packed, plain)]
         entry = replace(
-            sources.archives()["sbd"], urls=(url,), digests=digests[0], also=(digests[1],), size=len(packed)
+            sources.known_archives()["sbd"], urls=(url,), digests=digests[0], also=(digests[1],), size=len(packed)
         )
         for module in ("fetch", "catalogue"):
-            monkeypatch.setattr(f"fcnbench.datasets.archive.{module}.archives", lambda: {"sbd": entry})
+            monkeypatch.setattr(f"fcnbench.datasets.archive.{module}.known_archives", lambda: {"sbd": entry})
         data = fcnbench.fetch("sbdval", accept_terms=True, allow_partial=True)
     assert data.ids == ("2008_000002",)
     assert data.manifest.provenance.startswith("sbd ")

@@ -21,8 +21,8 @@ def test_the_fingerprint_is_the_usual_one() -> None:
 
 def test_faster_decoders_have_the_same_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = probe_digests()
-    monkeypatch.setattr(pictures, "fast_decode", lambda content: None)
-    monkeypatch.setattr(png, "fast_decode", lambda content: None)
+    monkeypatch.setattr(pictures, "fast_decode_jpeg", lambda content: None)
+    monkeypatch.setattr(png, "fast_decode_label", lambda content: None)
     assert probe_digests() == plain
 
 

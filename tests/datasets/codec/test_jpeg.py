@@ -20,9 +20,9 @@ from tests.conftest import jpeg as make_jpeg
 
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
-    jpeg.fast_decoder.cache_clear()
+    jpeg.fast_jpeg_decoder.cache_clear()
     yield
-    jpeg.fast_decoder.cache_clear()
+    jpeg.fast_jpeg_decoder.cache_clear()
 
 
 def by_pillow(content: bytes) -> np.ndarray:
@@ -45,19 +45,19 @@ def test_all_real_pictures_have_pillows_pixels(shared: Path) -> None:
     assert len(pictures) > 600
     for path in pictures:
         content = path.read_bytes()
-        found = jpeg.fast_decode(content)
+        found = jpeg.fast_decode_jpeg(content)
         assert found is not None
         np.testing.assert_array_equal(found, by_pillow(content), path.name)
 
 
 def test_a_decoder_with_other_pixels_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     simplejpeg = pytest.importorskip("simplejpeg")
-    assert jpeg.fast_decoder() is not None
-    jpeg.fast_decoder.cache_clear()
+    assert jpeg.fast_jpeg_decoder() is not None
+    jpeg.fast_jpeg_decoder.cache_clear()
     right = simplejpeg.decode_jpeg
     monkeypatch.setattr(simplejpeg, "decode_jpeg", lambda *given, **options: right(*given, **options) ^ 1)
-    assert jpeg.fast_decoder() is None
-    assert jpeg.fast_decode(make_jpeg(20, 30)) is None
+    assert jpeg.fast_jpeg_decoder() is None
+    assert jpeg.fast_decode_jpeg(make_jpeg(20, 30)) is None
 
 
 def test_without_it_pillow_serves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +69,7 @@ def test_without_it_pillow_serves(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", absent)
-    assert jpeg.fast_decoder() is None
+    assert jpeg.fast_jpeg_decoder() is None
     content = make_jpeg(20, 30)
     np.testing.assert_array_equal(decode_image(content, "it"), by_pillow(content))
 

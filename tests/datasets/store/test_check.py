@@ -15,14 +15,14 @@ import fcnbench
 from fcnbench.cli.main import main
 from fcnbench.datasets.load import load_dataset
 from fcnbench.datasets.splits import published_split
-from fcnbench.datasets.store.check import Examination
+from fcnbench.datasets.store.check import StoreReport
 from fcnbench.datasets.store.dataset import PARQUET_NAME
 from fcnbench.errors import DataMissing, UnknownName
 from tests.conftest import jpeg
 from tests.datasets import native
 
 
-def finding(found: Examination, subject: str) -> tuple[bool, str]:
+def finding(found: StoreReport, subject: str) -> tuple[bool, str]:
     (one,) = [each for each in found.findings if each.subject == subject]
     return one.sound, one.text
 

@@ -190,7 +190,7 @@ def test_a_dataset_is_a_sequence() -> None:
 
 
 def test_unknown_tasks_are_refused_with_a_suggestion() -> None:
-    with pytest.raises(UnknownName, match="no data set is called 'voc2011'") as caught:
+    with pytest.raises(UnknownName, match="no dataset is called 'voc2011'") as caught:
         load_dataset("voc2011")
     assert "voc2011val" in caught.value.hint
 

@@ -1,1 +1,1 @@
-"""`pocket`: a small procedural data set, drawn by integers over the photographs that scikit-image carries."""
+"""`pocket`: a small procedural dataset, drawn by integers over the photographs that scikit-image carries."""

@@ -25,7 +25,7 @@ POCKET = LabelSpace(
 """Background, six shapes that occur in both splits, and the star, which occurs in train only."""
 
 SEED = "fcnbench pocket v1"
-"""Part of every draw's key; another seed is another data set."""
+"""Part of every draw's key; another seed is another dataset."""
 
 _ABSENT_FROM_VAL = "star"
 _HEIGHT, _WIDTH = (97, 193), (121, 257)

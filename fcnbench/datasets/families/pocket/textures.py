@@ -42,7 +42,7 @@ def photograph(name: str) -> NDArray[np.uint8]:
     reinstall = "reinstall scikit-image (`pip install --force-reinstall scikit-image`)"
     source = files("skimage.data") / f"{name}.png"
     if not source.is_file():
-        raise DataMissing(f"the data set pocket needs {name}.png, which this scikit-image does not carry", reinstall)
+        raise DataMissing(f"the dataset pocket needs {name}.png, which this scikit-image does not carry", reinstall)
     with source.open("rb") as stream, Image.open(stream) as picture:
         pixels = np.asarray(picture.convert("RGB"))
     found = digest_bytes(np.ascontiguousarray(pixels).data)
