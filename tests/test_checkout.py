@@ -81,7 +81,7 @@ from dataclasses import asdict
 import fcnbench
 from fcnbench.datasets.registry import find_dataset
 from fcnbench.datasets.registry import DATASETS
-from fcnbench.datasets.families.nyudv2 import _map_of_894
+from fcnbench.datasets.families.nyudv2_hdf5 import _map_of_894
 from fcnbench.datasets.families.pascal_context import _names_of_459
 from fcnbench.datasets.archive.catalogue import known_archives
 from fcnbench.datasets.splits import _entries, published_names, published_split

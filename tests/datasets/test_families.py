@@ -57,7 +57,8 @@ def test_nyud_lists_are_the_publishers_split(shared: Path) -> None:
 def test_the_class_table_of_nyud_is_the_published_one(shared: Path) -> None:
     from scipy.io import loadmat
 
-    from fcnbench.datasets.families.nyudv2 import NYUD40, _map_of_894
+    from fcnbench.datasets.families.nyudv2 import NYUD40
+    from fcnbench.datasets.families.nyudv2_hdf5 import _map_of_894
 
     found = loadmat(shared / "data/nyudv2/meta/classMapping40.mat")
     assert _map_of_894().tolist() == [0, *found["mapClass"].reshape(-1).tolist()]
@@ -107,7 +108,7 @@ def test_an_empty_path_is_wrong_usage() -> None:
     ("text", "said"),
     [
         (b"2007_000010\n2007_000010\n", "names an image twice"),
-        (b"<!DOCTYPE html>\n", "holds '<!DOCTYPE', which is no image id"),
+        (b"<!DOCTYPE html>\n", "holds '<!DOCTYPE', which is not an image id"),
         (b"\n", "is empty"),
         ("".join(f"2007_{i:06d}\n" for i in range(1465)).encode(), "has 1465 ids, expected 1464"),
     ],

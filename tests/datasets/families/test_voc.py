@@ -14,7 +14,7 @@ from pyarrow import parquet
 from fcnbench.datasets.families.voc import VOC21, VOC2011VAL
 from fcnbench.datasets.load import load_dataset
 from fcnbench.datasets.splits import published_split
-from fcnbench.datasets.store.dataset import PARQUET_NAME
+from fcnbench.datasets.store.columns import PARQUET_NAME
 from fcnbench.errors import DataCorrupt, DataMissing
 from tests.conftest import jpeg, palette_png, voc_label
 

@@ -16,7 +16,7 @@ from fcnbench.cli.main import main
 from fcnbench.datasets.load import load_dataset
 from fcnbench.datasets.splits import published_split
 from fcnbench.datasets.store.check import StoreReport
-from fcnbench.datasets.store.dataset import PARQUET_NAME
+from fcnbench.datasets.store.columns import PARQUET_NAME
 from fcnbench.errors import DataMissing, UnknownName
 from tests.conftest import jpeg
 from tests.datasets import native
@@ -33,7 +33,7 @@ def test_a_sound_store(tmp_path: Path, voc_ids: list[str]) -> None:
     data = load_dataset("voc2011val", folder, allow_partial=True)
     found = fcnbench.examine("voc2011val")
     assert all(each.sound for each in found.findings)
-    assert finding(found, "extent")[1] == "a part: 4 of 736 pictures, 5 label maps"
+    assert finding(found, "extent")[1] == "partial: 4 of 736 images, 5 label maps"
     assert "unverified" in finding(found, "source")[1]
     assert "5 different, from 17x23 to 21x27" in finding(found, "sizes")[1]
     assert "of the pixels are ignored" in finding(found, "histogram")[1]
@@ -78,7 +78,7 @@ def test_the_same_picture_in_train_and_test_is_found(tmp_path: Path) -> None:
     load_dataset("nyudv2train", native.write(native.nyud(train), tmp_path / "train"), allow_partial=True)
     load_dataset("nyudv2test", native.write(native.nyud(test), tmp_path / "test"), allow_partial=True)
     sound, text = finding(fcnbench.examine("nyudv2test"), "shared with nyudv2train")
-    assert (sound, text) == (False, f"the same pictures under other ids: {', '.join(train)}")
+    assert (sound, text) == (False, f"the same images under other ids: {', '.join(train)}")
 
 
 def test_seg11valid_is_derived_where_both_lists_are_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

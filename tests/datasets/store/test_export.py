@@ -90,7 +90,7 @@ def test_hugging_face_loads_an_export_by_its_folder(voc: Dataset, tmp_path: Path
     assert table.features["classes"].feature.names == list(voc.label_space.classes)
     card = (out / "README.md").read_text()
     assert card.startswith("---\npretty_name: voc2011val\n")
-    assert "**A part: 4 of 736 pictures.**" in card
+    assert "**Partial: 4 of 736 images.**" in card
     assert "| 255 | ignored |" in card
 
 
@@ -117,10 +117,10 @@ def test_a_folder_that_is_taken_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "taken/mine").write_text("precious")
     (tmp_path / "file").write_text("precious")
     for name in ("taken", "file"):
-        with pytest.raises(UsageError, match="is there already, and not empty"):
+        with pytest.raises(UsageError, match="already exists and is not empty"):
             fcnbench.export("pocket", "hf", tmp_path / name)
     assert (tmp_path / "taken/mine").read_text() == (tmp_path / "file").read_text() == "precious"
-    with pytest.raises(UsageError, match="nothing exports to 'zip'"):
+    with pytest.raises(UsageError, match="'zip' is not an export format"):
         fcnbench.export("pocket", "zip", tmp_path / "out")
     with pytest.raises(OutputError):
         fcnbench.export("pocket", "hf", tmp_path / "file/below")
