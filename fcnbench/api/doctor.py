@@ -210,7 +210,7 @@ def _stores() -> list[CheckResult]:
         for store in find_stores(find_dataset(name), paths.stores() / name):
             manifest = store.manifest
             extent = "whole" if manifest.complete else "a part"
-            held = f"{manifest.images} of {manifest.total} pictures, {len(manifest.rows)} label maps"
+            held = f"{manifest.images} of {manifest.total} images, {len(manifest.rows)} label maps"
             text = f"{extent}: {held}, {store.folder}"
             findings.append(CheckResult(f"store of {name}", True, text))
     return findings

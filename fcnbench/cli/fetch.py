@@ -46,7 +46,7 @@ def execute(options: argparse.Namespace) -> int:
     else:
         extent = "whole" if manifest.complete else "PARTIAL"
         print(
-            f"{manifest.dataset} ({manifest.variant}), {extent}: {manifest.images} of {manifest.total} pictures, "
+            f"{manifest.dataset} ({manifest.variant}), {extent}: {manifest.images} of {manifest.total} images, "
             f"{len(manifest.rows)} label maps\nsource       {manifest.provenance}\n"
             f"fingerprint  {manifest.fingerprint}\nstore        {data.folder}"
         )

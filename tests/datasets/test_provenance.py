@@ -24,7 +24,7 @@ def know(monkeypatch: pytest.MonkeyPatch, name: str, path: Path, *, also: bool =
         known.name, "other-name.tar", known.urls, {"md5": "0" * 32} if also else digests, None, known.terms,
         known.citation, (digests,) if also else (),
     )  # fmt: skip
-    monkeypatch.setattr(sources, "archives", lambda: {name: changed})
+    monkeypatch.setattr(sources, "known_archives", lambda: {name: changed})
 
 
 @pytest.mark.parametrize("also", [False, True])

@@ -1,4 +1,4 @@
-"""From a task's name to its store: consent, download, canonicalisation; and the command."""
+"""Download of datasets: consent, archives, canonicalisation; and the command `fetch`."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ def _online(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def behaviour(make_voc: Make, tmp_path: Path) -> Behaviour:
-    """A server's file: a tar with the whole of seg11valid in the folders of VOC2012, tiny pictures."""
+    """A server's file: a tar file with all of seg11valid in the folders of VOC2012, tiny images."""
     folder = make_voc(list(published_split("seg11valid").ids))
     with tarfile.open(tmp_path / "voc.tar", "w") as archive:
         archive.add(folder, arcname=".")
@@ -37,7 +37,7 @@ def behaviour(make_voc: Make, tmp_path: Path) -> Behaviour:
 
 @pytest.fixture
 def url(behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The server's address, in the place of the publisher's and the mirrors'."""
+    """The address of the server, instead of those of the publisher and the mirrors."""
     with serving(behaviour) as address:
         known = sources.known_archives()
         digests = {"sha256": hashlib.sha256(behaviour.content).hexdigest()}
@@ -92,15 +92,15 @@ def test_the_failures_of_all_archives_are_told_together(url: str, behaviour: Beh
         assert text in caught.value.message
 
 
-def test_an_archive_that_lacks_pictures_is_an_error_although_it_was_fetched(url: str) -> None:
-    with pytest.raises(DataMissing, match="not the whole of voc2012val"):
+def test_a_downloaded_archive_that_lacks_images_is_an_error(url: str) -> None:
+    with pytest.raises(DataMissing, match="not all of voc2012val"):
         fcnbench.fetch("voc2012val", accept_terms=True)
 
 
 def test_the_command_fetches_and_says_what_is_there(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fetch", "voc2011val"]) == 3
     assert main(["fetch", "voc2011val", "--accept-terms"]) == 0
-    assert "voc2011val (VOC2012), whole: 736 of 736 pictures, 736 label maps" in capsys.readouterr().out
+    assert "voc2011val (VOC2012), whole: 736 of 736 images, 736 label maps" in capsys.readouterr().out
     assert main(["fetch", "voc2011val", "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert content["complete"]
@@ -108,7 +108,7 @@ def test_the_command_fetches_and_says_what_is_there(url: str, capsys: pytest.Cap
 
 
 def test_the_mirrors_can_be_asked(url: str, behaviour: Behaviour, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["fetch", "--check-urls"]) == 1  # the 2011 archive has no mirror that answers
+    assert main(["fetch", "--check-urls"]) == 1  # the 2011 archive has no mirror that responds
     shown = capsys.readouterr().out
     assert f"ok    {url}: {len(behaviour.content)} bytes" in shown
     assert "DEAD  http://127.0.0.1:9/none.tar: can't be reached" in shown
@@ -134,7 +134,7 @@ def test_a_task_of_two_archives_fetches_both(tmp_path: Path, monkeypatch: pytest
     assert data.ids == tuple(ids)
     assert data.manifest.provenance.startswith("pascal-context ")
     assert " + voc2010trainval " in data.manifest.provenance
-    # The other task is made of the same archives, without the network.
+    # The other dataset is built from the same archives, without the network.
     monkeypatch.setenv("FCNBENCH_OFFLINE", "1")
     assert fcnbench.fetch("pascalcontext59val", allow_partial=True).ids == tuple(ids)
 
@@ -169,7 +169,7 @@ def test_wrong_use_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 def test_built_in_tasks_need_no_archive(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fetch", "pocket"]) == 0
-    assert "whole: 64 of 64 pictures" in capsys.readouterr().out
+    assert "whole: 64 of 64 images" in capsys.readouterr().out
 
 
 def test_seg11valid_lies_within_voc2012_val() -> None:

@@ -26,8 +26,8 @@ def _fresh() -> Iterator[None]:
 
 
 def by_pillow(content: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(content)) as picture:
-        return np.asarray(picture.convert("RGB"))
+    with Image.open(io.BytesIO(content)) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
@@ -39,11 +39,11 @@ def test_every_kind_of_jpeg_has_pillows_pixels(mode: str, options: dict[str, Any
     np.testing.assert_array_equal(decode_image(stream.getvalue(), "it"), by_pillow(stream.getvalue()))
 
 
-def test_all_real_pictures_have_pillows_pixels(shared: Path) -> None:
+def test_all_real_images_have_pillows_pixels(shared: Path) -> None:
     pytest.importorskip("simplejpeg")
-    pictures = sorted((shared / "data").rglob("*.jpg"))
-    assert len(pictures) > 600
-    for path in pictures:
+    images = sorted((shared / "data").rglob("*.jpg"))
+    assert len(images) > 600
+    for path in images:
         content = path.read_bytes()
         found = jpeg.fast_decode_jpeg(content)
         assert found is not None
@@ -74,9 +74,9 @@ def test_without_it_pillow_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(decode_image(content, "it"), by_pillow(content))
 
 
-def test_damage_is_named_as_ever() -> None:
+def test_damage_is_described_by_pillow() -> None:
     content = make_jpeg(80, 90)
-    with pytest.raises(DataCorrupt, match="it can't be decoded, it is truncated or no picture"):
+    with pytest.raises(DataCorrupt, match="it can't be decoded, it is truncated or not an image"):
         decode_image(content[: len(content) // 2], "it")
     with pytest.raises(DataCorrupt, match="can't be decoded"):
         decode_image(b"\xff\xd8\xff" + bytes(100), "it")

@@ -71,18 +71,18 @@ def test_grey_of_fewer_bits_is_refused_and_never_stretched() -> None:
     content = b"\x89PNG\r\n\x1a\n" + b"".join(
         len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big") for kind, data in chunks
     )
-    with Image.open(io.BytesIO(content)) as picture:
-        assert np.array(picture)[0].tolist() == [0, 17, 34, 51]
+    with Image.open(io.BytesIO(content)) as image:
+        assert np.array(image)[0].tolist() == [0, 17, 34, 51]
     with pytest.raises(DataCorrupt, match="with fewer bits"):
         decode_label(content, "x")
 
 
 def test_palettes_of_fewer_bits_keep_their_indices() -> None:
     label = LABEL % 4
-    picture = Image.fromarray(label)
-    picture.putpalette([value for colour in VOC_PALETTE[:4] for value in colour])
+    image = Image.fromarray(label)
+    image.putpalette([value for colour in VOC_PALETTE[:4] for value in colour])
     stream = io.BytesIO()
-    picture.save(stream, "PNG", bits=2)
+    image.save(stream, "PNG", bits=2)
     assert read_png(stream.getvalue()).depth == 2
     np.testing.assert_array_equal(decode_label(stream.getvalue(), "x"), label)
 
@@ -108,15 +108,15 @@ def test_a_stream_that_unpacks_to_more_or_less_than_the_header_says_is_left_to_p
 
 
 @settings(deadline=None, max_examples=300, derandomize=True)
-@given(place=st.integers(0, len(palette_png(LABEL)) - 1), value=st.integers(0, 255), cut=st.booleans())
-def test_damage_is_never_taken_for_another_map(place: int, value: int, cut: bool) -> None:
+@given(position=st.integers(0, len(palette_png(LABEL)) - 1), value=st.integers(0, 255), cut=st.booleans())
+def test_damage_is_never_taken_for_another_map(position: int, value: int, cut: bool) -> None:
     whole = palette_png(LABEL)
-    content = whole[:place] if cut else whole[:place] + bytes([value]) + whole[place + 1 :]
+    content = whole[:position] if cut else whole[:position] + bytes([value]) + whole[position + 1 :]
     found = fast_decode_label(content)
     assert found is None or np.array_equal(found, LABEL)
 
 
 def test_real_label_maps_are_pillows(shared: Path) -> None:
     for path in sorted((shared / "data/VOCdevkit/VOC2012/SegmentationClass").glob("*.png"))[::10]:
-        with Image.open(path) as picture:
-            np.testing.assert_array_equal(fast_decode_label(path.read_bytes()), np.array(picture))
+        with Image.open(path) as image:
+            np.testing.assert_array_equal(fast_decode_label(path.read_bytes()), np.array(image))

@@ -62,7 +62,7 @@ def test_damage_is_named_and_not_repaired(tmp_path: Path, voc_ids: list[str]) ->
     assert path.read_bytes() == damaged
 
 
-def test_a_picture_under_two_ids_is_found(tmp_path: Path, voc_ids: list[str]) -> None:
+def test_an_image_under_two_ids_is_found(tmp_path: Path, voc_ids: list[str]) -> None:
     content = dict(native.voc(voc_ids))
     root = "VOCdevkit/VOC2012"
     for folder, ending in (("JPEGImages", "jpg"), ("SegmentationClass", "png")):
@@ -73,7 +73,7 @@ def test_a_picture_under_two_ids_is_found(tmp_path: Path, voc_ids: list[str]) ->
     assert f"{voc_ids[0]} = {voc_ids[4]}" in text
 
 
-def test_the_same_picture_in_train_and_test_is_found(tmp_path: Path) -> None:
+def test_the_same_image_in_train_and_test_is_found(tmp_path: Path) -> None:
     train, test = published_split("nyud-train").ids[:2], published_split("nyud-test").ids[:2]
     load_dataset("nyudv2train", native.write(native.nyud(train), tmp_path / "train"), allow_partial=True)
     load_dataset("nyudv2test", native.write(native.nyud(test), tmp_path / "test"), allow_partial=True)

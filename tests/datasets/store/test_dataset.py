@@ -27,8 +27,8 @@ from tests.datasets import native
 Make = Callable[..., Path]
 
 
-def stores(tmp_path: Path, task: str = "voc2011val") -> list[Path]:
-    return sorted((tmp_path / "home/stores" / task).glob("[!.]*"))
+def stores(tmp_path: Path, dataset: str = "voc2011val") -> list[Path]:
+    return sorted((tmp_path / "home/stores" / dataset).glob("[!.]*"))
 
 
 def test_a_filled_store_serves_without_its_source(make_voc: Make, voc_ids: list[str]) -> None:
@@ -58,9 +58,9 @@ def test_the_same_source_is_not_canonicalised_twice(make_voc: Make, voc_ids: lis
 
 def uncompressed(label: np.ndarray) -> bytes:
     """A label map as a PNG whose size does not depend on its content."""
-    picture, stream = Image.fromarray(label.astype(np.uint8)), io.BytesIO()
-    picture.putpalette([value for value in range(256) for _ in range(3)])
-    picture.save(stream, "PNG", compress_level=0)
+    image, stream = Image.fromarray(label.astype(np.uint8)), io.BytesIO()
+    image.putpalette([value for value in range(256) for _ in range(3)])
+    image.save(stream, "PNG", compress_level=0)
     return stream.getvalue()
 
 
@@ -73,7 +73,7 @@ def stored_zip(content: native.Content, target: Path) -> Path:
 
 
 def replaced(path: Path, content: bytes, in_place: bool) -> None:
-    """Put other content of the same size into a file's place, with the same modification time."""
+    """Replace the content of a file by other content of the same size, with the same modification time."""
     status = path.stat()
     assert len(content) == status.st_size
     if in_place:
@@ -189,7 +189,7 @@ def test_a_dataset_is_a_sequence() -> None:
         data[64]
 
 
-def test_unknown_tasks_are_refused_with_a_suggestion() -> None:
+def test_unknown_datasets_are_refused_with_a_suggestion() -> None:
     with pytest.raises(UnknownName, match="no dataset is called 'voc2011'") as caught:
         load_dataset("voc2011")
     assert "voc2011val" in caught.value.hint
