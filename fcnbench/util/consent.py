@@ -78,16 +78,18 @@ def require_consent(downloads: Sequence[Download], accept_terms: bool) -> None:
     """
     if not downloads:
         return
-    wanted = " and ".join(dict.fromkeys(each.purpose for each in downloads))
-    names = listed([each.archive.file for each in downloads])
-    instead = ", and ".join(dict.fromkeys(each.instead for each in downloads))
+    wanted = " and ".join(dict.fromkeys(download.purpose for download in downloads))
+    names = listed([download.archive.file for download in downloads])
+    instead = ", and ".join(dict.fromkeys(download.instead for download in downloads))
     if offline():
         raise DataMissing(
             f"{wanted}: {names} would have to be downloaded, and {OFFLINE_VARIABLE} forbids it",
             f"{instead}, or unset {OFFLINE_VARIABLE}",
         )
     agreed = _agreed()
-    pending = [each for each in downloads if agreed.get(each.archive.name) != terms_digest(each.archive)]
+    pending = [
+        download for download in downloads if agreed.get(download.archive.name) != terms_digest(download.archive)
+    ]
     if not pending:
         return
     question = _question.get()
@@ -95,7 +97,7 @@ def require_consent(downloads: Sequence[Download], accept_terms: bool) -> None:
         if not question(pending):
             raise DataMissing(f"nothing was downloaded: you did not agree to the terms of {names}", instead)
     elif not accept_terms:
-        terms = "; ".join(dict.fromkeys(f"{each.archive.file}: {each.archive.terms}" for each in pending))
+        terms = "; ".join(dict.fromkeys(f"{download.archive.file}: {download.archive.terms}" for download in pending))
         raise DataMissing(
             f"{wanted} must be downloaded, under terms that you have not accepted yet. {terms}",
             "add --accept-terms if you agree (in Python accept_terms=True; it is remembered); --dry-run shows sizes "
@@ -104,7 +106,9 @@ def require_consent(downloads: Sequence[Download], accept_terms: bool) -> None:
     record = paths.home() / "consent.json"
     # Other processes may have saved consents meanwhile.
     with files.locked(record.with_suffix(".lock")):
-        files.write_json(record, _agreed() | {each.archive.name: terms_digest(each.archive) for each in pending})
+        files.write_json(
+            record, _agreed() | {download.archive.name: terms_digest(download.archive) for download in pending}
+        )
     note(f"consent  {record}")
 
 

@@ -49,9 +49,9 @@ def _owners(path: tuple[str, ...]) -> dict[str, str]:
     for folder in path:
         with suppress(OSError):
             for entry in sorted(Path(folder or ".").glob("*-info")):
-                if (found := _FOLDER.fullmatch(entry.name)) is not None:
-                    for module in _modules(entry, found["name"]):
-                        owners.setdefault(module, _normal(found["name"]))
+                if (match := _FOLDER.fullmatch(entry.name)) is not None:
+                    for module in _modules(entry, match["name"]):
+                        owners.setdefault(module, _normal(match["name"]))
     return owners
 
 

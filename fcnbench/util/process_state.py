@@ -80,8 +80,8 @@ def hold_settings(settings: Iterable[Setting], wanted: Mapping[str, Any] | None 
         settings: the settings.
         wanted: values by name; a setting without one is held at its present value.
 
-    >>> here = next(each for each in process_settings() if each.name == "the socket timeout")
-    >>> with hold_settings([here], {"the socket timeout": 5.0}):
+    >>> timeout = next(item for item in process_settings() if item.name == "the socket timeout")
+    >>> with hold_settings([timeout], {"the socket timeout": 5.0}):
     ...     socket.setdefaulttimeout(1.0)
     ...     restore_settings()
     ['the socket timeout']

@@ -99,7 +99,7 @@ class Dataset(Sequence[Sample]):
             DataCorrupt: the bytes in the store differ from the manifest.
         """
         if isinstance(index, slice):
-            return [self._read(each) for each in range(*index.indices(len(self)))]
+            return [self._read(position) for position in range(*index.indices(len(self)))]
         if not -len(self) <= index < len(self):
             raise IndexError(f"{self.manifest.dataset} has {len(self)} samples, none of index {index}")
         return self._read(index % len(self))

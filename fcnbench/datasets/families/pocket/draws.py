@@ -16,7 +16,7 @@ class Draws:
 
     >>> draws = Draws("key")
     >>> draws.integer(1, 6), draws.choice("abc")
-    (6, 'a')
+    (1, 'a')
     """
 
     def __init__(self, key: str) -> None:
