@@ -208,7 +208,7 @@ def test_a_registered_data_set_runs(tmp_path: Path) -> None:
     # Two drawn pictures are not the 64 whose fingerprint is pinned.
     other = fresh("run", "--dataset", "pinned", cwd=tmp_path, PYTHONPATH=str(site))
     assert other.returncode == 3
-    assert "came out with the fingerprint" in other.stderr
+    assert "pocket has the fingerprint" in other.stderr
     wrong = fresh("run", "--dataset", "wrong", cwd=tmp_path, PYTHONPATH=str(site))
     assert wrong.returncode == 3
     assert "leads to a int" in wrong.stderr
