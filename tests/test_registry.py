@@ -173,7 +173,7 @@ def test_a_plugin_that_names_a_module_only_is_broken_and_not_a_crash(install: In
         registry().load("bare")
 
 
-def test_a_broken_data_set_raises_the_data_sets_error(install: Install) -> None:
+def test_a_broken_dataset_raises_the_error_of_datasets(install: Install) -> None:
     install("sad-data", {"sad": "plug_sad:make"})
     with pytest.raises(DatasetPluginError, match="the dataset 'sad'"):
         registry(kind="dataset").load("sad")
