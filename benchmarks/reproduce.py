@@ -27,7 +27,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
-from fcnbench.datasets.archive.catalogue import archives
+from fcnbench.datasets.archive.catalogue import known_archives
 from fcnbench.errors import CheckFailed, Interrupted
 from fcnbench.leaderboard.board import board_path
 from fcnbench.leaderboard.claims import claims_of
@@ -122,7 +122,7 @@ def downloads(entries: Sequence[Published]) -> Iterator[tuple[str, str]]:
     """Give name and SHA-256 of every downloaded file that was used: archives, and weights as they were published."""
     from safetensors import safe_open
 
-    for archive in archives().values():
+    for archive in known_archives().values():
         path = paths.archives() / archive.file
         if path.is_file():
             yield archive.file, digest_file(path)

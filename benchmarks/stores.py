@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.sidebyside import Row, compare, table
 from fcnbench.datasets.codec import images as pictures
-from fcnbench.datasets.codec.jpeg import fast_decoder
+from fcnbench.datasets.codec.jpeg import fast_jpeg_decoder
 from fcnbench.datasets.load import load_dataset
 
 _CANONICALISE = """
@@ -59,11 +59,11 @@ def reading(voc: Path) -> list[Row]:
             return [data[place] for place in range(len(data))]
 
         def store_by_pillow() -> list[object]:
-            with mock.patch.object(pictures, "fast_decode", return_value=None):
+            with mock.patch.object(pictures, "fast_decode_jpeg", return_value=None):
                 return store()
 
         ways: list[tuple[str, Callable[[], list[object]], float]] = [("Pillow", store_by_pillow, 1 / 1.05)]
-        if fast_decoder() is not None:
+        if fast_jpeg_decoder() is not None:
             ways.append(("simplejpeg", store, 1.25))
         rows = []
         for name, ours, goal in ways:

@@ -1,25 +1,31 @@
-"""Label spaces: what the numbers in a label map mean."""
+"""Label spaces: the classes that the values of a label map stand for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 IGNORE = 255
-"""Canonical ignore value: pixels whose truth is 255 are not scored. VOC's own void index."""
+"""Canonical ignore value, as in PASCAL VOC: pixels whose ground truth is 255 are not scored."""
 
 MAX_CLASSES = 255
-"""Canonical labels are 8-bit and 255 is taken: indices 0..254 remain."""
+"""Largest number of classes: labels are 8-bit and 255 is the ignore value, so the class indices are 0..254."""
 
 
 @dataclass(frozen=True)
 class LabelSpace:
-    """Ordered class names with their colours; index in `classes` = value in a canonical label map.
+    """Class names and colours; the index of a class in `classes` is its value in a canonical label map.
 
     Attributes:
-        name: the name that signatures print, for example `voc21`.
+        name: name in protocol signatures, for example `voc21`.
         classes: class names in index order.
-        palette: one (R, G, B), 0..255, per class.
-        ignore: the value that marks pixels outside the evaluation; always 255 in canonical form.
+        palette: one colour (R, G, B) per class, 0..255.
+        ignore: value of pixels that are not scored; 255 in canonical label maps.
+
+    Raises:
+        ValueError: names repeat, the number of colours differs, or the ignore value is a class index.
+
+    >>> LabelSpace("sides", classes=("left", "right"), palette=voc_palette(2)).num_classes
+    2
     """
 
     name: str
@@ -46,10 +52,13 @@ class LabelSpace:
 
 
 def voc_palette(length: int) -> tuple[tuple[int, int, int], ...]:
-    """The first `length` colours of the PASCAL VOC devkit's palette.
+    """Return the first `length` colours of the palette of the PASCAL VOC devkit.
 
-    The label's bits are dealt out in groups of three from the least significant: bit 0 of a group to red, bit 1 to
-    green, bit 2 to blue, the first group into bit 7 of the colour, the next into bit 6, and so on.
+    The bits of an index are taken in groups of three, from the least significant: bit 0 of a group goes to red, bit 1
+    to green, bit 2 to blue; the first group sets bit 7 of the colours, the next one bit 6, and so on.
+
+    >>> voc_palette(3)
+    ((0, 0, 0), (128, 0, 0), (0, 128, 0))
     """
     colours = []
     for index in range(length):
@@ -64,4 +73,4 @@ def voc_palette(length: int) -> tuple[tuple[int, int, int], ...]:
 
 
 VOC_PALETTE = voc_palette(256)
-"""The devkit's whole palette: colours for every index, (224, 224, 192) for the ignore value."""
+"""The whole palette, 256 colours; (224, 224, 192) is the colour of the ignore value."""

@@ -1,7 +1,7 @@
-"""Names and what they stand for: built-ins as `"module:attribute"` strings, and other packages' entry points.
+"""Registries of models and datasets by name: built-in ones, and those that other packages add by entry points.
 
-Listing names imports nothing of what they name. A plugin that can't be imported is named with its error when it is
-asked for, and skipped everywhere else; `fcnbench doctor` lists it.
+Names map to `"module:attribute"` strings, so that listing them imports nothing. A plugin that can't be imported raises
+an error when it is requested by name, and is skipped elsewhere; `fcnbench doctor` lists it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class Entry:
     """One registered name.
 
     Attributes:
-        name: what the user types.
+        name: name on the command line.
         target: `"module:attribute"`.
-        provider: the distribution that registered it, `fcnbench` for built-ins.
-        version: version of that distribution, empty when unknown.
+        provider: the distribution that registered the name, `fcnbench` for built-in ones.
+        version: version of the distribution; empty if unknown.
     """
 
     name: str
@@ -33,24 +33,24 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Broken:
-    """A registered name that can't be used, and why."""
+class BrokenEntry:
+    """A registered name that can't be used, and the reason."""
 
     entry: Entry
     reason: str
 
 
 class Registry:
-    """The names of one kind of thing: the built-in ones and those of an entry-point group.
+    """Registered names of one kind: built-in ones and those of an entry-point group.
 
-    A built-in name wins over a plugin's; the plugin is then reported as broken. Two plugins that claim one name make
-    that name broken, since neither can be guessed.
+    A plugin can't replace a built-in name, and a name that two plugins register can't be used; both are reported as
+    broken.
 
     Args:
-        kind: what the names are, for messages: `model` or `data set`.
+        kind: `model` or `dataset`, for messages.
         group: the entry-point group, for example `fcnbench.models`.
         builtins: name to `"module:attribute"`.
-        failure: the error to raise for a plugin that can't be imported.
+        failure: the error class to raise for a plugin that can't be imported.
     """
 
     def __init__(
@@ -66,29 +66,30 @@ class Registry:
         self._failure = failure
 
     def entries(self) -> dict[str, Entry]:
-        """Every usable name with its entry, built-ins first, then plugins by name."""
+        """Return the usable entries by name: built-in ones first, then plugins in alphabetical order."""
         return self._read()[0]
 
-    def clashes(self) -> list[Broken]:
-        """Plugins whose name is taken by a built-in or by another plugin."""
+    def clashes(self) -> list[BrokenEntry]:
+        """Return the plugins whose name is built in, or registered by another plugin too."""
         return self._read()[1]
 
-    def broken(self) -> list[Broken]:
-        """Every plugin that can't be used: clashing names, and those whose import fails. Imports all plugins."""
-        usable, found = self._read()
+    def broken(self) -> list[BrokenEntry]:
+        """Import all plugins, and return those that can't be used: names that clash, and failed imports."""
+        usable, broken = self._read()
         for entry in usable.values():
             if entry.provider != "fcnbench":
                 try:
                     self.load(entry.name)
                 except self._failure as error:
-                    found.append(Broken(entry, error.message))
-        return found
+                    broken.append(BrokenEntry(entry, error.message))
+        return broken
 
     def find(self, name: str) -> Entry:
-        """The entry of a name.
+        """Return the entry of a name.
 
         Raises:
-            UnknownName: no registry knows it; the error names the closest ones.
+            UnknownName: the name is not registered; the error suggests similar names.
+            ModelPluginError, DatasetPluginError: several packages register it.
         """
         usable, clashes = self._read()
         if name in usable:
@@ -96,26 +97,26 @@ class Registry:
         for clash in clashes:
             if clash.entry.name == name:
                 raise self._failure(clash.reason, "uninstall one of the packages, or ask its author for another name")
-        by_small_letters = {known.lower(): known for known in usable}
-        close = [by_small_letters[near] for near in difflib.get_close_matches(name.lower(), by_small_letters, 3, 0.5)]
-        listing = f"fcnbench list {self.kind.replace(' ', '')}s"
+        by_lower_case = {known.lower(): known for known in usable}
+        close = [by_lower_case[near] for near in difflib.get_close_matches(name.lower(), by_lower_case, 3, 0.5)]
+        listing = f"fcnbench list {self.kind}s"
         hint = f"did you mean {' or '.join(close)}? `{listing}` shows all" if close else f"`{listing}` shows all names"
         raise UnknownName(f"no {self.kind} is called {name!r}", hint)
 
     def load(self, name: str) -> Any:
-        """Import what a name stands for.
+        """Import and return the object that a name stands for.
 
         Raises:
-            UnknownName: no registry knows the name.
-            ModelPluginError, DatasetPluginError: its module can't be imported or lacks the attribute.
+            UnknownName: the name is not registered.
+            ModelPluginError, DatasetPluginError: its module can't be imported, or lacks the attribute.
         """
         entry = self.find(name)
         try:
             point = EntryPoint(name, entry.target, self.group)
             if not point.attr:
-                raise ImportError("it names a module and nothing in it")
-            found: Any = point.load()
-        # A plugin may fail in any way at all while it is imported, and even exit; it is reported under its name.
+                raise ImportError("the entry point names a module without an attribute in it")
+            loaded: Any = point.load()
+        # The import of a plugin may fail in any way, and may even exit.
         except (Exception, SystemExit) as error:
             if entry.provider == "fcnbench":
                 raise
@@ -124,27 +125,27 @@ class Registry:
                 f"{entry.target}: {type(error).__name__}: {error}",
                 f"repair or reinstall {entry.provider}; `fcnbench doctor` lists every broken plugin",
             ) from error
-        return found
+        return loaded
 
-    def _read(self) -> tuple[dict[str, Entry], list[Broken]]:
+    def _read(self) -> tuple[dict[str, Entry], list[BrokenEntry]]:
         from fcnbench.util.version import __version__
 
         usable = {name: Entry(name, target, "fcnbench", __version__) for name, target in self._builtins.items()}
-        clashes: list[Broken] = []
+        clashes: list[BrokenEntry] = []
         plugins: dict[str, list[Entry]] = {}
         for point in sorted(entry_points(group=self.group), key=lambda point: point.name):
             entry = _entry_of(point)
-            # One installation seen twice on sys.path (an editable install, say) is one plugin.
+            # An installation may be on sys.path twice, for example an editable one; it is one plugin.
             if entry not in plugins.setdefault(point.name, []):
                 plugins[point.name].append(entry)
         for name, claims in plugins.items():
             if name in usable:
                 reason = f"the {self.kind} name {name!r} is built in; package {claims[0].provider} registers it again"
-                clashes += [Broken(claim, reason) for claim in claims]
+                clashes += [BrokenEntry(claim, reason) for claim in claims]
             elif len(claims) > 1:
                 providers = " and ".join(claim.provider for claim in claims)
                 reason = f"the {self.kind} name {name!r} is registered by {providers}"
-                clashes += [Broken(claim, reason) for claim in claims]
+                clashes += [BrokenEntry(claim, reason) for claim in claims]
             else:
                 usable[name] = claims[0]
         return usable, clashes

@@ -81,9 +81,9 @@ from dataclasses import asdict
 import fcnbench
 from fcnbench.datasets.registry import find_dataset
 from fcnbench.datasets.registry import DATASETS
-from fcnbench.datasets.families.nyudv2 import _map_of_894
+from fcnbench.datasets.families.nyudv2_hdf5 import _map_of_894
 from fcnbench.datasets.families.pascal_context import _names_of_459
-from fcnbench.datasets.archive.catalogue import archives
+from fcnbench.datasets.archive.catalogue import known_archives
 from fcnbench.datasets.splits import _entries, published_names, published_split
 from fcnbench.util.digests import digest_lines
 from fcnbench.models.weights.published import published
@@ -96,7 +96,7 @@ print(json.dumps({
     "splits": {name: published_split(name).digest for name in sorted(published_names())},
     "entries": _entries(),
     "datasets": {name: [find_dataset(name).title, find_dataset(name).split.name] for name in DATASETS.entries()},
-    "archives": {name: repr(archive) for name, archive in archives().items()},
+    "archives": {name: repr(archive) for name, archive in known_archives().items()},
     "weights": {name: repr(entry) for name, entry in published().items()},
     "claims": [asdict(claim) for claim in claims()],
     "894": _map_of_894().tolist(),

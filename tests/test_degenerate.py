@@ -117,5 +117,5 @@ def test_numbers_that_are_no_class_are_named(tmp_path: Path, value: float) -> No
     for name in content:
         if "SemanticLabels" in name:
             content[name] = native.mat(S=values)
-    with pytest.raises(DataCorrupt, match=r"expected whole numbers 0\.\.33"):
+    with pytest.raises(DataCorrupt, match=r"expected integers 0\.\.33"):
         load_dataset("siftflowtest", native.write(content, tmp_path / "native"), allow_partial=True)

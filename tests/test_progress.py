@@ -15,7 +15,7 @@ Make = Callable[..., Path]
 
 @pytest.fixture(autouse=True)
 def _every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console, "INTERVAL", 0)
+    monkeypatch.setattr(console, "LINE_INTERVAL", 0)
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> set[str]:

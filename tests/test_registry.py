@@ -173,10 +173,10 @@ def test_a_plugin_that_names_a_module_only_is_broken_and_not_a_crash(install: In
         registry().load("bare")
 
 
-def test_a_broken_data_set_raises_the_data_sets_error(install: Install) -> None:
+def test_a_broken_dataset_raises_the_error_of_datasets(install: Install) -> None:
     install("sad-data", {"sad": "plug_sad:make"})
-    with pytest.raises(DatasetPluginError, match="the data set 'sad'"):
-        registry(kind="data set").load("sad")
+    with pytest.raises(DatasetPluginError, match="the dataset 'sad'"):
+        registry(kind="dataset").load("sad")
 
 
 def test_a_broken_plugin_leaves_the_others_usable(install: Install) -> None:
@@ -249,7 +249,7 @@ def test_plugins_are_suggested_too(install: Install) -> None:
 
 def test_a_name_unlike_any_other_gets_the_way_to_the_list() -> None:
     with pytest.raises(UnknownName) as caught:
-        registry(kind="data set").find("zzzzz")
+        registry(kind="dataset").find("zzzzz")
     assert "did you mean" not in caught.value.hint
     assert "fcnbench list datasets" in caught.value.hint
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fcnbench.api.plan import check_device
 from fcnbench.util import files
-from fcnbench.util.check_result import Finding
+from fcnbench.util.check_result import CheckResult
 
 if TYPE_CHECKING:
     from fcnbench.evaluation.device_report import Check, DeviceReport
@@ -39,11 +39,11 @@ def device_report(path: str | Path, device: str = "auto") -> DeviceReport:
     return report
 
 
-def findings_of(report: DeviceReport) -> list[Finding]:
+def findings_of(report: DeviceReport) -> list[CheckResult]:
     """Return what a report found, one line per subject."""
     findings = [device_finding(report.environment), integers_finding(report.check)]
     findings += [
-        Finding(
+        CheckResult(
             f"{each.network} at 500x500 in {each.precision}",
             True,
             f"median {each.median:.2f} ms of {len(each.milliseconds)}, {100 * each.of_ceiling:.0f}% of the ceiling",
@@ -51,26 +51,26 @@ def findings_of(report: DeviceReport) -> list[Finding]:
         for each in report.forward
     ]
     findings += [
-        Finding(
+        CheckResult(
             f"loop with {each.network}",
             True,
             f"{each.ratio:.2f} times its forward passes, {each.images / each.seconds:.1f} images/s",
         )
         for each in report.loop
     ]
-    findings += [Finding(f"flips in {precision}", True, found.told()) for precision, found in report.flips.items()]
+    findings += [CheckResult(f"flips in {precision}", True, found.told()) for precision, found in report.flips.items()]
     return findings
 
 
-def device_finding(environment: Environment) -> Finding:
+def device_finding(environment: Environment) -> CheckResult:
     """Return which device was looked at."""
     cuda = f", CUDA {environment.cuda}" if environment.cuda else ""
-    return Finding("device", True, f"{environment.device_name}, PyTorch {environment.packages['torch']}{cuda}")
+    return CheckResult("device", True, f"{environment.device_name}, PyTorch {environment.packages['torch']}{cuda}")
 
 
-def integers_finding(check: Check) -> Finding:
+def integers_finding(check: Check) -> CheckResult:
     """Return whether a device gave the integers that it should."""
-    return Finding(
+    return CheckResult(
         f"{check.model} on {check.dataset}",
         check.sound,
         f"of {check.pixels:,} pixels {check.from_golden:,} differ from the expected confusion matrix, "

@@ -13,20 +13,20 @@ from fcnbench.api.plan import check_device, check_model, dataset_of, plan_model
 from fcnbench.datasets.registry import DATASETS
 from fcnbench.errors import DataCorrupt, FcnbenchError
 from fcnbench.util import files, paths
-from fcnbench.util.check_result import Finding
+from fcnbench.util.check_result import CheckResult
 from fcnbench.util.consent import accepting, require_consent
 from fcnbench.util.console import listed, progress
 from fcnbench.util.digests import short
 from fcnbench.util.version import __version__
 
 if TYPE_CHECKING:
-    from fcnbench.datasets.store.check import Examination
+    from fcnbench.datasets.store.check import StoreReport
     from fcnbench.evaluation.device_exam import DeviceExam
 
 
-def doctor() -> list[Finding]:
+def doctor() -> list[CheckResult]:
     """Look at versions, home folder, device, plugins, stores and the built-in data set; never raises for a finding."""
-    findings = [Finding("fcnbench", True, f"{__version__}, Python {platform.python_version()}, {sys.platform}")]
+    findings = [CheckResult("fcnbench", True, f"{__version__}, Python {platform.python_version()}, {sys.platform}")]
     findings.append(_tried("home folder", _home))
     findings.append(_tried("torch", _torch))
     findings.append(_tried("torchvision", _torchvision))
@@ -35,7 +35,7 @@ def doctor() -> list[Finding]:
     return findings + _plugins() + _stores()
 
 
-def examine(task: str) -> Examination:
+def examine(task: str) -> StoreReport:
     """Look at everything in a task's store; the same as `fcnbench doctor TASK`.
 
     Raises:
@@ -43,9 +43,9 @@ def examine(task: str) -> Examination:
         DataMissing: it has no store yet.
     """
     DATASETS.find(task)
-    from fcnbench.datasets.store import check as looking
+    from fcnbench.datasets.store.check import check_store
 
-    return looking.examine(task)
+    return check_store(task)
 
 
 def examine_model(
@@ -55,7 +55,7 @@ def examine_model(
     weights: str | Path | None = None,
     device: str = "auto",
     accept_terms: bool = False,
-) -> list[Finding]:
+) -> list[CheckResult]:
     """Try a model on random pictures; the same as `fcnbench doctor --model`.
 
     Args:
@@ -112,7 +112,7 @@ def examine_device(device: str = "auto") -> DeviceExam:
     return examine_on(choose_device(device))
 
 
-def findings_of_exam(exam: DeviceExam) -> list[Finding]:
+def findings_of_exam(exam: DeviceExam) -> list[CheckResult]:
     """Return what the check of a device found, one line per subject."""
     from fcnbench.api.device_report import device_finding, integers_finding
 
@@ -123,17 +123,17 @@ def findings_of_exam(exam: DeviceExam) -> list[Finding]:
     if trials.refused:
         first, why = trials.refused[0]
         text += f"; {len(trials.refused)} can't be done here, such as {first.told()}: {why}"
-    argmax = Finding("argmax", not trials.wrong, text)
+    argmax = CheckResult("argmax", not trials.wrong, text)
     return [device_finding(exam.environment), integers_finding(exam.integers), argmax]
 
 
-def _tried(subject: str, look: Callable[[], str]) -> Finding:
+def _tried(subject: str, look: Callable[[], str]) -> CheckResult:
     try:
-        return Finding(subject, True, look())
+        return CheckResult(subject, True, look())
     # A broken installation may fail in any way; the doctor's job is to say so.
     except Exception as error:  # noqa: BLE001
         text = error.message if isinstance(error, FcnbenchError) else f"{type(error).__name__}: {error}"
-        return Finding(subject, False, text)
+        return CheckResult(subject, False, text)
 
 
 def _home() -> str:
@@ -179,7 +179,7 @@ def _pocket() -> str:
     return f"{VAL_IMAGES} images drawn, pixels as they should be"
 
 
-def _plugins() -> list[Finding]:
+def _plugins() -> list[CheckResult]:
     from fcnbench.datasets.registry import DATASETS
     from fcnbench.models.registry import MODELS
 
@@ -188,29 +188,29 @@ def _plugins() -> list[Finding]:
         broken = registry.broken()
         names = {(fault.entry.name, fault.entry.provider) for fault in broken}
         findings += [
-            Finding(f"{registry.kind} {fault.entry.name}", False, f"{fault.reason} (from {fault.entry.provider})")
+            CheckResult(f"{registry.kind} {fault.entry.name}", False, f"{fault.reason} (from {fault.entry.provider})")
             for fault in broken
         ]
         findings += [
-            Finding(f"{registry.kind} {entry.name}", True, f"{entry.target} of {entry.provider} {entry.version}")
+            CheckResult(f"{registry.kind} {entry.name}", True, f"{entry.target} of {entry.provider} {entry.version}")
             for entry in registry.entries().values()
             if entry.provider != "fcnbench" and (entry.name, entry.provider) not in names
         ]
     return findings
 
 
-def _stores() -> list[Finding]:
-    from fcnbench.datasets.load import stores_of
+def _stores() -> list[CheckResult]:
+    from fcnbench.datasets.load import find_stores
     from fcnbench.datasets.registry import DATASETS, find_dataset
 
     findings = []
     for name, entry in DATASETS.entries().items():
         if entry.provider != "fcnbench":
             continue
-        for store in stores_of(find_dataset(name), paths.stores() / name):
+        for store in find_stores(find_dataset(name), paths.stores() / name):
             manifest = store.manifest
             extent = "whole" if manifest.complete else "a part"
-            held = f"{manifest.pictures} of {manifest.total} pictures, {len(manifest.rows)} label maps"
+            held = f"{manifest.images} of {manifest.total} images, {len(manifest.rows)} label maps"
             text = f"{extent}: {held}, {store.folder}"
-            findings.append(Finding(f"store of {name}", True, text))
+            findings.append(CheckResult(f"store of {name}", True, text))
     return findings

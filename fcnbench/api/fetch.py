@@ -10,7 +10,7 @@ from fcnbench.datasets.registry import DATASETS
 
 if TYPE_CHECKING:
     from fcnbench.datasets.store.dataset import Dataset
-    from fcnbench.util.download import Mirror
+    from fcnbench.util.mirrors import MirrorStatus
 
 
 def fetch(
@@ -36,7 +36,7 @@ def fetch(
     return load_dataset(task, from_, allow_partial, accept_terms)
 
 
-def check_urls(task: str | None = None) -> dict[str, list[Mirror]]:
+def check_urls(task: str | None = None) -> dict[str, list[MirrorStatus]]:
     """What every mirror answers today, by archive; of one task's archives, or of all.
 
     Raises:

@@ -177,15 +177,15 @@ def plan_data(spec: DatasetSpec, allow_partial: bool) -> tuple[list[Download], t
     Raises:
         DataMissing: there is a part of it alone, and that will not do.
     """
-    from fcnbench.datasets.archive.catalogue import archives
+    from fcnbench.datasets.archive.catalogue import known_archives
     from fcnbench.datasets.archive.fetch import missing_archives, ordered_alternatives
-    from fcnbench.datasets.load import stored
+    from fcnbench.datasets.load import find_store
 
-    if not spec.archives or stored(spec, allow_partial) is not None:
+    if not spec.archives or find_store(spec, allow_partial) is not None:
         return [], ()
     first, *others = ordered_alternatives(spec)
     downloads = missing_archives(spec, first)
-    return downloads, tuple(archives()[name].file for names in others for name in names) if downloads else ()
+    return downloads, tuple(known_archives()[name].file for names in others for name in names) if downloads else ()
 
 
 def check_device(name: str, model: str = "") -> None:

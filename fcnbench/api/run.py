@@ -17,7 +17,7 @@ from fcnbench.options import RunOptions
 from fcnbench.protocol import PRECISIONS, Choices, choices_of
 from fcnbench.util import files
 from fcnbench.util.consent import accepting, require_consent
-from fcnbench.util.console import hushed
+from fcnbench.util.console import quiet
 
 if TYPE_CHECKING:
     from fcnbench.api.result import Run
@@ -136,7 +136,7 @@ def run_unless(options: RunOptions, earlier: Identity | None) -> Run | None:
         dense_factor(options.dense)
     files.check_writable(root / "submissions")
     if target is not None:
-        files.refuse_taken(target)
+        files.check_target_free(target)
     require_consent(planned.downloads, options.accept_terms)
     from fcnbench.api.result import Run
     from fcnbench.evaluation.device import choose_device
@@ -152,7 +152,7 @@ def run_unless(options: RunOptions, earlier: Identity | None) -> Run | None:
     arithmetic.refuse(on)
     job = Job(options, planned.model, planned.weights, choices, on, arithmetic, root, target)
     # A user's own model may build on networks whose weights are downloaded.
-    with accepting(options.accept_terms), the_world() as world, hushed(not world.first), protected():
+    with accepting(options.accept_terms), the_world() as world, quiet(not world.first), protected():
         filed = run_job(job, world, earlier)
     if filed is None:
         return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fcnbench.errors import DataMissing, UsageError
 from fcnbench.records.location import RECORD_NAME, find
 from fcnbench.util import console, paths
-from fcnbench.util.console import followed
+from fcnbench.util.console import track
 
 if TYPE_CHECKING:
     from fcnbench.leaderboard.verification import Verification
@@ -100,11 +100,11 @@ def verify(
     from dataclasses import replace
 
     from fcnbench.leaderboard import verification
-    from fcnbench.util.check_result import Finding
+    from fcnbench.util.check_result import CheckResult
 
     doubled = tuple(verification.find_duplicates(records))
     found = []
-    for record in followed(records, "verify", "submission"):
+    for record in track(records, "verify", "submission"):
         each = verification.check_submission(record)
         name = "/".join(record.resolve().parent.parts[-3:])
         own = tuple(finding for finding in doubled if name in finding.text)
@@ -116,7 +116,7 @@ def verify(
                 record, weights=weights, from_=from_, allow_partial=allow_partial, accept_terms=accept_terms,
                 device=device, budget=budget, tolerance=tolerance,
             ).verdicts  # fmt: skip
-            finding = Finding("rerun", verdict.passed, "; ".join([verdict.headline(), *verdict.reasons[-1:]]))
+            finding = CheckResult("rerun", verdict.passed, "; ".join([verdict.headline(), *verdict.reasons[-1:]]))
             each = replace(each, findings=(*each.findings, finding), rerun=verdict.headline() if verdict.passed else "")
         if write:
             verification.write_verification(each)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from fcnbench.errors import FcnbenchError, Interrupted, UsageError
 from fcnbench.protocol import PRECISIONS
 from fcnbench.util import files, paths
-from fcnbench.util.console import followed, hushed, note
+from fcnbench.util.console import note, quiet, track
 from fcnbench.util.digests import digest_lines, short
 from fcnbench.util.text import read_text
 
@@ -201,8 +201,8 @@ def sweep(path: str | Path, *, board: str | Path | None = None) -> Swept:
     from fcnbench.evaluation.distributed import the_world
 
     outcomes = []
-    with hushed(not the_world().first):
-        for number, cell in enumerate(followed(plan.cells, f"sweep {plan.name}", "cell"), start=1):
+    with quiet(not the_world().first):
+        for number, cell in enumerate(track(plan.cells, f"sweep {plan.name}", "cell"), start=1):
             note(f"[{number}/{len(plan.cells)}] {cell.name}")
             outcomes.append(run_cell(plan, cell, board=root))
     return Swept(tuple(outcomes), root)

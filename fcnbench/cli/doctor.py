@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from fcnbench.cli.command import Command, add_json, print_json
 from fcnbench.errors import CheckFailed, UsageError
-from fcnbench.util.check_result import Finding
+from fcnbench.util.check_result import CheckResult
 
 if TYPE_CHECKING:
-    from fcnbench.datasets.store.check import Examination
+    from fcnbench.datasets.store.check import StoreReport
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +54,7 @@ def execute(options: argparse.Namespace) -> int:
     return _report(options, doctor())
 
 
-def _model(options: argparse.Namespace) -> list[Finding]:
+def _model(options: argparse.Namespace) -> list[CheckResult]:
     from fcnbench.api.defaults import DEFAULT_DATASET
     from fcnbench.api.doctor import examine_model
 
@@ -110,7 +110,7 @@ def _device_report(options: argparse.Namespace) -> int:
     return _code(findings)
 
 
-def _report(options: argparse.Namespace, findings: Sequence[Finding]) -> int:
+def _report(options: argparse.Namespace, findings: Sequence[CheckResult]) -> int:
     if options.json:
         print_json({"sound": _sound(findings), "findings": [asdict(finding) for finding in findings]})
     else:
@@ -130,7 +130,7 @@ def _examine(options: argparse.Namespace) -> int:
     return _code(found.findings)
 
 
-def _table(found: Examination) -> str:
+def _table(found: StoreReport) -> str:
     from tabulate import tabulate
 
     rows = [
@@ -141,16 +141,16 @@ def _table(found: Examination) -> str:
     return tabulate(rows, headers, disable_numparse=True, colalign=("right", "left", "right", "right", "right"))
 
 
-def _print(findings: Sequence[Finding]) -> None:
+def _print(findings: Sequence[CheckResult]) -> None:
     for finding in findings:
         print(f"{'ok    ' if finding.sound else 'BROKEN'}  {finding.subject}: {finding.text}")
 
 
-def _sound(findings: Sequence[Finding]) -> bool:
+def _sound(findings: Sequence[CheckResult]) -> bool:
     return all(finding.sound for finding in findings)
 
 
-def _code(findings: Sequence[Finding]) -> int:
+def _code(findings: Sequence[CheckResult]) -> int:
     return 0 if _sound(findings) else CheckFailed.exit_code
 
 

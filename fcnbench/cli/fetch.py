@@ -35,7 +35,7 @@ def execute(options: argparse.Namespace) -> int:
                 "dataset": manifest.dataset,
                 "variant": manifest.variant,
                 "complete": manifest.complete,
-                "pictures": manifest.pictures,
+                "pictures": manifest.images,
                 "labels": len(manifest.rows),
                 "total": manifest.total,
                 "source": manifest.provenance,
@@ -46,7 +46,7 @@ def execute(options: argparse.Namespace) -> int:
     else:
         extent = "whole" if manifest.complete else "PARTIAL"
         print(
-            f"{manifest.dataset} ({manifest.variant}), {extent}: {manifest.pictures} of {manifest.total} pictures, "
+            f"{manifest.dataset} ({manifest.variant}), {extent}: {manifest.images} of {manifest.total} images, "
             f"{len(manifest.rows)} label maps\nsource       {manifest.provenance}\n"
             f"fingerprint  {manifest.fingerprint}\nstore        {data.folder}"
         )

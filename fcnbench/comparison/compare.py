@@ -17,7 +17,7 @@ from fcnbench.metrics.scores import scores
 from fcnbench.protocol import MeanOver
 from fcnbench.records.evaluation import Evaluation
 from fcnbench.records.model import Record
-from fcnbench.util.console import followed, listed
+from fcnbench.util.console import listed, track
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,7 @@ def _exact_flips(pair: _Pair, predictions: tuple[Path, Path]) -> dict[str, NDArr
         before, after = pair.digests(name)
         if not before:
             continue  # a record of an older version has no digests of the second label maps
-        for position, sample_id in enumerate(followed(pair.ids, "compare predictions", "image")):
+        for position, sample_id in enumerate(track(pair.ids, "compare predictions", "image")):
             if missing := [folder.folder for folder in (one, two) if sample_id not in folder.of(name)]:
                 raise PredictionError(
                     f"{missing[0]} has no prediction of {name} for {sample_id}", "pass the folder that the run saved"

@@ -1,8 +1,8 @@
-"""The split guard: was a model trained on images that it is evaluated on?
+"""The leakage check: was a model trained on images that it is evaluated on?
 
-The ids of a declared split are the published list's, or those of a complete local store where the list comes with the
-archive. Where neither is there, a run is not cleared unless the two splits are disjoint by definition or by the look
-of their ids.
+The ids of a declared training split come from the published list, or from a complete local store if the list is part of
+the archive. Without either, the check passes only if the two splits are disjoint by definition, or if their ids have
+different forms.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fcnbench.datasets.load import stores_of
+from fcnbench.datasets.load import find_stores
 from fcnbench.datasets.registry import DATASETS, find_dataset
 from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.datasets.splits import Split, disjoint_by_definition, published_names, published_split
@@ -20,14 +20,14 @@ from fcnbench.util import paths
 
 @dataclass(frozen=True)
 class Leakage:
-    """What a model declared of its training, and what of that it is evaluated on.
+    """The training data that a model declares, and the evaluated images among them.
 
     Attributes:
-        declared: names of the splits that it declares.
-        listed: how many ids it lists itself, beside the splits.
-        unknown: declared names that no split or data set has; these can't be checked.
-        unlisted: declared data sets whose id lists are not on this machine, and which may hold evaluated images.
-        ids: evaluated images that it was trained on, in evaluation order.
+        declared: names of the declared training splits.
+        listed: number of declared training ids beyond the splits.
+        unknown: declared names that are neither a split nor a dataset; they can't be checked.
+        unlisted: declared datasets whose id lists are not on this machine, and which may hold evaluated images.
+        ids: evaluated images that the model was trained on, in evaluation order.
     """
 
     declared: tuple[str, ...]
@@ -38,20 +38,23 @@ class Leakage:
 
     @property
     def clear(self) -> bool:
-        """True when nothing that was declared stands in the way of a board."""
+        """Whether the check passes, so that the run may enter a board."""
         return not self.ids and not self.unlisted
 
 
 def find_leakage(
     evaluated: Iterable[str], train_splits: str | Iterable[str], train_ids: Iterable[str] = (), split: str = ""
 ) -> Leakage:
-    """Compare the evaluated ids with everything that a model declares to be trained on.
+    """Compare the evaluated ids with the training data that a model declares.
 
     Args:
-        evaluated: ids that are scored.
-        train_splits: names of published lists (`seg11valid`) or of data sets (`voc2012val`, `pocket-train`).
-        train_ids: ids of training images beyond these splits.
-        split: name of the split that the evaluated ids are from.
+        evaluated: ids of the scored images.
+        train_splits: names of published lists (`seg11valid`) or datasets (`voc2012val`, `pocket-train`).
+        train_ids: ids of further training images.
+        split: name of the split of the evaluated ids.
+
+    >>> find_leakage(["2007_000033", "2007_000042"], "seg11valid").ids
+    ('2007_000033', '2007_000042')
     """
     declared = (train_splits,) if isinstance(train_splits, str) else tuple(train_splits)
     scored, own = tuple(evaluated), frozenset(train_ids)
@@ -75,15 +78,15 @@ def find_leakage(
 
 
 def known_ids(spec: DatasetSpec) -> frozenset[str] | None:
-    """Ids of a task's split; None where its list comes with an archive, and no complete store of it is here."""
+    """Return the ids of a split; None if the list is part of an archive and there is no complete local store."""
     if isinstance(spec.split, Split):
         return frozenset(spec.split.ids)
-    for store in stores_of(spec, paths.stores() / spec.name):
+    for store in find_stores(spec, paths.stores() / spec.name):
         if store.manifest.complete:
             return frozenset(store.ids)
     return None
 
 
 def _may_share(spec: DatasetSpec, ids: Iterable[str]) -> bool:
-    """Whether some of these ids look like those of a task's own list."""
-    return not isinstance(spec.split, Split) and any(re.fullmatch(spec.split.pattern, each) for each in ids)
+    """Return whether some ids have the form of the ids of a dataset whose list is unknown."""
+    return not isinstance(spec.split, Split) and any(re.fullmatch(spec.split.pattern, sample_id) for sample_id in ids)

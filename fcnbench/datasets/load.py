@@ -1,4 +1,4 @@
-"""`load_dataset`: a task's samples, from its store, which is built from `--from` when it is not there yet."""
+"""Loading of datasets: from the local store, which is built from a source first if it is missing."""
 
 from __future__ import annotations
 
@@ -21,23 +21,27 @@ from fcnbench.util.console import note
 def load_dataset(
     task: str, from_: str | Path | None = None, allow_partial: bool = False, accept_terms: bool = False
 ) -> Dataset:
-    """Load a task's samples as numpy arrays.
+    """Load the samples of a dataset as numpy arrays.
 
-    Without `from_` the local store serves; when it is missing, `pocket` is drawn and the archives of other tasks are
-    downloaded. With `from_` the store is made from that archive or folder, unless it was made from just that before.
+    Without `from_`, the local store is read. If there is none, `pocket` is generated, and the archives of other
+    datasets are downloaded. With `from_`, the store is built from that archive or folder, unless it was built from it
+    before.
 
     Args:
-        task: name of the task, for example `voc2011val`.
-        from_: the user's own archive or extracted folder.
-        allow_partial: accept a source or store that lacks pictures or label maps.
-        accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
+        task: name of the dataset, for example `voc2011val`.
+        from_: a local archive or extracted folder.
+        allow_partial: accept a source or store that lacks images or label maps.
+        accept_terms: agree to the terms of archives that have to be downloaded; remembered.
 
     Raises:
-        UnknownName: no task is called so.
-        UsageError: `from_` is empty.
-        DataMissing: no store and nothing to make it from, terms that were not accepted, or an incomplete source.
-        DataCorrupt: the source or the store holds something else than the task, or all its label maps are masks of
-            0 and 255.
+        UnknownName: there is no such dataset.
+        UsageError: `from_` is an empty string.
+        DataMissing: there is no store and no source, the terms are not accepted, or the source is incomplete.
+        DataCorrupt: the source or the store is not this dataset, or all its label maps are masks of 0 and 255.
+
+    >>> data = load_dataset("pocket")
+    >>> data[0].id, data[0].label.shape
+    ('val-0000', (152, 241))
     """
     data = _loaded(find_dataset(task), from_, allow_partial, accept_terms)
     check_masks(data.manifest)
@@ -49,54 +53,54 @@ def _loaded(spec: DatasetSpec, from_: str | Path | None, allow_partial: bool, ac
         raise UsageError("--from names no path", "pass an archive or a folder, or drop --from")
     folder = paths.stores() / spec.name
     origins: tuple[Path, ...] = (Path(from_).expanduser(),) if from_ is not None else ()
-    if not origins and (store := stored(spec, allow_partial)):
+    if not origins and (store := find_store(spec, allow_partial)):
         return store
-    # One process builds; the others wait and then find the store.
+    # One process builds the store; others wait for the lock, and then find the store.
     with files.locked(folder / ".lock"):
         if not origins:
-            if store := stored(spec, allow_partial):
+            if store := find_store(spec, allow_partial):
                 return store
             origins = fetch_archives(spec, accept_terms)
         return _from_source(spec, folder, origins, allow_partial)
 
 
-def stores_of(spec: DatasetSpec, folder: Path) -> list[Dataset]:
-    """Every usable store of a task, the newest first; unusable ones are named on standard error."""
-    found: list[tuple[int, Dataset]] = []
-    for place in sorted(folder.glob("[!.]*/")):
+def find_stores(spec: DatasetSpec, folder: Path) -> list[Dataset]:
+    """Return the usable stores of a dataset, the newest first; print a note about the others."""
+    stores: list[tuple[int, Dataset]] = []
+    for path in sorted(folder.glob("[!.]*/")):
         try:
-            manifest = Manifest.load(place)
+            manifest = Manifest.load(path)
         except DataCorrupt as error:
             note(f"skipped: {error}")
             continue
         if _is_of(manifest, spec):
-            found.append((place.stat().st_mtime_ns, Dataset(place, manifest, spec.label_space, spec.geo)))
-    return [store for _, store in sorted(found, key=lambda pair: pair[0], reverse=True)]
+            stores.append((path.stat().st_mtime_ns, Dataset(path, manifest, spec.label_space, spec.geo)))
+    return [store for _, store in sorted(stores, key=lambda pair: pair[0], reverse=True)]
 
 
-def stored(spec: DatasetSpec, allow_partial: bool) -> Dataset | None:
-    """Return the newest complete store of a dataset; without one the newest partial store, if partial is allowed.
+def find_store(spec: DatasetSpec, allow_partial: bool) -> Dataset | None:
+    """Return the newest complete store of a dataset, or else the newest partial one; None if there is no store.
 
     Raises:
-        DataMissing: there is a partial store alone, and partial is not allowed.
+        DataMissing: there is only a partial store, and `allow_partial` is false.
     """
-    stores = stores_of(spec, paths.stores() / spec.name)
+    stores = find_stores(spec, paths.stores() / spec.name)
     for store in stores:
         if store.manifest.complete:
             return store
     if stores and not allow_partial:
         best = stores[0].manifest
         raise DataMissing(
-            f"the local store of {spec.name} is a part: {best.pictures} of {best.total} pictures, "
+            f"the local store of {spec.name} is partial: {best.images} of {best.total} images, "
             f"{len(best.rows)} label maps",
-            "add --allow-partial to take that part, pass the complete release to --from, or delete the folder "
+            "add --allow-partial to use it, pass the complete release to --from, or delete the folder "
             f"{paths.stores() / spec.name} to start over",
         )
     return stores[0] if stores else None
 
 
 def _is_of(manifest: Manifest, spec: DatasetSpec) -> bool:
-    """Whether a store is of just this task: its classes, and its split; of a listed split, its number of ids."""
+    """Return whether a store has the classes and the split of a dataset; of a listed split, its number of ids."""
     space = spec.label_space
     return (
         (manifest.dataset, manifest.classes, manifest.ignore) == (spec.name, space.classes, space.ignore)
@@ -110,11 +114,11 @@ def _from_source(spec: DatasetSpec, folder: Path, origins: Sequence[Path], allow
     source = spec.open_source(spec, origins)
     try:
         identity = source.identity()
-        for store in stores_of(spec, folder):
+        for store in find_stores(spec, folder):
             if store.manifest.identity == identity and (allow_partial or store.manifest.complete):
                 return store
-        place = canonicalise(spec, source, folder, allow_partial)
-        note(f"store   {place}")
+        path = canonicalise(spec, source, folder, allow_partial)
+        note(f"store   {path}")
     finally:
         source.close()
-    return Dataset(place, Manifest.load(place), spec.label_space, spec.geo)
+    return Dataset(path, Manifest.load(path), spec.label_space, spec.geo)

@@ -1,4 +1,4 @@
-"""The registered datasets, built in and from other packages, by name. Importing this imports no numpy."""
+"""The registered datasets by name: built-in ones and those of other packages. Imports no numpy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from fcnbench.datasets.spec import DatasetSpec
 
 DATASETS = Registry(
-    kind="data set",
+    kind="dataset",
     group="fcnbench.datasets",
     builtins={
         "pocket": "fcnbench.datasets.families.pocket.family:POCKET_VAL",
@@ -31,15 +31,18 @@ DATASETS = Registry(
     },
     failure=DatasetPluginError,
 )
-"""Names of the datasets; other packages add theirs by entry points that lead to a `DatasetSpec`."""
+"""The registry of datasets; other packages add entry points that name a `DatasetSpec`."""
 
 
 def find_dataset(name: str) -> DatasetSpec:
-    """The task of this name.
+    """Return the dataset of a name.
 
     Raises:
-        UnknownName: no task is called so.
-        DatasetPluginError: another package registered it, and it can't be used.
+        UnknownName: there is no such dataset; the error suggests similar names.
+        DatasetPluginError: another package registered the name, and its entry can't be used.
+
+    >>> find_dataset("voc2011val").label_space.num_classes
+    21
     """
     from fcnbench.datasets.spec import DatasetSpec
 
@@ -47,7 +50,7 @@ def find_dataset(name: str) -> DatasetSpec:
     if not isinstance(spec, DatasetSpec):
         entry = DATASETS.find(name)
         raise DatasetPluginError(
-            f"the data set {name!r} of package {entry.provider} leads to a {type(spec).__name__}, expected a "
+            f"the dataset {name!r} of package {entry.provider} is a {type(spec).__name__}, expected a "
             "fcnbench.datasets.spec.DatasetSpec",
             f"repair or uninstall {entry.provider}",
         )

@@ -1,6 +1,6 @@
-"""What a data set is: a named evaluation task, and the promise to produce its samples from a source.
+"""Specification of a dataset: label space, split, and how its source is opened and read.
 
-Another package registers a `DatasetSpec` under the entry-point group `fcnbench.datasets`.
+Other packages add datasets: they register a `DatasetSpec` under the entry-point group `fcnbench.datasets`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from fcnbench.labelspace import LabelSpace
 
 @dataclass(frozen=True, eq=False)
 class NativeSample:
-    """One sample as its source has it, labels already in canonical values.
+    """One sample: images as encoded files, label maps in canonical values.
 
     Attributes:
-        image: the picture's file content, untouched; None where only the label is there.
-        label: uint8 [H, W], 0..C-1 and 255.
-        depth: file content of a 16-bit grey picture of depths in millimetres, if the source has one.
-        hha: file content of the HHA picture (horizontal disparity, height above ground, angle with gravity), likewise.
-        geo: second label map, uint8 [H, W], in the values of the task's `geo` label space.
+        image: bytes of the image file, unchanged; None if the source has only the label map.
+        label: label map, uint8 [H, W], values 0..C-1 and 255.
+        depth: bytes of a 16-bit grey image file, depths in millimetres; None if there is none.
+        hha: bytes of the HHA image file (horizontal disparity, height above ground, angle with gravity); None if there
+            is none.
+        geo: second label map, uint8 [H, W], values of the label space `DatasetSpec.geo` and 255; None if there is none.
     """
 
     image: bytes | None
@@ -37,64 +38,64 @@ class NativeSample:
 
 
 class Source(Protocol):
-    """An opened archive, folder or generator that holds a task's samples."""
+    """An opened archive, folder or generator of a dataset's samples."""
 
     @property
     def variant(self) -> str:
-        """The release that the pixels come from, for example `VOC2012`; part of the protocol."""
+        """The release that the images come from, for example `VOC2012`; part of the protocol."""
 
     @property
-    def place(self) -> str:
-        """Where it is, for messages."""
+    def location(self) -> str:
+        """Path or description of the source, for messages and the manifest."""
 
     @property
     def split(self) -> Split:
-        """The task's ids in evaluation order: the specification's, or those that the source lists."""
+        """The ids in evaluation order: the split of the specification, or the list in the source."""
 
     @property
     def archives(self) -> Sequence[Path]:
-        """Files whose digests say what is read; none for a folder or a generator."""
+        """The archives that are read, whose digests are recorded; empty for a folder or a generator."""
 
     def identity(self) -> str:
-        """A digest that changes whenever what would be read changes; cheap: names, sizes, times, samples of content."""
+        """Return a digest that changes with the content, computed from names, sizes, times and samples of content."""
 
     def images(self) -> frozenset[str]:
-        """Ids of the task whose picture is there."""
+        """Return the ids of the split whose image exists."""
 
     def labels(self) -> frozenset[str]:
-        """Ids of the task whose label map is there."""
+        """Return the ids of the split whose label map exists."""
 
     def read(self, sample_id: str) -> NativeSample:
-        """Read one sample whose label is there; called from several threads at once.
+        """Read one sample whose label map exists; called from several threads at once.
 
         Raises:
-            DataCorrupt: picture or label is not what it should be.
+            DataCorrupt: the image or the label map is not valid.
         """
 
     def close(self) -> None:
-        """Let go of open files."""
+        """Close open files."""
 
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """A named evaluation task: label space, split, modalities, and how its source is opened.
+    """A dataset by name: one split of images with label maps, and how to read them.
 
     Attributes:
-        name: what `--dataset` takes.
+        name: name for `--dataset`.
         title: one line for lists.
         label_space: classes, palette and ignore value.
-        split: the ids in evaluation order, or how they are found in the source.
-        open_source: opens the source below some paths (none: no path was given).
-            Raises DataMissing where nothing usable is there.
-        modalities: what the pictures show; `rgb` always, `depth` and `hha` where sources may have them.
-        geo: label space of a second label map that is scored in the same run; None where there is none.
-        labellings: variants of the source whose label maps are known to differ; named in the short signature.
-        devkit_set: name of the image set in the layout of the VOC devkit's results; empty where there is no devkit.
-        fingerprint: what the whole store's fingerprint must be, where that is fixed once and for all.
-        archives: alternatives, tried in order; each is the names in `ARCHIVES.toml` of the archives that it needs.
-        accepts: what `--from` takes, for messages.
-        citation: whom to cite.
-        terms: under which terms the pictures may be used.
+        split: the ids in evaluation order, or the path of their list in the source.
+        open_source: called with the specification and the paths that the user gave (empty if none); returns the opened
+            source, or raises DataMissing if the paths hold nothing usable.
+        modalities: `rgb`, and `depth` and `hha` if sources may have them.
+        geo: label space of a second label map, which is scored in the same run; None if there is none.
+        labellings: variants of the source with different label maps; part of the short signature.
+        devkit_set: name of the image set in the results layout of the VOC devkit; empty if there is no devkit.
+        fingerprint: required fingerprint of the complete store; None if it is not fixed.
+        archives: alternatives, tried in order; each lists the names in `ARCHIVES.toml` of the archives it needs.
+        accepts: description of the paths that `--from` takes, for messages.
+        citation: the publication to cite.
+        terms: terms of use of the images.
     """
 
     name: str
@@ -108,6 +109,6 @@ class DatasetSpec:
     devkit_set: str = ""
     fingerprint: str | None = None
     archives: tuple[tuple[str, ...], ...] = ()
-    accepts: str = "an archive or a folder of the data set"
+    accepts: str = "an archive or a folder of the dataset"
     citation: str = ""
     terms: str = ""

@@ -18,7 +18,7 @@ from fcnbench.evaluation.pipeline import Look
 from fcnbench.models.load import open_model
 from fcnbench.records.device_check import DeviceCheck, store_check
 from fcnbench.records.environment import Environment
-from fcnbench.util.console import followed
+from fcnbench.util.console import track
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def examine(device: torch.device) -> DeviceExam:
         OutputError: the outcome could not be written.
     """
     battery = all_trials()
-    trials = outcome(tried(device, followed(battery, "argmax", "trial")))
+    trials = outcome(tried(device, track(battery, "argmax", "trial")))
     data = load_dataset(DATASET)
     look, indices = Look(open_model(MODEL).segmenter, data, device), scorable(data)
     with Journal({"examination": str(device)}, look.specs) as journal:

@@ -25,8 +25,8 @@ from fcnbench.evaluation.precision import FP32, Arithmetic
 from fcnbench.evaluation.timing import paper_forward_time
 from fcnbench.models.torch_state import foreign_code
 from fcnbench.records.evaluation import Evaluation, Execution, Timing
-from fcnbench.util.console import followed, note, progress
-from fcnbench.util.threads import Behind, cores, ordered
+from fcnbench.util.console import note, progress, track
+from fcnbench.util.threads import BackgroundWorker, cores, map_ordered
 
 READERS = 4
 """Threads that decode ahead at most: one core decodes about a thousand PASCAL VOC pictures a second."""
@@ -108,13 +108,13 @@ def evaluate(
     try:
         with (
             arithmetic.held(device),
-            closing(ordered(look.read, groups, readers())) as ready,
+            closing(map_ordered(look.read, groups, readers())) as ready,
             progress(resumed + len(mine), what, done=resumed) as bar,
-            Behind(finish, _WAITING) as scorer,
+            BackgroundWorker(finish, _WAITING) as scorer,
         ):
             for group in ready:
                 for answered in look.forward(group):
-                    scorer.give(answered)
+                    scorer.submit(answered)
         seconds = time.perf_counter() - started
         own = {wanted[index] for index in np.flatnonzero(owners == world.rank)} | {rows[place].id for place in mine}
         scored = merge(wanted, {name: journal.done[name] for name in own}, look.specs, world)
@@ -171,7 +171,7 @@ def _owners(look: Look, journal: Journal, wanted: list[str], world: World) -> ND
     done, writer = journal.done, look.writer
     have = np.zeros((world.size, len(wanted)), np.int64)
     # An earlier run's predictions are decoded once more, which takes a while for thousands.
-    names = wanted if writer is None or not done else followed(wanted, "look at saved predictions", "image")
+    names = wanted if writer is None or not done else track(wanted, "look at saved predictions", "image")
     have[world.rank] = [name in done and (writer is None or writer.holds(name, done[name].digests)) for name in names]
     have = world.summed(have)
     return np.where(have.any(axis=0), have.argmax(axis=0), -1)

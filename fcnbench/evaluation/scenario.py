@@ -25,7 +25,7 @@ from fcnbench.evaluation.timing import (
 )
 from fcnbench.models.segmenter import Segmenter, prepared_on
 from fcnbench.records.evaluation import PAPER_SIDE
-from fcnbench.util.console import followed, progress
+from fcnbench.util.console import progress, track
 
 SCENARIOS = ("single-stream", "throughput")
 
@@ -78,7 +78,7 @@ def measure(
     hint = "run it on such a picture by itself" if batch == 1 else "take a smaller --batch"
     with running_at_paper_size(hint), torch.inference_mode():
         inputs = paper_batch(segmenter, device, batch)
-        for _ in followed(range(WARM_UPS), "warm up", "pass"):
+        for _ in track(range(WARM_UPS), "warm up", "pass"):
             forward_time(segmenter, inputs, device)()
         before, started = gauge.energy(), time.perf_counter()
         waiting: list[Callable[[], float]] = []
@@ -103,7 +103,7 @@ def _parts(segmenter: Segmenter, device: torch.device) -> dict[str, tuple[float,
     taken: dict[str, list[float]] = {part: [] for part in PARTS}
     if device.type != "cpu":
         label_map(segmenter.logits(paper_batch(segmenter, device))[0])  # the first one is compared with the host's
-    for _ in followed(range(_PART_TRIALS), "parts", "trial"):
+    for _ in track(range(_PART_TRIALS), "parts", "trial"):
         # A model may write into the pictures that it prepares.
         own = [picture.copy() for picture in pictures]
         started = time.perf_counter()

@@ -20,7 +20,7 @@ from fcnbench.leaderboard.verification import read_tier
 from fcnbench.records.location import RECORD_NAME, schema_path
 from fcnbench.records.model import folder_name
 from fcnbench.util import files
-from fcnbench.util.console import followed, note
+from fcnbench.util.console import note, track
 from fcnbench.util.text import read_text
 
 
@@ -85,7 +85,7 @@ class ScoreBoard(Board):
 
     def _entries(self) -> Iterator[Entry]:
         """Yield the usable records of the dataset; unusable ones are named on standard error."""
-        for path in followed(record_paths(self.root, self.name), f"board of {self.name}", "record"):
+        for path in track(record_paths(self.root, self.name), f"board of {self.name}", "record"):
             try:
                 entry = read_entry(path)
             except ResultsError as error:
@@ -104,7 +104,7 @@ def record_paths(root: Path, dataset: str = "*") -> list[Path]:
 def recorded_datasets(root: Path) -> list[str]:
     """Return the names of the datasets that have a usable record; unusable ones are named on standard error."""
     names = set()
-    for path in followed(record_paths(root), "read records", "record"):
+    for path in track(record_paths(root), "read records", "record"):
         try:
             names.add(read_entry(path).protocol.dataset)
         except ResultsError as error:

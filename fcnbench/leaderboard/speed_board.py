@@ -11,7 +11,7 @@ from fcnbench.leaderboard.columns import SPEED_COLUMNS, VERSION
 from fcnbench.leaderboard.table import Board, Kind, Row, Table
 from fcnbench.records.speed import FOLDER, NAME, SpeedRecord, read_speed
 from fcnbench.util import files
-from fcnbench.util.console import followed, note
+from fcnbench.util.console import note, track
 from fcnbench.util.text import read_text
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def speed_folder(root: Path) -> Path:
 def speed_boards(root: Path) -> list[SpeedBoard]:
     """Return the board of every machine that has a timing; unusable timings are named on standard error."""
     machines: dict[str, list[tuple[SpeedRecord, str]]] = {}
-    for path in followed(_timing_paths(root), "read timings", "timing"):
+    for path in track(_timing_paths(root), "read timings", "timing"):
         try:
             record = read_speed(path)
         except ResultsError as error:

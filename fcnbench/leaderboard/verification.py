@@ -23,7 +23,7 @@ from fcnbench.records.location import MATRICES_NAME, RECORD_NAME, VERIFICATION_N
 from fcnbench.records.model import Record, folder_name
 from fcnbench.records.recompute import rescore
 from fcnbench.util import files
-from fcnbench.util.check_result import Finding
+from fcnbench.util.check_result import CheckResult
 from fcnbench.util.console import listed, note
 from fcnbench.util.digests import digest_file, digest_text
 from fcnbench.util.text import read_text
@@ -62,7 +62,7 @@ class Verification:
     """
 
     path: Path
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckResult, ...]
     record: Record | None
     rerun: str = ""
 
@@ -92,13 +92,13 @@ def check_submission(path: Path) -> Verification:
     try:
         rescored = rescore(record_path)
     except ResultsError as error:
-        return Verification(record_path, (Finding("record", False, error.message),), None)
+        return Verification(record_path, (CheckResult("record", False, error.message),), None)
     wrong = rescored.mismatches
     text = "everything in it follows from the matrices"
     if wrong:
         text = f"{len(wrong)} values do not follow from the matrices: {listed([each.where for each in wrong])}"
     record = rescored.record
-    findings = [Finding("record", not wrong, text), *_check_dataset(record), _check_folder(record, record_path)]
+    findings = [CheckResult("record", not wrong, text), *_check_dataset(record), _check_folder(record, record_path)]
     return Verification(record_path, tuple(findings), record)
 
 
@@ -146,7 +146,7 @@ def read_tier(record: Path, created: str, version: str) -> Tier:
         return reported
 
 
-def find_duplicates(paths: list[Path]) -> Iterator[Finding]:
+def find_duplicates(paths: list[Path]) -> Iterator[CheckResult]:
     """Yield a finding for each run name, and each record's content, that occurs several times among records.
 
     Args:
@@ -160,7 +160,7 @@ def find_duplicates(paths: list[Path]) -> Iterator[Finding]:
                 folders.setdefault(key(path), []).append("/".join(path.parent.parts[-3:]))
         for same in folders.values():
             if len(same) > 1:
-                yield Finding(f"duplicate {subject}", False, f"the same in {' and '.join(same)}")
+                yield CheckResult(f"duplicate {subject}", False, f"the same in {' and '.join(same)}")
 
 
 def _digests(record: Path) -> dict[str, str]:
@@ -170,63 +170,63 @@ def _digests(record: Path) -> dict[str, str]:
     return {name: digests[name](path) if path.is_file() else "" for name, path in paths.items()}
 
 
-def _check_dataset(record: Record) -> Iterator[Finding]:
+def _check_dataset(record: Record) -> Iterator[CheckResult]:
     """Check dataset, classes, split, data and training data of a record against the registered dataset."""
     protocol = record.protocol
     try:
         spec = find_dataset(protocol.dataset)
     except UnknownName:
         text = f"there is no dataset {protocol.dataset} here: install the package that registers it"
-        yield Finding("task", False, text)
+        yield CheckResult("task", False, text)
         return
     except FcnbenchError as error:
-        yield Finding("task", False, error.message)
+        yield CheckResult("task", False, error.message)
         return
     space = spec.label_space
     same = (record.classes, protocol.ignore, protocol.label_space) == (space.classes, space.ignore, space.name)
-    yield Finding(
+    yield CheckResult(
         "classes", same, f"{protocol.classes} of {space.name}" if same else f"they differ from those of {space.name}"
     )
     yield _check_split(record, spec)
-    yield Finding("whole", not protocol.partial, f"{protocol.count} images")
+    yield CheckResult("whole", not protocol.partial, f"{protocol.count} images")
     if spec.fingerprint is not None:
         same = record.data.fingerprint == spec.fingerprint
-        yield Finding("data", same, f"{'' if same else 'not '}the fingerprint of the dataset")
+        yield CheckResult("data", same, f"{'' if same else 'not '}the fingerprint of the dataset")
     else:
-        yield Finding("data", True, record.data.provenance)
+        yield CheckResult("data", True, record.data.provenance)
     yield _check_training(record, spec.split.name)
     check = record.evaluation.reproducibility
-    yield Finding("reproducibility", True, check.told() if check else "not checked: `fcnbench run --certify` does")
+    yield CheckResult("reproducibility", True, check.told() if check else "not checked: `fcnbench run --certify` does")
 
 
-def _check_split(record: Record, spec: DatasetSpec) -> Finding:
+def _check_split(record: Record, spec: DatasetSpec) -> CheckResult:
     """Check the scored ids against the dataset's list of ids."""
     protocol, ids = record.protocol, set(record.evaluation.ids)
     count = f"{protocol.count} images"
     if isinstance(spec.split, Split):
         same = (protocol.split, protocol.total) == (spec.split.digest, len(spec.split.ids)) and ids <= {*spec.split.ids}
-        return Finding("split", same, f"the published list, {count}" if same else "not the published list")
+        return CheckResult("split", same, f"the published list, {count}" if same else "not the published list")
     known = known_ids(spec)
     if known is None:
-        return Finding("split", True, "its list comes with the archive, which is not here")
+        return CheckResult("split", True, "its list comes with the archive, which is not here")
     same = ids <= known
-    return Finding("split", same, f"the archive's list, {count}" if same else "not the archive's list")
+    return CheckResult("split", same, f"the archive's list, {count}" if same else "not the archive's list")
 
 
-def _check_training(record: Record, split: str) -> Finding:
+def _check_training(record: Record, split: str) -> CheckResult:
     """Repeat the leakage check with the training data that the record declares."""
     leakage = find_leakage(record.evaluation.ids, record.leakage.declared, (), split)
     if leaked := record.leakage.ids or leakage.ids:
-        return Finding("training", False, f"trained on {len(leaked)} of these images ({listed(leaked)})")
+        return CheckResult("training", False, f"trained on {len(leaked)} of these images ({listed(leaked)})")
     if unlisted := record.leakage.unlisted or leakage.unlisted:
-        return Finding("training", False, f"trained on {listed(unlisted)}, whose ids are not known here")
+        return CheckResult("training", False, f"trained on {listed(unlisted)}, whose ids are not known here")
     declared = listed(record.leakage.declared) or "nothing declared"
-    return Finding("training", True, f"{declared}; none of these images")
+    return CheckResult("training", True, f"{declared}; none of these images")
 
 
-def _check_folder(record: Record, path: Path) -> Finding:
+def _check_folder(record: Record, path: Path) -> CheckResult:
     """Check that the folders are named after model, dataset and run, so that no other model's row is replaced."""
     expected = [folder_name(record.model.name), folder_name(record.protocol.dataset), record.run]
     folder = "/".join(expected)
     same = list(path.resolve().parent.parts[-3:]) == expected
-    return Finding("place", same, folder if same else f"the record belongs to submissions/{folder}")
+    return CheckResult("place", same, folder if same else f"the record belongs to submissions/{folder}")

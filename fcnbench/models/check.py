@@ -13,7 +13,7 @@ from torch import Tensor
 from fcnbench.errors import FcnbenchError
 from fcnbench.models.load import LoadedModel
 from fcnbench.models.segmenter import Segmenter, answers_from_truth, modalities_of, module_of
-from fcnbench.util.check_result import Finding
+from fcnbench.util.check_result import CheckResult
 
 SIZES = ((97, 131), (64, 64), (33, 200), (1, 1))
 """Heights and widths that are tried: odd ones, a power of two, a strip, a pixel."""
@@ -25,7 +25,7 @@ _TOLERANCE = 1e-3
 """How far logits of one picture may differ, relative to the largest, between a batch and by itself."""
 
 
-def conformance(loaded: LoadedModel, num_classes: int, device: torch.device) -> Iterator[Finding]:
+def conformance(loaded: LoadedModel, num_classes: int, device: torch.device) -> Iterator[CheckResult]:
     """Try a model on random pictures.
 
     Args:
@@ -37,7 +37,7 @@ def conformance(loaded: LoadedModel, num_classes: int, device: torch.device) -> 
     if answers_from_truth(segmenter):
         truth = np.arange(num_classes, dtype=np.uint8).reshape(1, -1)
         sound = getattr(segmenter, "answer")(truth.copy()).shape == truth.shape  # noqa: B009
-        yield Finding("oracle", sound, "answers from the truth, at its size")
+        yield CheckResult("oracle", sound, "answers from the truth, at its size")
         return
     yield _tried("modalities", lambda: (True, " + ".join(modalities_of(segmenter))))
     yield _classes(loaded, num_classes)
@@ -50,21 +50,21 @@ def conformance(loaded: LoadedModel, num_classes: int, device: torch.device) -> 
     yield _module(segmenter)
 
 
-def _tried(subject: str, look: Callable[[], tuple[bool, str]]) -> Finding:
+def _tried(subject: str, look: Callable[[], tuple[bool, str]]) -> CheckResult:
     try:
         sound, text = look()
     except FcnbenchError as error:
-        return Finding(subject, False, error.message)
+        return CheckResult(subject, False, error.message)
     # The model is somebody else's code and may fail in any way, and even exit.
     except (Exception, SystemExit) as error:  # noqa: BLE001
-        return Finding(subject, False, f"{type(error).__name__}: {error}")
-    return Finding(subject, sound, text)
+        return CheckResult(subject, False, f"{type(error).__name__}: {error}")
+    return CheckResult(subject, sound, text)
 
 
-def _classes(loaded: LoadedModel, num_classes: int) -> Finding:
+def _classes(loaded: LoadedModel, num_classes: int) -> CheckResult:
     if loaded.labels is not None and not loaded.labels.identity:
-        return Finding("label space", not loaded.labels.unknown, loaded.labels.told())
-    return Finding("label space", True, f"{num_classes} classes")
+        return CheckResult("label space", not loaded.labels.unknown, loaded.labels.told())
+    return CheckResult("label space", True, f"{num_classes} classes")
 
 
 def _logits(segmenter: Segmenter, size: tuple[int, int], device: torch.device, seed: int = 0) -> Tensor:
@@ -181,12 +181,12 @@ def _counted(device: torch.device, name: str) -> int | None:
     return None
 
 
-def _module(segmenter: Segmenter) -> Finding:
+def _module(segmenter: Segmenter) -> CheckResult:
     module = module_of(segmenter)
     if module is None:
-        return Finding("module", True, "no torch.nn.Module inside: not moved to a device, no digest of parameters")
+        return CheckResult("module", True, "no torch.nn.Module inside: not moved to a device, no digest of parameters")
     training = [name or "the net itself" for name, part in module.named_modules() if part.training]
     numbers = sum(value.numel() for value in module.parameters())
     if training:
-        return Finding("module", False, f"{len(training)} parts are in training mode, {training[0]} first")
-    return Finding("module", True, f"{numbers:,} parameters, in evaluation mode")
+        return CheckResult("module", False, f"{len(training)} parts are in training mode, {training[0]} first")
+    return CheckResult("module", True, f"{numbers:,} parameters, in evaluation mode")

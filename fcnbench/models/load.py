@@ -39,7 +39,7 @@ from fcnbench.models.weights.published import published
 from fcnbench.util.consent import accepting
 from fcnbench.util.console import note
 from fcnbench.util.packages import modules_of
-from fcnbench.util.process_state import absolute_if_there, settle
+from fcnbench.util.process_state import absolute_if_exists, restore_settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,15 +116,15 @@ def open_model(
     found = find_model(name)
     text = None if weights is None else str(weights)
     if text is not None and text not in published():
-        text = absolute_if_there(text)
+        text = absolute_if_exists(text)
     outer = _inner.get()
     with neighbours_kept(wanted=outer is not None), protected(restore_path=False), _loading() as inner:
         factory, sources = _factory_of(found, nested=outer is not None)
-        settle()
+        restore_settings()
         # Whether the file was imported just now, and what it drew then, changes nothing.
         seed(0)
         built = _built(factory, found.display, text, num_classes)
-        settle()
+        restore_settings()
         sources.inner += inner
         if not found.scheme and not found.builtin:
             sources.look()

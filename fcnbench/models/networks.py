@@ -37,7 +37,7 @@ _PLAIN = (str, bytes, bytearray, int, float, complex, bool, type(None), type, ty
 def networks_in(model: object) -> list[nn.Module]:
     """Return the outermost networks that a model holds: itself, or those in its attributes, lists, tuples, dicts, sets.
 
-    Functions are followed into what they enclose and their defaults, bound methods into their objects, partial calls
+    Functions are track into what they enclose and their defaults, bound methods into their objects, partial calls
     into their arguments, objects into what their classes hold.
 
     Args:

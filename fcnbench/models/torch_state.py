@@ -17,7 +17,14 @@ from torch.backends import opt_einsum  # not every version imports it by itself
 from fcnbench.errors import ModelError
 from fcnbench.models.code.neighbours import programs_modules_kept
 from fcnbench.models.float32 import first_precision, read_precision, set_precision, wanted_precision
-from fcnbench.util.process_state import Switch, held, kept_random_states, process_switches, seed_generators, settle
+from fcnbench.util.process_state import (
+    Setting,
+    hold_settings,
+    preserve_random_states,
+    process_settings,
+    restore_settings,
+    seed_generators,
+)
 
 _lock, _running = threading.Lock(), 0
 """How many parts of a model's code run at this moment, in all threads."""
@@ -40,7 +47,7 @@ def held_switches(
         device: type of the device that the model runs on.
     """
     wanted = {**_WANTED, _AUTOCAST: autocast or (), _FP32: wanted_precision(tf32)}
-    with held(_switches(device), wanted):
+    with hold_settings(_switches(device), wanted):
         yield
 
 
@@ -50,7 +57,7 @@ def protected(*, restore_path: bool = True) -> Iterator[None]:
 
     Settings of PyTorch that change numbers are those of an fp32 evaluation, random generators start from the same
     seed, and the working directory, `sys.path`, streams, signal handlers and the like are as they were found. Call
-    `settle` inside the block whenever such code has run.
+    `restore_settings` inside the block whenever such code has run.
 
     Args:
         restore_path: whether to restore `sys.path`; a model that lives on may still import through it.
@@ -60,8 +67,8 @@ def protected(*, restore_path: bool = True) -> Iterator[None]:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(_kept_torch_seed())
-        stack.enter_context(kept_random_states())
-        stack.enter_context(held(switch for switch in process_switches() if restore_path or not switch.at_end))
+        stack.enter_context(preserve_random_states())
+        stack.enter_context(hold_settings(switch for switch in process_settings() if restore_path or not switch.at_end))
         stack.enter_context(held_switches())
         seed(0)
         yield
@@ -95,7 +102,7 @@ def foreign_code(what: str) -> Iterator[None]:
                 changed.append(switch.name)
         with _lock:
             _running -= 1
-            changed += settle(own_thread_only=_running > 0)
+            changed += restore_settings(own_thread_only=_running > 0)
     if names := sorted(_NUMERIC.intersection(changed)):
         raise ModelError(f"{what} changes a process-wide setting on which numbers depend: {', '.join(names)}", _HINT)
 
@@ -141,16 +148,16 @@ def _devices_with_seeds(device: str = "cpu") -> list[Any]:
     return found
 
 
-def _thread_switches(types: tuple[str, ...]) -> list[Switch]:
+def _thread_switches(types: tuple[str, ...]) -> list[Setting]:
     """The settings that every thread has for itself."""
     return [
-        Switch("the default device", _default_device, _set_default_device, own_thread=True),
-        Switch(_AUTOCAST, lambda: _autocast(types), lambda value: _set_autocast(types, value), own_thread=True),
-        Switch("denormal numbers", _flushes_denormals, _flush_denormals, own_thread=True),
+        Setting("the default device", _default_device, _set_default_device, own_thread=True),
+        Setting(_AUTOCAST, lambda: _autocast(types), lambda value: _set_autocast(types, value), own_thread=True),
+        Setting("denormal numbers", _flushes_denormals, _flush_denormals, own_thread=True),
     ]
 
 
-def _switches(device: str) -> list[Switch]:
+def _switches(device: str) -> list[Setting]:
     types = tuple(dict.fromkeys(("cpu", "cuda", device)))
     cuda = torch.backends.cuda
     some = [
@@ -160,11 +167,11 @@ def _switches(device: str) -> list[Switch]:
     return [
         *_thread_switches(types),
         # The dtype of an autocast that is off counts for nothing here, and for the caller afterwards.
-        Switch("autocast's dtype", *_autocast_dtypes(types), own_thread=True, at_end=True),
+        Setting("autocast's dtype", *_autocast_dtypes(types), own_thread=True, at_end=True),
         *(_attribute(name, owner, attribute) for owner, attribute, name in some if hasattr(owner, attribute)),
-        Switch("the default dtype", torch.get_default_dtype, torch.set_default_dtype),
-        Switch("the number of threads", torch.get_num_threads, torch.set_num_threads),
-        Switch("deterministic algorithms", _deterministic, _set_deterministic),
+        Setting("the default dtype", torch.get_default_dtype, torch.set_default_dtype),
+        Setting("the number of threads", torch.get_num_threads, torch.set_num_threads),
+        Setting("deterministic algorithms", _deterministic, _set_deterministic),
         _attribute("cuDNN", torch.backends.cudnn, "enabled"),
         _attribute("cuDNN's benchmark mode", torch.backends.cudnn, "benchmark"),
         _attribute("cuDNN's deterministic mode", torch.backends.cudnn, "deterministic"),
@@ -172,11 +179,11 @@ def _switches(device: str) -> list[Switch]:
         _attribute("opt_einsum", opt_einsum, "enabled"),
         _attribute("half sums in fp16 products", torch.backends.cuda.matmul, "allow_fp16_reduced_precision_reduction"),
         _attribute("half sums in bf16 products", torch.backends.cuda.matmul, "allow_bf16_reduced_precision_reduction"),
-        Switch("attention's flash kernel", cuda.flash_sdp_enabled, cuda.enable_flash_sdp),
-        Switch("attention's plain kernel", cuda.math_sdp_enabled, cuda.enable_math_sdp),
-        Switch("attention's kernel of little memory", cuda.mem_efficient_sdp_enabled, cuda.enable_mem_efficient_sdp),
-        Switch("attention's cuDNN kernel", cuda.cudnn_sdp_enabled, cuda.enable_cudnn_sdp),
-        Switch(_FP32, read_precision, set_precision, first_precision),
+        Setting("attention's flash kernel", cuda.flash_sdp_enabled, cuda.enable_flash_sdp),
+        Setting("attention's plain kernel", cuda.math_sdp_enabled, cuda.enable_math_sdp),
+        Setting("attention's kernel of little memory", cuda.mem_efficient_sdp_enabled, cuda.enable_mem_efficient_sdp),
+        Setting("attention's cuDNN kernel", cuda.cudnn_sdp_enabled, cuda.enable_cudnn_sdp),
+        Setting(_FP32, read_precision, set_precision, first_precision),
     ]
 
 
@@ -206,8 +213,8 @@ _WANTED: Mapping[str, Any] = {
 _NUMERIC = frozenset({*_WANTED, _AUTOCAST, _FP32})
 
 
-def _attribute(name: str, owner: Any, attribute: str) -> Switch:
-    return Switch(name, lambda: getattr(owner, attribute, None), lambda value: _set_attribute(owner, attribute, value))
+def _attribute(name: str, owner: Any, attribute: str) -> Setting:
+    return Setting(name, lambda: getattr(owner, attribute, None), lambda value: _set_attribute(owner, attribute, value))
 
 
 def _set_attribute(owner: Any, attribute: str, value: Any) -> None:

@@ -22,7 +22,7 @@ from fcnbench.records.json import per_class
 from fcnbench.records.model import Record
 from fcnbench.records.predictions import PredictionFolder
 from fcnbench.records.serial import to_json
-from fcnbench.util.console import followed, listed
+from fcnbench.util.console import listed, track
 
 EXAMPLES = 6
 """Default number of best images that are shown, and of worst ones."""
@@ -183,7 +183,7 @@ def _examples(
     count = min(examples, len(order) // 2)
     stored = {sample_id: index for index, sample_id in enumerate(dataset.ids)} if dataset is not None else {}
     shown = []
-    for index in followed([*order[::-1][:count], *order[:count]], "draw examples", "image"):
+    for index in track([*order[::-1][:count], *order[:count]], "draw examples", "image"):
         matrix, name = record.evaluation.matrices[index], ids[index]
         images: dict[str, str] = {}
         if dataset is not None and predictions is not None and name in stored:

@@ -17,7 +17,7 @@ from fcnbench.pages.speed_chart import PAPER_POINTS, Chart, Point, speed_chart
 from fcnbench.protocol import precision_of
 from fcnbench.records.model import folder_name
 from fcnbench.util import files
-from fcnbench.util.console import followed, note
+from fcnbench.util.console import note, track
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +99,7 @@ def write_site(root: Path, boards: Sequence[Board], output: Path) -> Path:
         "compare.html": render("compare.html.j2", boards=tables, runs=runs, metrics=METRICS),
         **{board.page: render("board.html.j2", boards=tables, board=board) for board in tables},
     }
-    for name in followed(models, "write pages", "page"):
+    for name in track(models, "write pages", "page"):
         rows = [(board, row) for board in tables for row in board.measured if row["model"] == name]
         pages[model_page(name)] = render("model.html.j2", boards=tables, name=name, rows=rows)
     for page, content in pages.items():
@@ -166,7 +166,7 @@ def _runs(root: Path, boards: list[BoardPage]) -> list[RunFacts]:
     """Return the runs of all measured rows; unusable records are named on standard error."""
     runs = []
     rows = [(board, row) for board in boards for row in board.measured]
-    for board, row in followed(rows, "read records", "record"):
+    for board, row in track(rows, "read records", "record"):
         try:
             entry = read_entry(root / row["record"])
         except ResultsError as error:

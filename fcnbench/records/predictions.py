@@ -142,7 +142,7 @@ class PredictionWriter:
     """
 
     def __init__(self, target: Path, devkit_set: str, name: str) -> None:
-        files.refuse_taken(target)
+        files.check_target_free(target)
         self.target = target
         self._scratch = target.with_name(f".{target.name}.{name}{files.TEMPORARY_SUFFIX}")
         self._folder = self._scratch / f"{_COMPETITION}_{devkit_set}_cls" if devkit_set else self._scratch
@@ -211,7 +211,7 @@ class PredictionWriter:
             UsageError: something else took its name meanwhile; the predictions stay in the hidden folder.
             OutputError: it could not be moved.
         """
-        files.drop_leftovers(self._folder)
+        files.remove_leftovers(self._folder)
         for path in [*self._folder.glob(f"*{ENDING}"), *(self._folder / GEO_FOLDER).glob(f"*{ENDING}")]:
             if path.stem not in ids:
                 path.unlink(missing_ok=True)

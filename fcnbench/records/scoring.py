@@ -18,7 +18,7 @@ from fcnbench.metrics.trimap import TrimapCount
 from fcnbench.records.evaluation import CountGatherer, Evaluation, ImageCounts, count_image
 from fcnbench.records.predictions import PredictionFolder, open_predictions
 from fcnbench.util.console import listed, note, progress
-from fcnbench.util.threads import ordered
+from fcnbench.util.threads import map_ordered
 
 Map = NDArray[np.uint8]
 
@@ -116,13 +116,13 @@ def _scored(
 ) -> Iterator[_Result | _Problem]:
     """Score every image that has both label and prediction, in order, on all cores."""
     wanted = frozenset(index for index, sample_id in enumerate(dataset.ids) if sample_id in found.files)
-    truths = ((index, packed) for index, packed in enumerate(dataset.packed_truths()) if index in wanted)
+    truths = ((index, packed) for index, packed in enumerate(dataset.encoded_label_maps()) if index in wanted)
 
     def one(item: tuple[int, dict[str, bytes | None]]) -> _Result | _Problem:
-        return _one(dataset, dataset.truth(*item), found, counts)
+        return _one(dataset, dataset.decode_label_maps(*item), found, counts)
 
     with progress(len(wanted), f"score {found.folder.name} on {dataset.manifest.dataset}") as bar:
-        for each in ordered(one, truths, threads, _TOGETHER):
+        for each in map_ordered(one, truths, threads, _TOGETHER):
             yield each
             bar.update()
 

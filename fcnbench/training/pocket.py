@@ -26,7 +26,7 @@ from fcnbench.labelspace import IGNORE
 from fcnbench.models.fcn.fcn import FCN
 from fcnbench.models.fcn.pocket import POCKET_TRUNK
 from fcnbench.models.preprocess import caffe_bgr
-from fcnbench.util.console import followed, note, progress
+from fcnbench.util.console import note, progress, track
 
 PICTURES = 1024
 """Pictures of `pocket-train` used: all of them."""
@@ -52,7 +52,7 @@ STAGES = (Stage(32, 2e-3, 20), Stage(16, 1e-3, 8), Stage(8, 1e-3, 10))
 def train(stages: Sequence[Stage] = STAGES, pictures: int = PICTURES, seed: int = 0) -> dict[str, FCN]:
     """Train the chain of nets; returns them by name, in evaluation mode."""
     torch.manual_seed(seed)
-    samples = [draw("train", index) for index in followed(range(pictures), "draw pocket-train", "image")]
+    samples = [draw("train", index) for index in track(range(pictures), "draw pocket-train", "image")]
     inputs = [caffe_bgr(picture) for picture, _ in samples]
     labels = [torch.from_numpy(label.astype(np.int64)) for _, label in samples]
     nets: dict[str, FCN] = {}

@@ -1,4 +1,4 @@
-"""A file that is downloaded: its addresses, size, digests and terms."""
+"""A downloadable file: addresses, size, digests and terms."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ALGORITHMS = ("sha256", "sha1", "md5")
-"""Digests that publishers and mirrors quote, the strongest first."""
+"""Digest algorithms that publishers and mirrors use, the strongest first."""
 
 CHUNK = 1 << 20
-"""Bytes that are read and hashed at a time."""
+"""Bytes per read."""
 
 
 @dataclass(frozen=True)
 class Archive:
-    """One archive and how it is recognised.
+    """A file to download, and how to check it.
 
     Attributes:
         name: key in `ARCHIVES.toml`.
         file: file name.
-        urls: addresses in the order they are tried.
-        digests: algorithm to hexadecimal digest; empty where nobody published any.
-        also: digests of other forms in which the same content circulates.
-        approximate_size: about how many bytes, where nobody published the size.
-        size: bytes, where somebody published it.
-        terms: under which terms it may be used; shown before the first download.
-        citation: whom to cite.
+        urls: addresses in the order in which they are tried.
+        digests: algorithm to hexadecimal digest; empty if none is published.
+        size: bytes; None if not published.
+        terms: terms of use, shown before the first download.
+        citation: the publication to cite.
+        also: digests of other files with the same content, for example the same archive compressed again.
+        approximate_size: estimated bytes, if the size is not published.
     """
 
     name: str
@@ -42,21 +42,21 @@ class Archive:
 
     @property
     def likely_size(self) -> int | None:
-        """Bytes, at least about; None where nothing is known."""
+        """Size in bytes, exact or estimated; None if unknown."""
         return self.approximate_size if self.size is None else self.size
 
     @property
     def exact_size(self) -> int | None:
-        """The size that every copy has; None where it is not known, or where other forms circulate."""
+        """Size in bytes of every copy; None if unknown, or if copies differ (see `also`)."""
         return None if self.also else self.size
 
     def hashers(self) -> dict[str, hashlib._Hash]:
-        """A running hash for each algorithm in use."""
+        """Return a new hash object for each algorithm of the known digests."""
         used = {algorithm for digests in (self.digests, *self.also) for algorithm in digests}
         return hashers_of(algorithm for algorithm in ALGORITHMS if algorithm in used)
 
     def mismatch(self, hashers: Mapping[str, hashlib._Hash]) -> str:
-        """What differs between the hashes and the known digests; empty when all agree, or none is known."""
+        """Return the difference between the hashes and the known digests; empty if all agree, or none is known."""
         if any(all(hashers[name].hexdigest() == digest for name, digest in form.items()) for form in self.also):
             return ""
         wrong = [
@@ -67,7 +67,7 @@ class Archive:
         return "; ".join(wrong)
 
     def mismatch_of(self, path: Path) -> str:
-        """Return what differs between a file and the known digests; empty when all agree, or none is known."""
+        """Return the difference between a file and the known digests; empty if all agree, or none is known."""
         hashers = self.hashers()
         with path.open("rb") as stream:
             while chunk := stream.read(CHUNK):
@@ -77,5 +77,9 @@ class Archive:
 
 
 def hashers_of(algorithms: Iterable[str]) -> dict[str, hashlib._Hash]:
-    """Return a running hash for each algorithm."""
+    """Return a new hash object for each algorithm.
+
+    >>> sorted(hashers_of(["sha256", "md5"]))
+    ['md5', 'sha256']
+    """
     return {algorithm: hashlib.new(algorithm, usedforsecurity=False) for algorithm in algorithms}

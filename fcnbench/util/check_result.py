@@ -1,4 +1,4 @@
-"""What a check found: one line of a doctor's report."""
+"""The result of one check, as `doctor` and `verify` list them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at.
+class CheckResult:
+    """One checked subject.
 
     Attributes:
-        subject: what was looked at.
-        sound: whether it is as it should be.
-        text: what was found.
+        subject: the subject, such as `home folder`; the beginning of a printed line.
+        sound: whether the check passed.
+        text: details, one sentence or a list of facts.
+
+    >>> CheckResult("pocket", True, "64 images drawn").sound
+    True
     """
 
     subject: str

@@ -1,6 +1,6 @@
-"""Downloads that wait for the user's consent: shown with size and terms, asked for on a terminal, remembered.
+"""Consent to the terms of downloads: asked for on a terminal, or given by an option, and remembered.
 
-Consent is kept in `consent.json` in the home folder: the name of each archive, and the digest of the terms agreed to.
+`consent.json` in the home folder holds the name of each archive and the digest of the accepted terms.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from fcnbench.util.text import read_text
 
 @dataclass(frozen=True)
 class Download:
-    """A file that is not here yet.
+    """A file that has to be downloaded.
 
     Attributes:
-        archive: the file, its mirrors, digests, size and terms.
-        folder: where it will lie.
-        purpose: what it is for: `dataset voc2011val`, `weights of fcn8s`.
-        instead: what the user may pass in place of it, for messages.
+        archive: the file, with mirrors, digests, size and terms.
+        folder: the folder to save it in.
+        purpose: its use, such as `dataset voc2011val` or `weights of fcn8s`.
+        instead: an alternative to the download, as an instruction to the user.
     """
 
     archive: Archive
@@ -39,15 +39,15 @@ class Download:
 
 
 Question = Callable[[Sequence[Download]], bool]
-"""Shows downloads to a person; true if the person agrees to their terms."""
+"""Shows downloads to the user; returns whether the user agrees to their terms."""
 
 _question: ContextVar[Question | None] = ContextVar("question", default=None)
-"""How a person is asked; None where nobody is there to answer."""
+"""Asks the user; None if the process is not interactive."""
 
 
 @contextmanager
 def asking(question: Question | None) -> Iterator[None]:
-    """Ask in this way, inside the block, before anything is downloaded."""
+    """Use `question` to ask for consent before downloads inside the block."""
     token = _question.set(question)
     try:
         yield
@@ -57,7 +57,7 @@ def asking(question: Question | None) -> Iterator[None]:
 
 @contextmanager
 def accepting(accept_terms: bool) -> Iterator[None]:
-    """Agree to whatever is downloaded inside the block, where the user said so beforehand."""
+    """Agree to the terms of all downloads inside the block, if `accept_terms`."""
     if not accept_terms:
         yield
         return
@@ -66,28 +66,30 @@ def accepting(accept_terms: bool) -> Iterator[None]:
 
 
 def require_consent(downloads: Sequence[Download], accept_terms: bool) -> None:
-    """Make sure that files may be downloaded: the network is allowed, and the user agreed to their terms.
+    """Check that files may be downloaded: the network is allowed, and the user has agreed to their terms.
 
     Args:
-        downloads: the files; none of them is an error of its own.
-        accept_terms: the user agrees to all of them, now; remembered.
+        downloads: the files; may be empty.
+        accept_terms: whether the user agrees to the terms of all of them; remembered.
 
     Raises:
         DataMissing: the network is forbidden, or the user has not agreed.
-        OutputError: the agreement could not be written down.
+        OutputError: the consent could not be saved.
     """
     if not downloads:
         return
-    wanted = " and ".join(dict.fromkeys(each.purpose for each in downloads))
-    names = listed([each.archive.file for each in downloads])
-    instead = ", and ".join(dict.fromkeys(each.instead for each in downloads))
+    wanted = " and ".join(dict.fromkeys(download.purpose for download in downloads))
+    names = listed([download.archive.file for download in downloads])
+    instead = ", and ".join(dict.fromkeys(download.instead for download in downloads))
     if offline():
         raise DataMissing(
             f"{wanted}: {names} would have to be downloaded, and {OFFLINE_VARIABLE} forbids it",
             f"{instead}, or unset {OFFLINE_VARIABLE}",
         )
     agreed = _agreed()
-    pending = [each for each in downloads if agreed.get(each.archive.name) != terms_digest(each.archive)]
+    pending = [
+        download for download in downloads if agreed.get(download.archive.name) != terms_digest(download.archive)
+    ]
     if not pending:
         return
     question = _question.get()
@@ -95,26 +97,28 @@ def require_consent(downloads: Sequence[Download], accept_terms: bool) -> None:
         if not question(pending):
             raise DataMissing(f"nothing was downloaded: you did not agree to the terms of {names}", instead)
     elif not accept_terms:
-        terms = "; ".join(dict.fromkeys(f"{each.archive.file}: {each.archive.terms}" for each in pending))
+        terms = "; ".join(dict.fromkeys(f"{download.archive.file}: {download.archive.terms}" for download in pending))
         raise DataMissing(
             f"{wanted} must be downloaded, under terms that you have not accepted yet. {terms}",
             "add --accept-terms if you agree (in Python accept_terms=True; it is remembered); --dry-run shows sizes "
             f"and addresses; or {instead}",
         )
     record = paths.home() / "consent.json"
-    # Other processes may have written agreements since they were read.
+    # Other processes may have saved consents meanwhile.
     with files.locked(record.with_suffix(".lock")):
-        files.write_json(record, _agreed() | {each.archive.name: terms_digest(each.archive) for each in pending})
+        files.write_json(
+            record, _agreed() | {download.archive.name: terms_digest(download.archive) for download in pending}
+        )
     note(f"consent  {record}")
 
 
 def terms_digest(archive: Archive) -> str:
-    """Return the digest of an archive's terms: other terms need another consent."""
+    """Return the digest of an archive's terms: changed terms need a new consent."""
     return digest_bytes(archive.terms.encode())
 
 
 def _agreed() -> dict[str, str]:
-    """The terms agreed to so far, by archive; a damaged file only asks again."""
+    """Return the digests of accepted terms by archive; empty if the file is damaged: then the user is asked again."""
     try:
         known = json.loads(read_text(paths.home() / "consent.json"))
         return {str(name): str(digest) for name, digest in known.items()}

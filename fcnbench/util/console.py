@@ -1,7 +1,7 @@
-"""What a person sees while it runs: notes on standard error, and progress on anything that takes long.
+"""Messages and progress on standard error.
 
-On a terminal progress is a bar from tqdm (imported on first use, since `--help` must not pay for it); elsewhere it is a
-plain line from time to time.
+On a terminal, progress is a bar from tqdm (imported on first use, to keep `--help` quick); elsewhere it is a plain line
+every half minute.
 """
 
 from __future__ import annotations
@@ -12,45 +12,49 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Protocol, TypeVar
 
-from fcnbench.util.progress_lines import Lines, plural
+from fcnbench.util.progress_lines import ProgressLines, plural
 
 T = TypeVar("T")
 
-_hushed = False
-"""Whether this process says nothing: of several that share a run one speaks."""
+_quiet = False
+"""Whether this process prints nothing: in a distributed run only rank 0 prints."""
 
 _bars = 0
-"""How many bars are on the terminal: a note must not be written into one."""
+"""Number of progress bars on the terminal; while there is one, notes are written through tqdm."""
 
-QUICK = 0.3
-"""Seconds that a job may take without a bar."""
+BAR_DELAY = 0.3
+"""Seconds before a bar appears."""
 
-WIDTH = 80
-"""Columns of a terminal that does not tell how many it has."""
+DEFAULT_COLUMNS = 80
+"""Width of a bar on a terminal of unknown width."""
 
-INTERVAL = 30.0
-"""Seconds between two lines of progress where standard error is no terminal, and before the first."""
+LINE_INTERVAL = 30.0
+"""Seconds between two lines of progress where standard error is not a terminal, and before the first line."""
 
 
 class Bar(Protocol):
-    """The part of a progress bar that fcnbench uses."""
+    """The methods of a progress bar that fcnbench uses."""
 
     def update(self, n: int = 1) -> object:
-        """Move on by `n` steps."""
+        """Advance by `n` steps."""
 
 
 @contextmanager
-def progress(total: int | None, what: str, unit: str = "image", done: int = 0) -> Iterator[Bar]:
-    """Show progress with rate and remaining time on standard error: a bar on a terminal, else a line now and then.
+def progress(total: int | None, title: str, unit: str = "image", done: int = 0) -> Iterator[Bar]:
+    """Show progress with rate and remaining time on standard error: a bar on a terminal, otherwise lines.
 
     Args:
-        total: steps of the whole job; None where nobody knows.
-        what: what is done, shown first.
-        unit: what one step is; bytes are shown as MB.
+        total: number of steps; None if unknown.
+        title: description of the job, shown first.
+        unit: name of one step, in the singular; `byte` is shown as MB.
         done: steps that an earlier, interrupted job did.
+
+    >>> with progress(2, "read records", "record") as bar:
+    ...     bar.update()
+    ...     bar.update()
     """
-    if _hushed or not _on_terminal():
-        yield Lines(total, what, unit, done, interval=INTERVAL, say=note)
+    if _quiet or not _on_terminal():
+        yield ProgressLines(total, title, unit, done, interval=LINE_INTERVAL, write=note)
         return
     from tqdm import tqdm
 
@@ -58,9 +62,9 @@ def progress(total: int | None, what: str, unit: str = "image", done: int = 0) -
     with tqdm(
         total=total,
         initial=done,
-        desc=what,
+        desc=title,
         unit="B" if unit == "byte" else f" {plural(unit)}",
-        delay=QUICK,
+        delay=BAR_DELAY,
         leave=False,
         file=sys.stderr,
         unit_scale=unit == "byte",
@@ -73,20 +77,25 @@ def progress(total: int | None, what: str, unit: str = "image", done: int = 0) -
             _bars -= 1
 
 
-def followed(items: Sequence[T], what: str, unit: str) -> Iterator[T]:
-    """Go through items with progress: one step for each that the caller has finished."""
-    with progress(len(items), what, unit) as bar:
+def track(items: Sequence[T], title: str, unit: str) -> Iterator[T]:
+    """Yield the items and show progress: one step per item that the caller has finished.
+
+    >>> [name.upper() for name in track(["a", "b"], "read", "record")]
+    ['A', 'B']
+    """
+    with progress(len(items), title, unit) as bar:
         for item in items:
             yield item
             bar.update()
 
 
 def note(text: str) -> None:
-    """Say something to a person: a line on standard error, so that standard output stays a result.
+    """Print a line on standard error; standard output holds results only.
 
-    Nothing is said where standard error is closed, full, or a pipe that nobody reads: a result is not lost for a word.
+    Failures to print are ignored (standard error is closed, on a full disk, or a pipe without a reader): they must not
+    cost a result.
     """
-    if _hushed or sys.stderr is None:
+    if _quiet or sys.stderr is None:
         return
     with suppress(OSError, ValueError):
         if _bars:
@@ -98,37 +107,45 @@ def note(text: str) -> None:
 
 
 def _columns() -> int | None:
-    """Width of a bar where the terminal tells none, as in some containers; None leaves it to the terminal."""
+    """Return the width of a bar if the terminal's is unknown, as in some containers; None lets tqdm ask for it."""
     try:
-        return None if os.get_terminal_size(sys.stderr.fileno()).columns else WIDTH
+        return None if os.get_terminal_size(sys.stderr.fileno()).columns else DEFAULT_COLUMNS
     except (OSError, ValueError):
-        return WIDTH
+        return DEFAULT_COLUMNS
 
 
 def _on_terminal() -> bool:
-    """Whether standard error is a terminal; it is None in a program without a console."""
+    """Return whether standard error is a terminal; it is None in a program without a console."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 
 @contextmanager
-def hushed(silent: bool = True) -> Iterator[None]:
-    """Say nothing inside the block, where `silent`."""
-    global _hushed  # noqa: PLW0603 - there is one standard error
-    before, _hushed = _hushed, _hushed or silent
+def quiet(enabled: bool = True) -> Iterator[None]:
+    """Print no messages and no progress inside the block, if `enabled`.
+
+    >>> with quiet():
+    ...     note("not printed")
+    """
+    global _quiet  # noqa: PLW0603 - there is one standard error
+    before, _quiet = _quiet, _quiet or enabled
     try:
         yield
     finally:
-        _hushed = before
+        _quiet = before
 
 
 def listed(ids: Sequence[str], most: int = 5) -> str:
-    """Names for a message: the first few, and how many more."""
+    """Join names for a message: the first few, and the number of the others.
+
+    >>> listed(["a", "b", "c", "d"], most=2)
+    'a, b and 2 more'
+    """
     shown = ", ".join(ids[:most])
     return f"{shown} and {len(ids) - most} more" if len(ids) > most else shown
 
 
 def size_text(size: float) -> str:
-    """Return a number of bytes as a person reads it, in decimal units.
+    """Format a number of bytes in decimal units.
 
     >>> size_text(1_999_639_040), size_text(538_000_000), size_text(700)
     ('2.00 GB', '538 MB', '700 bytes')

@@ -11,14 +11,18 @@ from fcnbench.util.console import progress
 from fcnbench.util.text import normalise
 
 _CHUNK = 1 << 20
-"""Bytes read at a time: large enough to hide the call, small enough to stay in cache."""
+"""Bytes per read."""
 
 _LARGE = 1 << 28
-"""Bytes that take about a second to digest."""
+"""Size in bytes from which progress is shown: hashing takes about a second."""
 
 
 def digest_bytes(*parts: bytes | memoryview) -> str:
-    """Digest of the concatenated parts."""
+    """Return the digest of the concatenated parts.
+
+    >>> digest_bytes(b"ab", b"c") == digest_bytes(b"abc")
+    True
+    """
     state = hashlib.sha256()
     for part in parts:
         state.update(part)
@@ -26,12 +30,16 @@ def digest_bytes(*parts: bytes | memoryview) -> str:
 
 
 def digest_lines(lines: Iterable[str]) -> str:
-    """Digest of text lines, each ended by one line feed: for id lists it equals the digest of the list's file."""
+    r"""Return the digest of lines, each ended by a line feed: the digest of a text file with these lines.
+
+    >>> digest_lines(["2007_000033"]) == digest_bytes(b"2007_000033\n")
+    True
+    """
     return digest_bytes(*(f"{line}\n".encode() for line in lines))
 
 
 def digest_file(path: Path) -> str:
-    """Digest of a file's content, read in pieces; with progress where that takes seconds."""
+    """Return the digest of a file, read in chunks; shows progress for large files."""
     state, size = hashlib.sha256(), path.stat().st_size
     with (
         path.open("rb") as stream,
@@ -45,10 +53,14 @@ def digest_file(path: Path) -> str:
 
 
 def digest_text(path: Path) -> str:
-    """Digest a text file by its content: the same with any line ends, and with or without a byte order mark."""
+    """Return the digest of a text file, independent of its line ends and of a byte order mark."""
     return digest_bytes(normalise(path.read_bytes()))
 
 
 def short(digest: str, length: int = 12) -> str:
-    """The first hexadecimal digits of a digest, for names and tables."""
+    """Return the first hexadecimal digits of a digest, for names and tables.
+
+    >>> short("sha256:0123456789abcdef", 4)
+    '0123'
+    """
     return digest.removeprefix("sha256:")[:length]

@@ -1,8 +1,8 @@
-"""Downloading one archive: mirrors in order, resume across processes, digests while streaming, nothing half-kept.
+"""Download of one archive: mirrors in order, resume across processes, digests computed while streaming.
 
-What has arrived is kept as `<file>.part` with a note of where it came from; the next attempt asks for the rest, and
-starts over where the server can't give it or the file has changed. Only bytes whose digests agree get the archive's
-name. requests is imported on first use.
+Received bytes are kept in `<file>.part`, and their origin in `<file>.part.json`. The next attempt requests the rest, or
+starts over if the server can't send it or the file has changed. The part file gets the name of the archive only if all
+digests agree. requests is imported on first use.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import shutil
 from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,15 @@ from fcnbench.errors import DataMissing, OutputError
 from fcnbench.util import files
 from fcnbench.util.archive import Archive
 from fcnbench.util.console import note, progress
-from fcnbench.util.http_response import OK, Body, Failed, Kept, body_of, digest_known, validator
+from fcnbench.util.http_response import (
+    BodyRange,
+    MirrorError,
+    PartialDownload,
+    check_response,
+    digest_known,
+    validator,
+)
+from fcnbench.util.mirrors import TIMEOUT, describe_failure, open_session
 from fcnbench.util.text import read_text
 
 if TYPE_CHECKING:
@@ -31,158 +38,129 @@ if TYPE_CHECKING:
     import requests
 
 OFFLINE_VARIABLE = "FCNBENCH_OFFLINE"
-"""Environment variable that forbids any use of the network when it is set to something but 0."""
+"""Environment variable that forbids network access if it is set to anything but 0."""
 
 _CHUNK = 1 << 18
-"""Bytes taken from the connection at a time."""
-
-_TIMEOUT = (15.0, 60.0)
-"""Seconds to wait for a connection, and for the next bytes on it."""
+"""Bytes per read from the connection."""
 
 _ATTEMPTS = 3
-"""Connections to one mirror in a row, each going on from where the last broke off."""
+"""Connections to one mirror in a row; each continues where the last one broke off."""
 
 Hashers = dict[str, "hashlib._Hash"]
-"""A running hash for each digest that is known."""
-
-
-@dataclass(frozen=True)
-class Mirror:
-    """What a mirror answered when it was asked for an archive's head."""
-
-    url: str
-    sound: bool
-    answer: str
+"""Hash objects by algorithm, one per known digest."""
 
 
 def offline() -> bool:
-    """True when the user forbids the network."""
+    """Return whether the user forbids network access."""
     return os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0")
 
 
 def download(archive: Archive, folder: Path, option: str = "--from") -> Path:
-    """Have an archive in a folder: it is there already, or comes from the first mirror that gives the right bytes.
+    """Download an archive into a folder, unless it is there already, and return its path.
 
-    Processes that want the same archive wait for each other.
+    Mirrors are tried in order. Processes that need the same archive wait for each other.
 
     Args:
         archive: the archive.
-        folder: where it shall lie.
-        option: takes the user's own copy, for messages.
+        folder: the folder to save it in.
+        option: the command-line option that takes a local copy, for messages.
 
     Raises:
-        DataMissing: no mirror gave it, or the network is forbidden; every mirror's failure is named.
-        OutputError: the folder is not writable or the disk too small.
+        DataMissing: no mirror sent the archive (the message lists all failures), or the network is forbidden.
+        OutputError: the folder is not writable, or the disk is too small.
     """
     target = folder / archive.file
-    if target.is_file() and not _origin(target).exists():
+    if target.is_file() and not _origin_file(target).exists():
         return target
     if offline() and not target.is_file():
         raise DataMissing(
-            f"{archive.file} is not in {folder}, and {OFFLINE_VARIABLE} forbids to fetch it",
+            f"{archive.file} is not in {folder}, and {OFFLINE_VARIABLE} forbids to download it",
             f"pass your own copy with {option}, or unset {OFFLINE_VARIABLE}",
         )
     with files.locked(folder / f"{archive.file}.lock"):
-        files.drop_leftovers(folder, archive.file)
-        if target.is_file():  # another process fetched it while this one waited, or was killed with its last step
-            _origin(target).unlink(missing_ok=True)
+        files.remove_leftovers(folder, archive.file)
+        if target.is_file():  # another process downloaded it meanwhile, or was killed in its last step
+            _origin_file(target).unlink(missing_ok=True)
             return target
         _check_space(archive, target)
         failures = []
         for url in archive.urls:
             try:
-                _from_mirror(archive, url, target)
-            except Failed as failure:
+                _fetch_from(archive, url, target)
+            except MirrorError as failure:
                 failures.append(f"  {url}: {failure}")
                 note(f"{archive.file}: {url} failed: {failure}")
             else:
                 return target
     raise DataMissing(
-        f"no mirror gave {archive.file}:\n" + "\n".join(failures),
-        f"try again later (what arrived is kept and goes on), or get it elsewhere and pass it with {option}",
+        f"no mirror sent {archive.file}:\n" + "\n".join(failures),
+        f"try again later (received bytes are kept), or get the file elsewhere and pass it with {option}",
     )
 
 
-def check_mirror(url: str, archive: Archive) -> Mirror:
-    """Ask a mirror for an archive's head, without fetching it."""
-    import requests
-
-    try:
-        with _session() as session:
-            answer = session.head(url, allow_redirects=True, timeout=_TIMEOUT)
-    except requests.RequestException as error:
-        return Mirror(url, False, _reason(error))
-    if answer.status_code != OK:
-        return Mirror(url, False, f"HTTP {answer.status_code}")
-    kind, size = answer.headers.get("Content-Type", ""), answer.headers.get("Content-Length", "")
-    if "html" in kind:
-        return Mirror(url, False, "answers with an HTML page")
-    if archive.exact_size is not None and size.isdecimal() and int(size) != archive.exact_size:
-        return Mirror(url, False, f"{size} bytes, expected {archive.exact_size}")
-    return Mirror(url, True, f"{size or 'unknown'} bytes, {kind or 'no type'}")
-
-
-def _from_mirror(archive: Archive, url: str, target: Path) -> None:
-    """Fetch from one mirror, in several connections if they break."""
+def _fetch_from(archive: Archive, url: str, target: Path) -> None:
+    """Download from one mirror, over several connections if they break."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            _one_connection(archive, url, target)
-        except Failed as failure:
-            if not failure.again or attempt == _ATTEMPTS:
+            _fetch_once(archive, url, target)
+        except MirrorError as failure:
+            if not failure.retry or attempt == _ATTEMPTS:
                 raise
         else:
             return
 
 
-def _one_connection(archive: Archive, url: str, target: Path) -> None:
-    """Fetch what is missing over one connection; on success the archive has its name."""
+def _fetch_once(archive: Archive, url: str, target: Path) -> None:
+    """Download the missing bytes over one connection; on success the file has the name of the archive."""
     import requests
 
-    part, origin = _part(target), _origin(target)
+    part, origin = _part_file(target), _origin_file(target)
     kept = _resumable(archive, url, part, origin)
     try:
         with (
-            _session() as session,
-            session.get(url, headers=kept.headers, stream=True, timeout=_TIMEOUT) as answer,
+            open_session() as session,
+            session.get(url, headers=kept.headers, stream=True, timeout=TIMEOUT) as response,
         ):
-            body = body_of(answer, archive, kept)
+            body = check_response(response, archive, kept)
             hashers = archive.hashers()
-            with _writable(part):
-                _hash_kept(part, kept.arrived if body is None else body.start, hashers)
+            with _output_errors(part):
+                _hash_part_file(part, kept.arrived if body is None else body.start, hashers)
                 if body is not None:
-                    files.write_json(origin, {"url": url, "validator": validator(answer), "size": body.total})
-                    _stream(archive, answer, part, body, hashers)
+                    files.write_json(origin, {"url": url, "validator": validator(response), "size": body.total})
+                    _stream(archive, response, part, body, hashers)
     except requests.RequestException as error:
-        raise Failed(_reason(error), again=True) from error
-    except Failed as failure:
+        raise MirrorError(describe_failure(error), retry=True) from error
+    except MirrorError as failure:
         if failure.stale:
-            _drop(part, origin)
+            _discard(part, origin)
         raise
-    _finish(archive, hashers, part, origin, target)
+    _publish(archive, hashers, part, origin, target)
 
 
-def _resumable(archive: Archive, url: str, part: Path, origin: Path) -> Kept:
-    """What of an earlier attempt can be gone on with.
+def _resumable(archive: Archive, url: str, part: Path, origin: Path) -> PartialDownload:
+    """Return the state of an earlier attempt, as far as this mirror can continue it.
 
-    Where a digest decides in the end and the size is published, the bytes of any mirror will do. Else only the same
-    address can go on, and only while it names the same version of the file.
+    If size and digest are published, bytes from any mirror can be continued. Otherwise only the same address can
+    continue, and only if it names a version of the file.
     """
+    nothing = PartialDownload()
     try:
         arrived = part.stat().st_size
         known = json.loads(read_text(origin))
         same = known["url"] == url and isinstance(known["validator"], str)
         size = known.get("size")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return Kept()
+        return nothing
     if not arrived or (archive.exact_size is not None and arrived > archive.exact_size):
-        return Kept()
+        return nothing
     if same and known["validator"]:
-        return Kept(arrived, known["validator"], size if type(size) is int else None, own=True)
-    return Kept(arrived, own=same) if archive.exact_size is not None and digest_known(archive) else Kept()
+        return PartialDownload(arrived, known["validator"], size if type(size) is int else None, same_mirror=True)
+    checkable = archive.exact_size is not None and digest_known(archive)
+    return PartialDownload(arrived, same_mirror=same) if checkable else nothing
 
 
-def _stream(archive: Archive, answer: requests.Response, part: Path, body: Body, hashers: Hashers) -> None:
-    """Append the answer's body to the part file and the hashes, raw: a server's own compression is not undone."""
+def _stream(archive: Archive, response: requests.Response, part: Path, body: BodyRange, hashers: Hashers) -> None:
+    """Append the raw body (a content encoding is not decoded) to the part file, and update the hashes."""
     import urllib3
 
     arrived, total = body.start, body.total
@@ -192,44 +170,44 @@ def _stream(archive: Archive, answer: requests.Response, part: Path, body: Body,
         stream.seek(arrived)
         stream.truncate()
         try:
-            while chunk := answer.raw.read(_CHUNK, decode_content=False):
+            while chunk := response.raw.read(_CHUNK, decode_content=False):
                 arrived += len(chunk)
                 if end is not None and arrived > end:
-                    raise Failed(f"sends more than the {end} bytes expected", stale=not digest_known(archive))
+                    raise MirrorError(f"sends more than the {end} bytes expected", stale=not digest_known(archive))
                 stream.write(chunk)
                 for hasher in hashers.values():
                     hasher.update(chunk)
                 bar.update(len(chunk))
         except (urllib3.exceptions.TimeoutError, TimeoutError) as error:
-            raise Failed(f"stopped sending after {arrived}{known}", again=True) from error
+            raise MirrorError(f"stopped sending after {arrived}{known}", retry=True) from error
         except (urllib3.exceptions.HTTPError, ConnectionError) as error:
-            raise Failed(f"broke off after {arrived}{known}", again=True) from error
+            raise MirrorError(f"broke off after {arrived}{known}", retry=True) from error
     if total is not None and arrived < total:
-        raise Failed(f"broke off after {arrived}{known}", again=True)
+        raise MirrorError(f"broke off after {arrived}{known}", retry=True)
 
 
-def _finish(archive: Archive, hashers: Hashers, part: Path, origin: Path, target: Path) -> None:
-    """Check the digests of what arrived, or that it is not a page; give it the archive's name, or drop it."""
+def _publish(archive: Archive, hashers: Hashers, part: Path, origin: Path, target: Path) -> None:
+    """Rename the part file to the archive if the digests agree and it is not an HTML page; delete it otherwise."""
     with part.open("rb") as stream:
         head = stream.read(256).removeprefix(BOM_UTF8).lstrip()
-    # No archive and no file of weights begins like that.
+    # Neither archives nor weights begin with a tag.
     page = re.match(rb"<[!?a-zA-Z]", head) is not None
     if (wrong := archive.mismatch(hashers)) or (page and not digest_known(archive)):
-        _drop(part, origin)
-        raise Failed("gave " + ": ".join(["an HTML page in place of the archive"] * page + [wrong] * bool(wrong)))
-    with _writable(target):
+        _discard(part, origin)
+        raise MirrorError("sent " + ": ".join(["an HTML page instead of the archive"] * page + [wrong] * bool(wrong)))
+    with _output_errors(target):
         part.replace(target)
     origin.unlink(missing_ok=True)
 
 
-def _drop(part: Path, origin: Path) -> None:
-    """Forget what arrived: it can't be gone on with."""
+def _discard(part: Path, origin: Path) -> None:
+    """Delete the received bytes: they can't be continued."""
     part.unlink(missing_ok=True)
     origin.unlink(missing_ok=True)
 
 
-def _hash_kept(part: Path, size: int, hashers: Hashers) -> None:
-    """Bring the hashes up to the bytes that an earlier attempt left."""
+def _hash_part_file(part: Path, size: int, hashers: Hashers) -> None:
+    """Update the hashes with the first `size` bytes of the part file."""
     if not size:
         return
     with part.open("rb") as stream, progress(size, f"check {part.name}", "byte") as bar:
@@ -240,18 +218,18 @@ def _hash_kept(part: Path, size: int, hashers: Hashers) -> None:
             bar.update(len(chunk))
 
 
-def _part(target: Path) -> Path:
-    """Where an archive's bytes gather until they are all there."""
+def _part_file(target: Path) -> Path:
+    """Return the path of the incomplete file of an archive."""
     return target.with_name(f"{target.name}.part")
 
 
-def _origin(target: Path) -> Path:
-    """The note of where the gathered bytes came from."""
+def _origin_file(target: Path) -> Path:
+    """Return the path of the file that holds the origin of the incomplete file."""
     return target.with_name(f"{target.name}.part.json")
 
 
 def _check_space(archive: Archive, target: Path) -> None:
-    folder, part = target.parent, _part(target)
+    folder, part = target.parent, _part_file(target)
     missing = (archive.likely_size or 0) - (part.stat().st_size if part.is_file() else 0)
     free = shutil.disk_usage(folder).free
     if free < missing:
@@ -262,35 +240,11 @@ def _check_space(archive: Archive, target: Path) -> None:
 
 
 @contextmanager
-def _writable(path: Path) -> Iterator[None]:
-    """Turn a failed write into our error; a broken connection is no failed write."""
+def _output_errors(path: Path) -> Iterator[None]:
+    """Raise OutputError for a failed write to `path`."""
     try:
         yield
     except OSError as error:
         raise OutputError(
             f"cannot write {path}: {error.strerror or error}", "check permissions and free disk space, then try again"
         ) from error
-
-
-def _session() -> requests.Session:
-    import requests
-
-    session = requests.Session()
-    # The archive's own bytes are wanted: no compression on the way.
-    session.headers["Accept-Encoding"] = "identity"
-    session.max_redirects = 10
-    return session
-
-
-def _reason(error: Exception) -> str:
-    """A network error in a few words."""
-    import requests
-
-    kinds = {
-        requests.TooManyRedirects: "redirects in a circle",
-        requests.ConnectTimeout: "does not answer",
-        requests.ReadTimeout: "stopped sending",
-        requests.ConnectionError: "can't be reached",
-    }
-    words = next((text for kind, text in kinds.items() if isinstance(error, kind)), type(error).__name__)
-    return f"{words} ({error})" if words == type(error).__name__ else words

@@ -1,7 +1,7 @@
-"""Writing files so that a reader sees the old content or the new one, never a part.
+"""Atomic files and folders: a reader sees the old content or the new one, never a part.
 
-Everything is written to a temporary name in the target's own folder, flushed to disk and renamed. A failed save is
-an `OutputError`, and leaves neither the target changed nor a temporary file behind.
+Content is written to a temporary name in the folder of the target, flushed to disk and renamed. A failed write raises
+`OutputError`; the target is unchanged and the temporary file removed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from fcnbench.errors import OutputError, UsageError
 
 TEMPORARY_SUFFIX = ".tmp"
-"""Ending of what is not finished; after a kill such a name may stay behind and means nothing."""
+"""Suffix of unfinished files and folders; a killed process may leave them behind, and they are ignored."""
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:
@@ -31,9 +31,9 @@ def _cannot_write(path: Path, error: OSError) -> OutputError:
 
 
 def _explained(error: OSError, temporary: Path, path: Path) -> OSError | OutputError:
-    """The error for a failed write; an error about somebody else's file is passed on as it is."""
-    about = error.filename
-    if about is None or Path(os.fsdecode(about)).is_relative_to(temporary) or Path(os.fsdecode(about)) == path.parent:
+    """Return the error to raise for a failed write; an error about an unrelated file is returned as it is."""
+    failed = None if error.filename is None else Path(os.fsdecode(error.filename))
+    if failed is None or failed.is_relative_to(temporary) or failed == path.parent:
         return _cannot_write(path, error)
     return error
 
@@ -43,7 +43,7 @@ def _temporary_beside(path: Path) -> Path:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make a rename in `folder` durable, where the platform lets a folder be flushed."""
+    """Make a rename in `folder` durable, if the platform supports flushing a folder."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -54,12 +54,18 @@ def _flush_folder(folder: Path) -> None:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a binary file that becomes `path` when the block ends well, and vanishes when it does not.
+    """Open a temporary binary file that replaces `path` at the end of the block; it is removed if the block raises.
 
-    A link stays one: the file that it leads to is replaced.
+    A symbolic link is kept: the file it points to is replaced.
 
     Raises:
-        OutputError: the folder or the file could not be written, or something else than a file has the name.
+        OutputError: the folder or the file can't be written, or `path` is not a regular file.
+
+    >>> folder = getfixture("tmp_path")
+    >>> with atomic_file(folder / "new.txt") as stream:
+    ...     _ = stream.write(b"whole")
+    >>> (folder / "new.txt").read_text()
+    'whole'
     """
     check_replaceable(path)
     path = path.resolve() if path.is_symlink() else path
@@ -80,34 +86,39 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def check_replaceable(path: Path) -> None:
-    """Check that a file of this name can be written: nothing has it, or a regular file.
+    """Check that `path` does not exist or is a regular file.
 
     Raises:
-        OutputError: a folder, a device or the like has the name, or there is no name.
+        OutputError: it is a folder, a device or the like, or the path has no file name.
     """
     if not path.name:
         raise OutputError(f"{str(path)!r} names no file", "name a file")
     if path.exists() and not path.is_file():
-        raise OutputError(f"{path} is there, and is not a regular file", "name another file")
+        raise OutputError(f"{path} exists, and is not a regular file", "name another file")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, whole or not at all."""
+    """Write bytes to a file atomically."""
     with atomic_file(path) as stream:
         stream.write(content)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` as indented UTF-8 JSON to `path`, whole or not at all. NaN and infinity are refused."""
+    """Write indented UTF-8 JSON to a file atomically.
+
+    Raises:
+        ValueError: the content holds NaN or infinity.
+        OutputError: the file can't be written.
+    """
     write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
 @contextmanager
 def scratch_folder(parent: Path) -> Iterator[Path]:
-    """Give an empty folder inside `parent`, which vanishes after the block unless `publish_folder` moved it.
+    """Create an empty temporary folder inside `parent`; it is removed after the block unless it was published.
 
     Raises:
-        OutputError: the folder, or something that the block wrote, could not be written.
+        OutputError: the folder, or a file that the block writes, can't be written.
     """
     scratch = _temporary_beside(parent / "scratch")
     try:
@@ -120,13 +131,13 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
 
 
 def publish_folder(scratch: Path, target: Path) -> None:
-    """Move a finished folder to its name, which says its content: where it is taken already, the files are renewed.
+    """Move a finished folder to `target`; if that exists, replace its files one by one.
 
-    Files of one name in the two folders must be interchangeable, since they are replaced one after the other; then a
-    kill at any moment leaves a whole folder.
+    The name of `target` must be derived from the content, so that files of one name in the two folders are
+    interchangeable; then a kill at any moment leaves a complete folder.
 
     Raises:
-        OutputError: it could not be moved.
+        OutputError: the folder can't be moved.
     """
     try:
         if target.is_dir():
@@ -140,24 +151,24 @@ def publish_folder(scratch: Path, target: Path) -> None:
         raise _cannot_write(target, error) from error
 
 
-def refuse_taken(target: Path) -> None:
-    """Make sure that a new folder can become `target`: nothing is there, or an empty folder.
+def check_target_free(target: Path) -> None:
+    """Check that `target` does not exist or is an empty folder.
 
     Raises:
-        UsageError: something is there.
+        UsageError: it exists and is not an empty folder.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UsageError(f"{target} is there already, and not empty", "name a new folder")
+        raise UsageError(f"{target} already exists and is not empty", "name a new folder")
 
 
 def publish_new(scratch: Path, target: Path) -> None:
-    """Move a finished folder to a name that nothing has, or an empty folder.
+    """Move a finished folder to `target`, which must not exist or be an empty folder.
 
     Raises:
-        UsageError: something is there by now.
-        OutputError: it could not be moved.
+        UsageError: `target` exists and is not an empty folder.
+        OutputError: the folder can't be moved.
     """
-    refuse_taken(target)
+    check_target_free(target)
     try:
         if target.is_dir():
             target.rmdir()
@@ -168,14 +179,14 @@ def publish_new(scratch: Path, target: Path) -> None:
         raise _cannot_write(target, error) from error
 
 
-def drop_leftovers(folder: Path, of: str = "") -> None:
-    """Remove what killed processes left unfinished in a folder; the caller holds the lock.
+def remove_leftovers(folder: Path, prefix: str = "") -> None:
+    """Remove unfinished files and folders of killed processes; the caller must hold the lock of the folder.
 
     Args:
-        folder: where to look.
-        of: only what was to become a file whose name begins so, where the lock covers no more than that.
+        folder: the folder to clean.
+        prefix: clean up only after targets whose name begins so, if the lock covers only those.
     """
-    for leftover in folder.glob(f".{escape(of)}*{TEMPORARY_SUFFIX}"):
+    for leftover in folder.glob(f".{escape(prefix)}*{TEMPORARY_SUFFIX}"):
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
         else:
@@ -184,10 +195,10 @@ def drop_leftovers(folder: Path, of: str = "") -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file, waiting for other processes that hold it.
+    """Hold a lock file inside the block; waits for other processes that hold it.
 
     Raises:
-        OutputError: the lock file could not be made.
+        OutputError: the lock file can't be created.
     """
     from filelock import FileLock
 
@@ -204,10 +215,10 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def check_writable(folder: Path) -> None:
-    """Find out before a long job whether its result could be written into a folder; leaves nothing behind.
+    """Check before a long job that its result can be written into a folder; leaves no files behind.
 
     Raises:
-        OutputError: it could not.
+        OutputError: the folder is not writable.
     """
     nearest = folder
     while not nearest.exists() and nearest != nearest.parent:

@@ -1,4 +1,4 @@
-"""What git says of a working tree: its revision, and whether files were changed since."""
+"""The git revision of a working tree, and whether files differ from it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _SECONDS = 10.0
-"""Longest time that git may take; a large repository on a slow disk takes a second or two."""
+"""Timeout of a git command in seconds; a large repository on a slow disk takes a second or two."""
 
 
 def run_git(folder: Path, *arguments: str) -> str:
-    """Run git in a folder and return what it prints; empty where there is no git or no repository.
+    """Run git in a folder and return its output; empty if there is no git or no repository.
 
     Args:
         folder: working directory of the command.
-        arguments: of git.
+        arguments: arguments of git.
     """
     try:
         command = ["git", "-C", str(folder), *arguments]
@@ -26,14 +26,14 @@ def run_git(folder: Path, *arguments: str) -> str:
 
 
 def revision_of(folder: Path, files: Sequence[Path] = ()) -> tuple[str, bool]:
-    """Return the revision that a folder's repository is at, and whether its working tree differs from that.
+    """Return the revision of a folder's repository, and whether the working tree differs from it.
 
     Args:
         folder: a folder in the repository.
-        files: files that must be part of the revision; an untracked one counts as a change.
+        files: files that must be part of the revision; an untracked file counts as a change.
 
     Returns:
-        Hash of the commit and the dirty flag; empty and False where the folder is in no repository.
+        Hash of the commit and the dirty flag; empty and False if the folder is not in a repository.
     """
     revision = run_git(folder, "rev-parse", "HEAD")
     if not revision:

@@ -14,7 +14,7 @@ _FOLDER = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)(-.*)?\.(dist-info|egg-
 
 
 def imported_packages() -> dict[str, str]:
-    """Return the version of every installed package of which a module is imported, by name.
+    """Return name and version of all installed packages that this process has imported a module of.
 
     >>> "pytest" in imported_packages() or "pytest" not in sys.modules
     True
@@ -25,29 +25,33 @@ def imported_packages() -> dict[str, str]:
 
 
 def installed_version(package: str) -> str:
-    """Return the version of an installed package; empty where it is not installed."""
+    """Return the version of an installed package; empty if it is not installed.
+
+    >>> installed_version("no-such-package")
+    ''
+    """
     try:
         return version(package) or ""
-    except (PackageNotFoundError, ValueError):  # also a name that none can have
+    except (PackageNotFoundError, ValueError):  # ValueError: not a valid name
         return ""
 
 
 def modules_of(package: str) -> frozenset[str]:
-    """Return the top-level modules that an installed package brings."""
+    """Return the names of the top-level modules of an installed package."""
     wanted = _normal(package)
     return frozenset(module for module, owner in _owners(tuple(sys.path)).items() if owner == wanted)
 
 
 @cache
 def _owners(path: tuple[str, ...]) -> dict[str, str]:
-    """The package of every top-level module, from what pip writes; importlib.metadata would take 0.3 s for it."""
+    """Return the package of each top-level module, from pip's records; importlib.metadata takes 0.3 s for it."""
     owners: dict[str, str] = {}
     for folder in path:
         with suppress(OSError):
             for entry in sorted(Path(folder or ".").glob("*-info")):
-                if (found := _FOLDER.fullmatch(entry.name)) is not None:
-                    for module in _modules(entry, found["name"]):
-                        owners.setdefault(module, _normal(found["name"]))
+                if (match := _FOLDER.fullmatch(entry.name)) is not None:
+                    for module in _modules(entry, match["name"]):
+                        owners.setdefault(module, _normal(match["name"]))
     return owners
 
 

@@ -1,4 +1,4 @@
-"""Where files go: stores, weights and journals below one home folder; results below a folder of their own."""
+"""Folders: stores, archives, weights and journals in one home folder, results in a folder of their own."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ BOARD_VARIABLE = "FCNBENCH_BOARD"
 """Environment variable that names the folder of `submissions/` and `leaderboards/`, as `--board` does."""
 
 RESULTS = "fcnbench-results"
-"""The folder of results when nothing else is said; git ignores it."""
+"""Default folder of results; git ignores it."""
 
 
 def home() -> Path:
-    """The home folder: `$FCNBENCH_HOME`, or `fcnbench` in the platform's cache folder. Not created here."""
+    """Return the home folder: `$FCNBENCH_HOME`, or `fcnbench` in the platform's cache folder. Does not create it."""
     chosen = os.environ.get(HOME_VARIABLE)
     if chosen:
         return Path(chosen).expanduser().absolute()
@@ -29,33 +29,33 @@ def home() -> Path:
 
 
 def stores() -> Path:
-    """Folder of the canonical stores, one folder a task."""
+    """Return the folder of the canonical stores, with one folder per dataset."""
     return home() / "stores"
 
 
 def archives() -> Path:
-    """Folder of downloaded archives."""
+    """Return the folder of downloaded archives."""
     return home() / "archives"
 
 
 def weights() -> Path:
-    """Folder of published weights."""
+    """Return the folder of downloaded weights."""
     return home() / "weights"
 
 
 def journals() -> Path:
-    """Folder of the journals of unfinished runs."""
+    """Return the folder of the journals of unfinished runs."""
     return home() / "journals"
 
 
 def results(board: str | Path | None = None) -> Path:
-    """Return the folder that new runs are filed in, with `submissions/` and `leaderboards/` below it. Not created here.
+    """Return the folder of new results, which holds `submissions/` and `leaderboards/`. Does not create it.
 
     Args:
         board: the user's choice; by default `$FCNBENCH_BOARD`, else `fcnbench-results` in the working directory.
 
     Raises:
-        UsageError: the choice is empty.
+        UsageError: the choice is an empty string.
 
     >>> results("boards").as_posix()
     'boards'
@@ -67,7 +67,7 @@ def results(board: str | Path | None = None) -> Path:
 
 
 def boards(board: str | Path | None = None) -> Path:
-    """Return the folder whose boards are shown, checked or rebuilt: a repository of boards where one is stood in.
+    """Return the folder whose boards are shown, checked or rebuilt.
 
     Args:
         board: the user's choice; by default `$FCNBENCH_BOARD`, else the working directory where it holds
@@ -79,18 +79,18 @@ def boards(board: str | Path | None = None) -> Path:
 
 
 def is_board_repository(folder: Path) -> bool:
-    """Whether a folder holds `submissions/` or `leaderboards/`."""
+    """Return whether a folder holds `submissions/` or `leaderboards/`."""
     return any((folder / name).is_dir() for name in ("submissions", "leaderboards"))
 
 
 def keep_out_of_git(results_folder: Path) -> None:
-    """Make git ignore everything in the default results folder, as tools do with their caches.
+    """Write a `.gitignore` that ignores everything into the default results folder, as tools do with their caches.
 
-    A folder of another name is the user's own, perhaps a repository of boards, and is left alone.
+    A folder of another name was chosen by the user, and is left as it is.
 
     Raises:
         OutputError: the folder is not writable.
     """
-    mark = results_folder / ".gitignore"
-    if results_folder.name == RESULTS and not mark.exists():
-        files.write_bytes(mark, b"*\n")
+    ignore_file = results_folder / ".gitignore"
+    if results_folder.name == RESULTS and not ignore_file.exists():
+        files.write_bytes(ignore_file, b"*\n")

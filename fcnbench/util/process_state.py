@@ -1,8 +1,10 @@
-"""Process-wide settings that other people's code may change: read, set, checked and restored.
+"""Process-wide settings that third-party code may change: hold them at a value, check them, restore them.
 
-A model's code runs in this process. It may change the working directory, `sys.path`, the locale, signal handlers,
-warning filters, or the standard streams, and leave them so. This module knows the settings of Python and numpy;
-`models/torch_state.py` adds those of PyTorch.
+The code of a model runs in this process. It may change the working directory, `sys.path`, the locale, signal handlers,
+warning filters, or the standard streams. `hold_settings` fixes a list of settings inside a block; `restore_settings`,
+called after third-party code has run, sets changed settings back and returns their names; the end of the block restores
+the values from before it. This module defines the settings of Python and numpy, `models/torch_state.py` those of
+PyTorch.
 """
 
 from __future__ import annotations
@@ -22,23 +24,24 @@ from pathlib import Path
 from typing import Any
 
 VARIABLES = ("FCNBENCH_HOME", "FCNBENCH_BOARD", "FCNBENCH_OFFLINE", "FCNBENCH_PATIENCE")
-"""Environment variables that say where files go, and more; a model's code can't change them during a run."""
+"""Environment variables of fcnbench; code of a model can't change them during a run."""
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 """Signals that stop a run; Windows has no SIGHUP."""
 
 
 @dataclass(frozen=True)
-class Switch:
+class Setting:
     """One process-wide setting.
 
     Attributes:
-        name: for messages.
-        read: return its value; called often, by any thread.
-        write: set its value.
-        first_read: return its value at the start, where that takes more than `read` does.
-        own_thread: whether it belongs to the thread that holds it, and can be read or set there alone.
-        at_end: whether it is restored only at the end: code that runs later may need what was set before.
+        name: name for messages.
+        read: returns the value; called often, in any thread.
+        write: sets the value.
+        first_read: returns the value at the start of a block, if that takes more than `read`.
+        own_thread: whether the setting belongs to one thread, and can be read and set only in it.
+        at_end: whether the setting is restored only at the end of the block: code that runs later in the block may need
+            the changed value.
     """
 
     name: str
@@ -50,95 +53,109 @@ class Switch:
 
 
 @dataclass(frozen=True)
-class _Hold:
-    """A setting, the value that it is held at, and the thread that holds it."""
+class _HeldValue:
+    """A setting, the value it is held at, and the thread that called `hold_settings`."""
 
-    switch: Switch
+    setting: Setting
     value: Any
     thread: int = field(default_factory=threading.get_ident)
 
     @property
     def changed(self) -> bool:
-        here = not self.switch.own_thread or threading.get_ident() == self.thread
-        return here and bool(self.switch.read() != self.value)
+        readable = not self.setting.own_thread or threading.get_ident() == self.thread
+        return readable and bool(self.setting.read() != self.value)
 
 
-_holds: dict[str, _Hold] = {}
-"""What is held now, by name: a process has one set of settings."""
+_held: dict[str, _HeldValue] = {}
+"""The settings that are held now, by name: a process has one set of settings."""
 
 
 @contextmanager
-def held(switches: Iterable[Switch], wanted: Mapping[str, Any] | None = None) -> Iterator[None]:
-    """Hold process-wide settings at chosen values inside the block, and restore what was found.
+def hold_settings(settings: Iterable[Setting], wanted: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Hold process-wide settings at chosen values inside the block, and restore the previous values after it.
+
+    Blocks can be nested; the values of the innermost block count.
 
     Args:
-        switches: the settings.
-        wanted: values by name; a setting without one is held at the value that is found. Inside another block the inner
-            values count.
+        settings: the settings.
+        wanted: values by name; a setting without one is held at its present value.
+
+    >>> timeout = next(item for item in process_settings() if item.name == "the socket timeout")
+    >>> with hold_settings([timeout], {"the socket timeout": 5.0}):
+    ...     socket.setdefaulttimeout(1.0)
+    ...     restore_settings()
+    ['the socket timeout']
     """
-    chosen, found = wanted or {}, list[_Hold]()
-    before = dict(_holds)
+    chosen, previous = wanted or {}, list[_HeldValue]()
+    outer = dict(_held)
     try:
-        for switch in switches:
-            value = (switch.first_read or switch.read)()
-            found.append(_Hold(switch, value))
-            _holds[switch.name] = _Hold(switch, chosen.get(switch.name, value))
-        settle()
+        for setting in settings:
+            value = (setting.first_read or setting.read)()
+            previous.append(_HeldValue(setting, value))
+            _held[setting.name] = _HeldValue(setting, chosen.get(setting.name, value))
+        restore_settings()
         yield
     finally:
-        _holds.clear()
-        _holds.update(before)
-        _put(found)
+        _held.clear()
+        _held.update(outer)
+        _write_changed(previous)
 
 
-def settle(*, own_thread_only: bool = False) -> list[str]:
-    """Set the held settings back that have changed; return their names.
+def restore_settings(*, own_thread_only: bool = False) -> list[str]:
+    """Set held settings that have changed back to their values, and return their names.
 
     Args:
-        own_thread_only: leave alone what other threads may be using just now.
+        own_thread_only: skip settings that belong to the whole process, as other threads may be using them now.
     """
-    looked_at = (hold for hold in _holds.values() if not hold.switch.at_end)
-    changed = [hold for hold in looked_at if hold.switch.own_thread >= own_thread_only and hold.changed]
-    _put(changed)
-    return [hold.switch.name for hold in changed]
+    checked = (held for held in _held.values() if not held.setting.at_end)
+    changed = [held for held in checked if held.setting.own_thread >= own_thread_only and held.changed]
+    _write_changed(changed)
+    return [held.setting.name for held in changed]
 
 
-def _put(holds: Iterable[_Hold]) -> None:
-    for hold in holds:
-        if hold.changed:
-            hold.switch.write(hold.value)
+def _write_changed(values: Iterable[_HeldValue]) -> None:
+    for held in values:
+        if held.changed:
+            held.setting.write(held.value)
 
 
-def process_switches() -> list[Switch]:
-    """Return the settings of Python itself, and of numpy where it is imported."""
-    switches = [
-        Switch("the working directory", _working_directory, _change_directory),
-        Switch("sys.path", lambda: list(sys.path), _set_path, at_end=True),
-        Switch("fcnbench's environment variables", _own_variables, _set_own_variables),
-        Switch("standard output", lambda: _Same(sys.stdout), lambda same: setattr(sys, "stdout", same.value)),
-        Switch("standard error", lambda: _Same(sys.stderr), lambda same: setattr(sys, "stderr", same.value)),
-        Switch("warning filters", lambda: (list(warnings.filters), warnings.showwarning), _set_warnings),
-        Switch("the locale", lambda: locale.setlocale(locale.LC_ALL), _set_locale),
-        Switch("the socket timeout", socket.getdefaulttimeout, socket.setdefaulttimeout),
+def process_settings() -> list[Setting]:
+    """Return the settings of Python, and of numpy and Pillow if they are imported."""
+    settings = [
+        Setting("the working directory", _working_directory, _change_directory),
+        Setting("sys.path", lambda: list(sys.path), _set_path, at_end=True),
+        Setting("fcnbench's environment variables", _own_variables, _set_own_variables),
+        Setting("standard output", lambda: _Same(sys.stdout), lambda same: setattr(sys, "stdout", same.value)),
+        Setting("standard error", lambda: _Same(sys.stderr), lambda same: setattr(sys, "stderr", same.value)),
+        Setting("warning filters", lambda: (list(warnings.filters), warnings.showwarning), _set_warnings),
+        Setting("the locale", lambda: locale.setlocale(locale.LC_ALL), _set_locale),
+        Setting("the socket timeout", socket.getdefaulttimeout, socket.setdefaulttimeout),
     ]
-    # Python lets the main thread alone set handlers, and reads None for one that C code has set.
+    # Only the main thread may set handlers; Python reads a handler set by C code as None.
     if threading.current_thread() is threading.main_thread():
-        switches += [_handler(name) for name in _SIGNALS if hasattr(signal, name)]
+        settings += [_handler(name) for name in _SIGNALS if hasattr(signal, name)]
     if (pillow := sys.modules.get("PIL.Image")) is not None and "PIL.ImageFile" in sys.modules:
         file = sys.modules["PIL.ImageFile"]
-        # Images are decoded strictly, whatever these say; a model's own decoding may need them.
-        switches.append(_attribute_at_end("Pillow's truncated images", file, "LOAD_TRUNCATED_IMAGES"))
-        switches.append(_attribute_at_end("Pillow's largest image", pillow, "MAX_IMAGE_PIXELS"))
+        # fcnbench decodes strictly whatever their values; a model may need them for decoding of its own.
+        settings.append(_attribute_at_end("Pillow's truncated images", file, "LOAD_TRUNCATED_IMAGES"))
+        settings.append(_attribute_at_end("Pillow's largest image", pillow, "MAX_IMAGE_PIXELS"))
     if "numpy" in sys.modules:
         import numpy as np
 
-        switches.append(Switch("numpy's error handling", np.geterr, lambda value: _ignore(np.seterr(**value))))
-    return switches
+        settings.append(Setting("numpy's error handling", np.geterr, lambda value: _ignore(np.seterr(**value))))
+    return settings
 
 
 @contextmanager
-def kept_random_states() -> Iterator[None]:
-    """Restore the states of Python's and numpy's global random generators after the block."""
+def preserve_random_states() -> Iterator[None]:
+    """Restore the states of the global random generators of Python and numpy after the block.
+
+    >>> random.seed(3)
+    >>> with preserve_random_states():
+    ...     first = random.random()
+    >>> first == random.random()
+    True
+    """
     state = random.getstate()
     numpy = sys.modules.get("numpy")
     numpy_state = numpy.random.get_state() if numpy is not None else None
@@ -151,7 +168,7 @@ def kept_random_states() -> Iterator[None]:
 
 
 def seed_generators(seed: int) -> None:
-    """Seed Python's and numpy's global random generators.
+    """Seed the global random generators of Python and numpy.
 
     Args:
         seed: 0..2^32 - 1.
@@ -161,10 +178,10 @@ def seed_generators(seed: int) -> None:
         numpy.random.seed(seed)
 
 
-def absolute_if_there(text: str) -> str:
-    """Return the path of a file as an absolute one, likewise `folder/name` of anything; other text as it is.
+def absolute_if_exists(text: str) -> str:
+    """Return the path of an existing file, or an existing path with a folder in it, as absolute; else the text as is.
 
-    >>> absolute_if_there("random:0")
+    >>> absolute_if_exists("random:0")
     'random:0'
     """
     with suppress(OSError, ValueError, RuntimeError):
@@ -174,12 +191,12 @@ def absolute_if_there(text: str) -> str:
     return text
 
 
-def _attribute_at_end(name: str, owner: Any, attribute: str) -> Switch:
-    return Switch(name, lambda: getattr(owner, attribute), lambda value: setattr(owner, attribute, value), at_end=True)
+def _attribute_at_end(name: str, owner: Any, attribute: str) -> Setting:
+    return Setting(name, lambda: getattr(owner, attribute), lambda value: setattr(owner, attribute, value), at_end=True)
 
 
 class _Same:
-    """Compares by identity, whatever the object's own equality says."""
+    """Wraps an object so that it compares by identity."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -192,7 +209,7 @@ class _Same:
 
 def _working_directory() -> str | None:
     try:
-        return os.getcwd()  # noqa: PTH109 - it is asked for after every forward pass, and a string is quicker
+        return os.getcwd()  # noqa: PTH109 - called after every forward pass; a string is quicker
     except OSError:  # it was removed
         return None
 
@@ -222,7 +239,7 @@ def _set_own_variables(values: list[str | None]) -> None:
 def _set_warnings(value: tuple[list[Any], Any]) -> None:
     warnings.filters[:] = value[0]  # type: ignore[index]
     warnings.showwarning = value[1]
-    # The cache of decisions belongs to the old filters; `simplefilter` would reset it, and add a filter.
+    # Drop the cache of decisions under the old filters; `simplefilter` would do so too, but adds a filter.
     getattr(warnings, "_filters_mutated", lambda: None)()
 
 
@@ -231,14 +248,14 @@ def _set_locale(value: str) -> None:
         locale.setlocale(locale.LC_ALL, value)
 
 
-def _handler(name: str) -> Switch:
+def _handler(name: str) -> Setting:
     number = getattr(signal, name)
 
     def put(handler: Any) -> None:
         if handler is not None:
             signal.signal(number, handler)
 
-    return Switch(f"the handler of {name}", lambda: signal.getsignal(number), put, own_thread=True)
+    return Setting(f"the handler of {name}", lambda: signal.getsignal(number), put, own_thread=True)
 
 
 def _ignore(_: object) -> None:

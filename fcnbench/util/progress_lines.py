@@ -1,4 +1,4 @@
-"""Progress as plain lines, for standard error that is no terminal: pipes, CI, SLURM logs, notebooks."""
+"""Progress as plain lines, for a standard error that is not a terminal: pipes, CI, SLURM logs, notebooks."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ _MINUTE, _HOUR = 60, 3600
 _MEGABYTE = 1_000_000
 
 
-class Lines:
-    """Counts the steps of a job and reports it in one line from time to time, when a step finishes.
+class ProgressLines:
+    """Counts the steps of a job and writes a line of progress at most once per interval, when a step finishes.
 
     Args:
-        total: steps of the whole job; None where nobody knows.
-        what: what is done, for the beginning of a line.
-        unit: what one step is; `byte` is shown as MB.
+        total: number of steps; None if unknown.
+        title: description of the job, the beginning of each line.
+        unit: name of one step, in the singular; `byte` is shown as MB.
         done: steps that an earlier, interrupted job did.
         interval: seconds between two lines, and before the first.
-        say: writes a line.
-        clock: gives the time in seconds.
+        write: writes a line.
+        clock: returns the time in seconds.
     """
 
     def __init__(
         self,
         total: int | None,
-        what: str,
+        title: str,
         unit: str,
         done: int,
         *,
         interval: float,
-        say: Callable[[str], None],
+        write: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._total, self._what, self._unit = total, what, unit
+        self._total, self._title, self._unit = total, title, unit
         self._done, self._before = done, done
-        self._interval, self._say, self._clock = interval, say, clock
-        self._started = self._said = clock()
+        self._interval, self._write, self._clock = interval, write, clock
+        self._started = self._written = clock()
 
     def update(self, n: int = 1) -> None:
-        """Move on by `n` steps; writes a line if the last one was long ago."""
+        """Advance by `n` steps; write a line if the last one is older than the interval."""
         self._done += n
         now = self._clock()
-        if now - self._said >= self._interval:
-            self._said = now
-            self._say(self._line(now - self._started))
+        if now - self._written >= self._interval:
+            self._written = now
+            self._write(self._line(now - self._started))
 
     def _line(self, seconds: float) -> str:
-        """Format where the job stands: what, how many, how fast, how much longer."""
+        """Format the state of the job: title, count, rate, remaining time."""
         rate = (self._done - self._before) / seconds if seconds > 0 else 0.0
         parts = [self._count()]
         if rate > 0:
@@ -56,10 +56,10 @@ class Lines:
             parts.append(f"done in {duration(seconds)}")
         elif self._total is not None and self._done < self._total and rate > 0:
             parts.append(f"{duration((self._total - self._done) / rate)} left")
-        return f"{self._what}: {', '.join(parts)}"
+        return f"{self._title}: {', '.join(parts)}"
 
     def _count(self) -> str:
-        # Some jobs go on beyond what was planned, until they took long enough.
+        # Timing loops may run more steps than planned, until they have run long enough.
         total = self._total if self._total is not None and self._total >= self._done else None
         if self._unit == "byte":
             return f"{_megabytes(self._done)}{f' of {_megabytes(total)}' if total is not None else ''} MB"
@@ -73,7 +73,7 @@ class Lines:
 
 
 def plural(unit: str, count: int = 2) -> str:
-    """Return the name of several units.
+    """Return the plural of a unit's name; the singular for a count of 1.
 
     >>> plural("image"), plural("pass"), plural("image", 1)
     ('images', 'passes', 'image')
@@ -84,7 +84,7 @@ def plural(unit: str, count: int = 2) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Format a time as a person would say it.
+    """Format a duration, rounded to the two largest units.
 
     >>> duration(38.2), duration(150), duration(3900)
     ('38 s', '2 min 30 s', '1 h 5 min')

@@ -1,7 +1,7 @@
-"""Text files as they are meant, whatever a checkout or an editor made of them.
+"""Reading text files independent of line ends and byte order marks.
 
-A clone on Windows may have CRLF line ends, and an editor there may begin a file with a byte order mark. Whatever is
-read, compared or digested as text goes through here, so that neither makes a difference.
+A clone on Windows may have CRLF line ends, and an editor there may begin a file with a byte order mark. Everything that
+is read, compared or digested as text passes through this module, so that neither makes a difference.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def normalise(content: bytes) -> bytes:
-    r"""Return a text file's bytes with line feeds for every kind of line end, and without a UTF-8 byte order mark.
+    r"""Return the bytes of a text file with line feeds as line ends, and without a UTF-8 byte order mark.
 
     >>> normalise(b"\xef\xbb\xbfone\r\ntwo\n")
     b'one\ntwo\n'
@@ -24,7 +24,7 @@ def read_text(path: Path | Traversable) -> str:
     """Read a UTF-8 text file.
 
     Raises:
-        OSError: it can't be read.
-        UnicodeDecodeError: it is not UTF-8 (also a ValueError).
+        OSError: the file can't be read.
+        UnicodeDecodeError: the content is not UTF-8 (also a ValueError).
     """
     return normalise(path.read_bytes()).decode("utf-8")

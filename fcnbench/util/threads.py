@@ -1,13 +1,13 @@
-"""Work on all cores, results in order; and work that trails behind its maker.
+"""Two helpers over thread pools: a map with ordered results, and a worker that runs jobs in the background.
 
-Threads, since what takes time here (decoding, hashing, counting) lets go of the interpreter's lock.
+Threads suffice, because decoding, hashing and counting release Python's global lock.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from types import TracebackType
@@ -17,81 +17,103 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _AHEAD = 4
-"""Groups of items that each core may be ahead of whoever takes the results: memory does not grow with their number."""
+"""Groups of items per thread that may be ahead of the consumer: bounds the memory."""
 
-WORKERS = "fcnbench-work"
-"""What threads that work ahead are called."""
+_POOL_NAME = "fcnbench-work"
+"""Prefix of the names of the threads of `map_ordered`."""
 
 
 def cores() -> int:
-    """Logical cores that this process may use."""
+    """Return the number of logical cores that this process may use.
+
+    >>> cores() >= 1
+    True
+    """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def ordered(
-    work: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None, together: int = 1
+def map_ordered(
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None, group_size: int = 1
 ) -> Generator[Result, None, None]:
-    """The results of `work` in the order of the items, worked out by as many threads as there are cores.
+    """Yield `work(item)` for each item, in the order of the items, computed by several threads.
 
-    An error of `work` is raised in the place of its item's result. The items are taken in the caller's thread. Closing
-    the iterator ends the threads.
+    Items are taken in the caller's thread, a few ahead of the results. An exception of `work` is raised where the
+    result would have been yielded. Closing the generator ends the threads.
 
     Args:
-        work: what is done to an item, in some thread.
-        items: taken a few at a time.
-        threads: how many work.
-        together: items that a thread takes at once: more of them where the work on one is a fraction of a millisecond.
+        work: called with one item, in any of the threads.
+        items: the items, possibly more than fit into memory.
+        threads: number of threads; by default one per core.
+        group_size: items per job of a thread; use more than 1 if one item takes less than a millisecond.
+
+    >>> list(map_ordered(abs, [-3, 1, -2]))
+    [3, 1, 2]
     """
     threads = threads or cores()
-    waiting = iter(items)
-    groups = iter(lambda: list(islice(waiting, together)), [])
-    with ThreadPoolExecutor(threads, WORKERS) as pool:
+    remaining = iter(items)
 
-        def submitted(count: int) -> Iterator[Future[list[Result]]]:
-            return (pool.submit(lambda group: [work(each) for each in group], group) for group in islice(groups, count))
+    def run_group(group: list[Item]) -> list[Result]:
+        return [work(item) for item in group]
 
-        running = deque(submitted(threads * _AHEAD))
+    with ThreadPoolExecutor(threads, _POOL_NAME) as pool:
+        running: deque[Future[list[Result]]] = deque()
+
+        def submit_groups(count: int) -> None:
+            for _ in range(count):
+                if group := list(islice(remaining, group_size)):
+                    running.append(pool.submit(run_group, group))
+
+        submit_groups(threads * _AHEAD)
         try:
             while running:
                 results = running.popleft().result()
-                running.extend(submitted(1))
+                submit_groups(1)
                 yield from results
         finally:
             for future in running:
                 future.cancel()
 
 
-class Behind(Generic[Item]):
-    """A thread that works on what it is given, in order, behind the giver. What was given is finished, come what may.
+class BackgroundWorker(Generic[Item]):
+    """Runs jobs in the order of their submission, on one background thread; a context manager.
+
+    All submitted jobs finish before the `with` block is left, also if it is left by an exception.
 
     Args:
-        work: what is done to an item.
-        depth: items that may wait; the giver of one more waits itself.
+        work: called with each submitted item.
+        depth: number of items that may wait; `submit` blocks while more do.
+
+    >>> squares = []
+    >>> with BackgroundWorker(lambda number: squares.append(number**2), depth=2) as worker:
+    ...     worker.submit(2)
+    ...     worker.submit(3)
+    >>> squares
+    [4, 9]
     """
 
     def __init__(self, work: Callable[[Item], object], depth: int) -> None:
         self._work = work
         self._depth = depth
-        self._pool = ThreadPoolExecutor(1, "fcnbench-behind")
+        self._pool = ThreadPoolExecutor(1, "fcnbench-background")
         self._running: deque[Future[object]] = deque()
 
-    def give(self, item: Item) -> None:
-        """Hand over one item.
+    def submit(self, item: Item) -> None:
+        """Submit one item.
 
         Raises:
-            Exception: that of the work on an earlier one.
+            Exception: the first exception of `work` for an earlier item.
         """
         while self._running and (len(self._running) > self._depth or self._running[0].done()):
             self._running.popleft().result()
         self._running.append(self._pool.submit(self._work, item))
 
-    def __enter__(self) -> Behind[Item]:
+    def __enter__(self) -> BackgroundWorker[Item]:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait for the rest; its first error is raised, unless another one is on its way."""
+        """Wait for all jobs; raise the first exception of `work`, unless the block raised one itself."""
         self._pool.shutdown()
         if error is None:
             for future in self._running:

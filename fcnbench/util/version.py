@@ -1,3 +1,3 @@
-"""The version of fcnbench, below everything that writes it down."""
+"""The version of fcnbench."""
 
 __version__ = "0.1.0"

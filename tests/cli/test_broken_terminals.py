@@ -17,7 +17,7 @@ from tests.conftest import REPOSITORY
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 
 LOUD_RUN = (
-    "import sys\nfrom fcnbench.util import console\nconsole.INTERVAL = 0\nfrom fcnbench.cli.main import main\n"
+    "import sys\nfrom fcnbench.util import console\nconsole.LINE_INTERVAL = 0\nfrom fcnbench.cli.main import main\n"
     "sys.exit(main(['run', '--model', 'oracle-perfect', '--limit', '4', '--json']))\n"
 )
 """A run that writes a line of progress for every image, as a long one does."""
@@ -60,7 +60,7 @@ def test_standard_output_that_is_full_or_closed_is_a_sentence(tmp_path: Path) ->
         (["report", "--", "-d"], 3, "there is no record at -d"),
         (["verify", "--dry", "--", "-d"], 3, "there is no record below -d"),
         (["verify", ""], 2, "verify names no path"),
-        (["run", "--dataset", ""], 2, "no data set is called ''"),
+        (["run", "--dataset", ""], 2, "no dataset is called ''"),
         (["run", "--model", ""], 2, "no model is called ''"),
         (["run", "--board", "~nobody-of-this-name/x"], 2, "begins with ~"),
         (["compare", "x" * 5000, "y"], 2, "a path is too long"),

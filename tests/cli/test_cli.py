@@ -153,7 +153,7 @@ def test_wrong_options_are_wrong_usage() -> None:
         assert main(arguments) == 2
 
 
-def test_list_names_models_and_data_sets(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_names_models_and_datasets(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert {"fcn8s-pocket", "fcn8s", "fcn16s", "fcn32s"} <= {entry["name"] for entry in content["models"]}
@@ -192,7 +192,7 @@ def test_a_broken_plugin_is_skipped_named_and_listed_by_doctor(tmp_path: Path) -
     assert "BROKEN  model bad: " in seen.stdout
 
 
-def test_a_registered_data_set_runs(tmp_path: Path) -> None:
+def test_a_registered_dataset_runs(tmp_path: Path) -> None:
     site = plugin(
         tmp_path / "site",
         "[fcnbench.datasets]\ntiny = some_plugin:TINY\npinned = some_plugin:PINNED\nwrong = some_plugin:WRONG\n",
@@ -206,10 +206,10 @@ def test_a_registered_data_set_runs(tmp_path: Path) -> None:
     work = fresh("run", "--dataset", "tiny", "--trials", "0", "--json", cwd=tmp_path, PYTHONPATH=str(site))
     assert work.returncode == 0, work.stderr
     assert json.loads(work.stdout)["signature"].startswith("fcn2|data:tiny#2|classes:8|")
-    # Two drawn pictures are not the 64 whose fingerprint is pinned.
+    # Two generated images are not the 64 whose fingerprint is pinned.
     other = fresh("run", "--dataset", "pinned", cwd=tmp_path, PYTHONPATH=str(site))
     assert other.returncode == 3
-    assert "came out with the fingerprint" in other.stderr
+    assert "pinned has the fingerprint" in other.stderr
     wrong = fresh("run", "--dataset", "wrong", cwd=tmp_path, PYTHONPATH=str(site))
     assert wrong.returncode == 3
     assert "leads to a int" in wrong.stderr

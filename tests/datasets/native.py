@@ -1,4 +1,4 @@
-"""Small data sets in the exact formats of their publishers, and archives of them."""
+"""Small datasets in the exact formats of their publishers, and archives of them."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def size_of(seed: int) -> tuple[int, int]:
 def voc(
     ids: Iterable[str], root: str = "VOCdevkit/VOC2012", lists: Mapping[str, Iterable[str]] | None = None
 ) -> Content:
-    """PASCAL VOC: JPEG pictures, palette PNG label maps, and id lists such as `Segmentation/val`."""
+    """PASCAL VOC: JPEG images, palette PNG label maps, and id lists such as `Segmentation/val`."""
     content: dict[str, bytes] = {}
     for seed, sample_id in enumerate(ids):
         content[f"{root}/JPEGImages/{sample_id}.jpg"] = jpeg(*size_of(seed), seed)

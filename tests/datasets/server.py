@@ -1,4 +1,4 @@
-"""A loopback HTTP server that behaves as badly as the real ones do."""
+"""A loopback HTTP server with the faults of real ones."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ class Behaviour:
 
     Attributes:
         content: the file.
-        etag: its version; empty: none is told.
+        etag: its version; empty: none is sent.
         ranges: whether range requests are honoured.
         cut_after: close the connection after so many bytes of a body; None never.
         cuts: how many connections are cut before they are left alone.
-        status: answer with this status and nothing else.
-        html: answer with a page and status 200.
-        redirect: answer with a redirect to this path.
+        status: respond with this status and nothing else.
+        html: respond with a page and status 200.
+        redirect: respond with a redirect to this path.
         length: the Content-Length that is claimed; None tells the truth, empty leaves it out.
         encoding: Content-Encoding that is claimed.
-        script: answers that are given first, one after the other: status, headers and body, just as they are.
+        script: responses that are sent first, in order: status, headers and body, unchanged.
         before_body: called before a body is sent.
         requests: (method, Range header) of every request, in order.
     """
@@ -46,19 +46,19 @@ class Behaviour:
 
 @contextmanager
 def serving(behaviour: Behaviour) -> Iterator[str]:
-    """Serve on a free port of the loopback; gives the file's address."""
+    """Serve on a free port of the loopback; yields the address of the file."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._answer(body=True)
+            self._respond(body=True)
 
         def do_HEAD(self) -> None:
-            self._answer(body=False)
+            self._respond(body=False)
 
         def log_message(self, *arguments: object) -> None:
             """Say nothing."""
 
-        def _answer(self, body: bool) -> None:
+        def _respond(self, body: bool) -> None:
             asked = self.headers.get("Range", "")
             behaviour.requests.append((self.command, asked))
             if behaviour.script:

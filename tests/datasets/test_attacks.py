@@ -78,7 +78,7 @@ def test_flipped_and_cut_bytes_end_in_our_error_or_in_an_answer(kind: str, data:
 @given(
     content=st.binary(max_size=600), head=st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"MATLAB 5.0 MAT-file", b"P5\n"])
 )
-def test_random_bytes_are_no_picture_and_no_label_map(content: bytes, head: bytes) -> None:
+def test_random_bytes_are_neither_an_image_nor_a_label_map(content: bytes, head: bytes) -> None:
     for decode in (*DECODERS.values(), lambda content: decode_image(content, "it")):
         complaint(partial(decode, head + content))
 
@@ -117,9 +117,9 @@ def test_random_bytes_as_any_source_leave_no_store(tmp_path: Path) -> None:
     for index, head in enumerate(heads * 4):
         path = tmp_path / f"source{index}"
         path.write_bytes(head + dice.randbytes(dice.randrange(2000)))
-        for task in ("voc2011val", "sbdtrain", "nyudv2test", "siftflowtest", "pascalcontext59val"):
+        for name in ("voc2011val", "sbdtrain", "nyudv2test", "siftflowtest", "pascalcontext59val"):
             with pytest.raises(FcnbenchError) as caught:
-                load_dataset(task, path, allow_partial=True)
+                load_dataset(name, path, allow_partial=True)
             assert caught.value.hint
     assert not list((tmp_path / "home/stores").glob("*/[!.]*"))
     assert not list((tmp_path / "home/stores").glob("*/.scratch*"))
@@ -190,11 +190,11 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
             for _ in range(300):
                 stream.write(bytes(1 << 20))
     assert path.stat().st_size < 1 << 20
-    with pytest.raises(DataCorrupt, match="314572800 bytes, which no picture or label map has"):
+    with pytest.raises(DataCorrupt, match="314572800 bytes, too many for an image or a label map"):
         load_dataset("voc2011val", path, allow_partial=True)
 
 
-def test_a_picture_bomb_is_refused(tmp_path: Path) -> None:
+def test_an_image_bomb_is_refused(tmp_path: Path) -> None:
     import struct
     import zlib
 
@@ -209,7 +209,7 @@ def test_a_picture_bomb_is_refused(tmp_path: Path) -> None:
         decode_label(content, "it")
 
 
-def test_no_room_to_set_files_aside_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_temporary_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = native.tar(native.sbd(VOC_IDS[:2], VOC_IDS[2:]), tmp_path / "benchmark.tgz", "w:gz")
 
     class Full(io.BytesIO):
@@ -217,7 +217,7 @@ def test_no_room_to_set_files_aside_is_named(tmp_path: Path, monkeypatch: pytest
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tempfile.TemporaryFile", Full)
-    with pytest.raises(OutputError, match=r"cannot set files of .*benchmark\.tgz aside in .*: No space left on device"):
+    with pytest.raises(OutputError, match=r"cannot copy files of .*benchmark\.tgz to .*: No space left on device"):
         load_dataset("sbdtrain", archive, allow_partial=True)
 
 
@@ -225,7 +225,7 @@ def test_no_room_to_set_files_aside_is_named(tmp_path: Path, monkeypatch: pytest
 
 
 def test_kills_at_any_moment_of_canonicalising_leave_the_same_fingerprint(tmp_path: Path) -> None:
-    """20 processes are killed on the way from archive to store; what the next one makes is what it would have been."""
+    """Kill 20 processes while they build a store; the next one builds the same store as without kills."""
     ids = published_split("siftflow-test").ids[:150]
     archive = native.zipped(native.siftflow(ids), tmp_path / "sift.zip")
     expected = load_dataset("siftflowtest", archive, allow_partial=True).manifest.fingerprint

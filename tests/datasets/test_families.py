@@ -20,7 +20,7 @@ NYUD_IDS = list(published_split("nyud-test").ids[:4])
 SIFT_IDS = list(published_split("siftflow-test").ids[:4])
 
 
-# --- the tasks -------------------------------------------------------------------------------------------------------
+# --- the datasets -----------------------------------------------------------------------------------------------------
 
 
 def test_the_tasks_have_their_published_numbers_of_images() -> None:
@@ -57,7 +57,8 @@ def test_nyud_lists_are_the_publishers_split(shared: Path) -> None:
 def test_the_class_table_of_nyud_is_the_published_one(shared: Path) -> None:
     from scipy.io import loadmat
 
-    from fcnbench.datasets.families.nyudv2 import NYUD40, _map_of_894
+    from fcnbench.datasets.families.nyudv2 import NYUD40
+    from fcnbench.datasets.families.nyudv2_hdf5 import _map_of_894
 
     found = loadmat(shared / "data/nyudv2/meta/classMapping40.mat")
     assert _map_of_894().tolist() == [0, *found["mapClass"].reshape(-1).tolist()]
@@ -68,20 +69,20 @@ def test_the_class_table_of_nyud_is_the_published_one(shared: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "root", "name", "total"),
+    ("dataset", "root", "name", "total"),
     [
         ("voc2011val-full", "TrainVal/VOCdevkit/VOC2011", "Segmentation/val", 1111),
         ("voc2012train", "VOCdevkit/VOC2012", "Segmentation/train", 1464),
     ],
 )
-def test_a_split_may_come_with_its_archive(tmp_path: Path, task: str, root: str, name: str, total: int) -> None:
+def test_a_split_may_come_with_its_archive(tmp_path: Path, dataset: str, root: str, name: str, total: int) -> None:
     archive = native.tar(native.voc(VOC_IDS, root, {name: VOC_IDS[::-1][:4]}), tmp_path / "voc.tar")
     with pytest.raises(DataMissing, match=rf"lacks {total - 4} of {total} ids in its list"):
-        load_dataset(task, archive)
-    data = load_dataset(task, archive, allow_partial=True)
+        load_dataset(dataset, archive)
+    data = load_dataset(dataset, archive, allow_partial=True)
     assert data.ids == tuple(VOC_IDS[::-1][:4])  # the list's order
     assert (data.manifest.total, data.manifest.complete) == (total, False)
-    assert load_dataset(task, allow_partial=True).manifest == data.manifest
+    assert load_dataset(dataset, allow_partial=True).manifest == data.manifest
 
 
 def test_a_release_without_the_list_is_named(tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ def test_an_empty_path_is_wrong_usage() -> None:
     ("text", "said"),
     [
         (b"2007_000010\n2007_000010\n", "names an image twice"),
-        (b"<!DOCTYPE html>\n", "holds '<!DOCTYPE', which is no image id"),
+        (b"<!DOCTYPE html>\n", "holds '<!DOCTYPE', which is not an image id"),
         (b"\n", "is empty"),
         ("".join(f"2007_{i:06d}\n" for i in range(1465)).encode(), "has 1465 ids, expected 1464"),
     ],
@@ -173,8 +174,8 @@ def test_nyud_from_the_publishers_file_is_cropped_and_mapped(tmp_path: Path, sha
     assert (data.ids, data.manifest.variant) == (tuple(ids), "raw")
     of_894 = np.array([0, *loadmat(shared / "data/nyudv2/meta/classMapping40.mat")["mapClass"].reshape(-1)], np.uint8)
     for sample in data:
-        place = int(sample.id) - 5001
-        crop = (place, slice(45, 470), slice(40, 600))  # 425x560, as in the reference's files
+        index = int(sample.id) - 5001
+        crop = (index, slice(45, 470), slice(40, 600))  # 425x560, as in the reference's files
         assert sample.label.shape == (425, 560)
         np.testing.assert_array_equal(sample.image, arrays["images"][crop])
         np.testing.assert_array_equal(sample.label, of_894[arrays["labels"][crop]] - np.uint8(1))

@@ -9,7 +9,7 @@ import pytest
 
 from fcnbench.cli.main import main
 from fcnbench.datasets.archive import catalogue as sources
-from fcnbench.datasets.archive.catalogue import archive_files, archives, recognise
+from fcnbench.datasets.archive.catalogue import archive_files, known_archives, recognise
 from fcnbench.datasets.load import load_dataset
 from fcnbench.util.archive import Archive
 from tests.datasets import native
@@ -18,13 +18,13 @@ from tests.datasets import native
 def know(monkeypatch: pytest.MonkeyPatch, name: str, path: Path, *, also: bool = False, algorithm: str = "md5") -> None:
     """Make a file's digest the published one of an archive."""
     digest = hashlib.new(algorithm, path.read_bytes()).hexdigest()
-    known = archives()[name]
+    known = known_archives()[name]
     digests = {algorithm: digest}
     changed = Archive(
         known.name, "other-name.tar", known.urls, {"md5": "0" * 32} if also else digests, None, known.terms,
         known.citation, (digests,) if also else (),
     )  # fmt: skip
-    monkeypatch.setattr(sources, "archives", lambda: {name: changed})
+    monkeypatch.setattr(sources, "known_archives", lambda: {name: changed})
 
 
 @pytest.mark.parametrize("also", [False, True])
@@ -52,9 +52,9 @@ def test_a_store_says_what_it_was_made_from(
     assert [file.file for file in manifest.sources] == ["a.tar"]
     known = native.tar(content, tmp_path / "b.tar", "w:gz")
     digest = hashlib.md5(known.read_bytes()).hexdigest()
-    monkeypatch.setitem(archives()["voc2012trainval"].digests, "md5", digest)  # type: ignore[arg-type]
+    monkeypatch.setitem(known_archives()["voc2012trainval"].digests, "md5", digest)  # type: ignore[arg-type]
     for algorithm in ("sha1", "sha256"):
-        monkeypatch.delitem(archives()["voc2012trainval"].digests, algorithm)  # type: ignore[arg-type]
+        monkeypatch.delitem(known_archives()["voc2012trainval"].digests, algorithm)  # type: ignore[arg-type]
     manifest = load_dataset("voc2012val", known, allow_partial=True).manifest
     assert manifest.provenance == f"voc2012trainval {manifest.sources[0].digest[7:19]}"
     assert main(["fetch", "voc2012val", "--from", str(known), "--allow-partial"]) == 0
@@ -68,6 +68,6 @@ def test_file_names_of_a_tasks_archives() -> None:
 
 
 def test_an_archive_in_several_forms_has_no_exact_size() -> None:
-    assert archives()["sbd"].size == 1_419_539_633
-    assert archives()["sbd"].exact_size is None
-    assert archives()["voc2012trainval"].exact_size == 1_999_639_040
+    assert known_archives()["sbd"].size == 1_419_539_633
+    assert known_archives()["sbd"].exact_size is None
+    assert known_archives()["voc2012trainval"].exact_size == 1_999_639_040

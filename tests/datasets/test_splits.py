@@ -51,7 +51,7 @@ def test_a_split_of_unknown_length_is_refused_where_it_is_defined() -> None:
         (b"", "is empty"),
         (b"\r\n\r\n", "is empty"),
         (b"2007_000010\r\n2007_000010\r\n", "names an image twice: 2007_000010"),
-        (b"<html>\n", "holds '<html>', which is no image id"),
+        (b"<html>\n", "holds '<html>', which is not an image id"),
     ],
 )
 def test_a_list_that_is_no_list_is_named(content: bytes, said: str) -> None:

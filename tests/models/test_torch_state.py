@@ -23,7 +23,7 @@ from fcnbench.errors import ModelError
 from fcnbench.models import torch_state as switches
 from fcnbench.models.float32 import Precision
 from fcnbench.models.torch_state import foreign_code, held_switches, protected, seed
-from fcnbench.util.process_state import process_switches
+from fcnbench.util.process_state import process_settings
 
 NEW = hasattr(torch.backends, "fp32_precision")
 
@@ -62,7 +62,7 @@ NUMERIC: dict[str, str] = {
 def state() -> dict[str, Any]:
     """The value of every setting that is held."""
     found = {}
-    for switch in [*process_switches(), *switches._switches("cpu")]:
+    for switch in [*process_settings(), *switches._switches("cpu")]:
         value = (switch.first_read or switch.read)()
         found[switch.name] = (value.values, value.older) if isinstance(value, Precision) else value
     return found

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from fcnbench.datasets.archive.catalogue import archives
+from fcnbench.datasets.archive.catalogue import known_archives
 from fcnbench.errors import DataMissing, OutputError
 from fcnbench.util import download as module
 from fcnbench.util.archive import Archive
-from fcnbench.util.download import check_mirror, download
+from fcnbench.util.download import download
+from fcnbench.util.mirrors import check_mirror
 from tests.datasets.server import Behaviour, serving
 
 CONTENT = bytes(range(256)) * 4000
@@ -54,7 +55,7 @@ def left(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".lock"))
 
 
-def test_what_killed_processes_left_is_swept_away(serve: Serve, folder: Path) -> None:
+def test_leftovers_of_killed_processes_are_removed(serve: Serve, folder: Path) -> None:
     folder.mkdir()
     (folder / ".archive.tar.part.json.1-ab.tmp").write_bytes(b"half")
     (folder / ".other.tar.part.json.1-ab.tmp").write_bytes(b"another process is at work on this")
@@ -66,13 +67,13 @@ def test_what_killed_processes_left_is_swept_away(serve: Serve, folder: Path) ->
     assert left(folder) == [".other.tar.part.json.1-ab.tmp", "archive.tar"]
 
 
-def test_the_right_bytes_get_the_archives_name(serve: Serve, folder: Path) -> None:
+def test_bytes_with_the_right_digest_get_the_name_of_the_archive(serve: Serve, folder: Path) -> None:
     path = download(archive(serve(Behaviour(CONTENT))), folder)
     assert path.read_bytes() == CONTENT
     assert left(folder) == ["archive.tar"]
 
 
-def test_an_archive_that_is_there_is_not_fetched_again(serve: Serve, folder: Path) -> None:
+def test_an_archive_on_disk_is_not_downloaded_again(serve: Serve, folder: Path) -> None:
     behaviour = Behaviour(CONTENT)
     url = serve(behaviour)
     download(archive(url), folder)
@@ -80,13 +81,13 @@ def test_an_archive_that_is_there_is_not_fetched_again(serve: Serve, folder: Pat
     assert len(behaviour.requests) == 1
 
 
-def test_a_cut_connection_goes_on_from_where_it_broke(serve: Serve, folder: Path) -> None:
+def test_a_broken_download_continues_where_it_broke(serve: Serve, folder: Path) -> None:
     behaviour = Behaviour(CONTENT, cut_after=400_000, cuts=2)
     assert download(archive(serve(behaviour)), folder).read_bytes() == CONTENT
     assert behaviour.requests == [("GET", ""), ("GET", "bytes=400000-"), ("GET", "bytes=800000-")]
 
 
-def test_a_later_process_goes_on_from_where_the_first_gave_up(serve: Serve, folder: Path) -> None:
+def test_a_later_process_continues_the_download(serve: Serve, folder: Path) -> None:
     behaviour = Behaviour(CONTENT, cut_after=100_000, cuts=3)
     url = serve(behaviour)
     with pytest.raises(DataMissing, match="broke off after 300000 of 1024000 bytes"):
@@ -103,7 +104,7 @@ def test_a_server_that_ignores_ranges_sends_all_again(serve: Serve, folder: Path
     assert left(folder) == ["archive.tar"]
 
 
-def test_a_file_that_changed_meanwhile_is_fetched_from_the_start(serve: Serve, folder: Path) -> None:
+def test_a_file_that_changed_meanwhile_is_downloaded_from_the_start(serve: Serve, folder: Path) -> None:
     behaviour = Behaviour(b"x" * len(CONTENT), etag='"old"', cut_after=300_000)
     url = serve(behaviour)
     with pytest.raises(DataMissing):
@@ -118,7 +119,7 @@ def test_without_a_size_or_a_version_nothing_is_resumed(serve: Serve, folder: Pa
     assert [asked for _, asked in behaviour.requests] == ["", ""]
 
 
-def test_another_mirror_goes_on_with_what_arrived(serve: Serve, folder: Path) -> None:
+def test_another_mirror_continues_with_the_received_bytes(serve: Serve, folder: Path) -> None:
     first, second = Behaviour(CONTENT, cut_after=100_000), Behaviour(CONTENT, etag='"theirs"')
     assert download(archive(serve(first), serve(second)), folder).read_bytes() == CONTENT
     assert second.requests == [("GET", "bytes=300000-")]
@@ -137,18 +138,18 @@ def test_a_whole_part_file_only_needs_its_digest(serve: Serve, folder: Path) -> 
 @pytest.mark.parametrize(
     ("behaviour", "message"),
     [
-        (Behaviour(CONTENT, html=True), "an HTML page in place of the archive"),
+        (Behaviour(CONTENT, html=True), "an HTML page instead of the archive"),
         (Behaviour(CONTENT, status=404), "HTTP 404 Not Found"),
         (Behaviour(CONTENT, status=403), "HTTP 403"),
         (Behaviour(CONTENT, redirect="/archive.tar"), "redirects in a circle"),
         (Behaviour(CONTENT[:-1]), "offers 1023999 bytes, expected 1024000"),
-        (Behaviour(b"y" + CONTENT[1:]), r"gave sha256 [0-9a-f]{64}, expected .*sha1 .*md5"),
+        (Behaviour(b"y" + CONTENT[1:]), r"sent sha256 [0-9a-f]{64}, expected .*sha1 .*md5"),
         (Behaviour(CONTENT + b"z", length=""), "sends more than the 1024000 bytes expected"),
         (Behaviour(CONTENT, length="1024000", cut_after=0), "broke off after 0 of 1024000 bytes"),
     ],
     ids=["html", "404", "403", "redirects", "short", "digest", "long", "nothing"],
 )
-def test_what_is_wrong_with_a_mirror_is_named_and_nothing_false_is_kept(
+def test_the_failure_of_a_mirror_is_named_and_wrong_bytes_are_dropped(
     serve: Serve, folder: Path, behaviour: Behaviour, message: str
 ) -> None:
     url = serve(behaviour)
@@ -164,12 +165,12 @@ def test_what_is_wrong_with_a_mirror_is_named_and_nothing_false_is_kept(
 
 def test_an_html_page_that_calls_itself_an_archive_is_named(serve: Serve, folder: Path) -> None:
     page = b"<!DOCTYPE html><html>We have moved.</html>"
-    with pytest.raises(DataMissing, match="gave an HTML page in place of the archive"):
+    with pytest.raises(DataMissing, match="sent an HTML page instead of the archive"):
         download(archive(serve(Behaviour(page)), sized=False), folder)
     assert left(folder) == []
 
 
-def test_every_mirrors_failure_is_told_together(serve: Serve, folder: Path) -> None:
+def test_the_failures_of_all_mirrors_are_in_one_message(serve: Serve, folder: Path) -> None:
     dead = serve(Behaviour(status=500))
     with pytest.raises(DataMissing) as caught:
         download(archive(dead, "http://127.0.0.1:9/archive.tar", serve(Behaviour(html=True))), folder)
@@ -181,12 +182,12 @@ def test_the_next_mirror_is_asked_when_one_fails(serve: Serve, folder: Path) -> 
     assert download(archive(*urls), folder).read_bytes() == CONTENT
 
 
-def test_a_compression_that_a_server_adds_to_the_name_is_not_undone(serve: Serve, folder: Path) -> None:
+def test_a_content_encoding_is_not_decoded(serve: Serve, folder: Path) -> None:
     assert download(archive(serve(Behaviour(CONTENT, encoding="gzip"))), folder).read_bytes() == CONTENT
 
 
-def test_a_server_that_stops_sending_is_left(serve: Serve, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_TIMEOUT", (1.0, 0.1))
+def test_a_server_that_stops_sending_is_given_up(serve: Serve, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TIMEOUT", (1.0, 0.1))
     release = threading.Event()
     url = serve(Behaviour(CONTENT, before_body=lambda: release.wait(5)))
     with pytest.raises(DataMissing, match="stopped sending after 0 of 1024000 bytes"):
@@ -194,7 +195,7 @@ def test_a_server_that_stops_sending_is_left(serve: Serve, folder: Path, monkeyp
     release.set()
 
 
-def test_a_disk_without_room_is_noticed_before_anything_is_fetched(
+def test_a_disk_that_is_too_small_is_noticed_before_the_download(
     serve: Serve, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     behaviour = Behaviour(CONTENT)
@@ -204,7 +205,7 @@ def test_a_disk_without_room_is_noticed_before_anything_is_fetched(
     assert behaviour.requests == []
 
 
-def test_a_disk_that_fills_up_is_no_fault_of_the_mirror(
+def test_a_disk_that_fills_up_is_not_blamed_on_the_mirror(
     serve: Serve, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*arguments: object) -> None:
@@ -267,12 +268,12 @@ def test_kills_at_any_moment_cost_nothing_but_time(serve: Serve, folder: Path) -
     assert left(folder) == ["archive.tar"]
 
 
-def test_mirrors_can_be_asked_without_fetching(serve: Serve) -> None:
+def test_mirrors_can_be_checked_without_a_download(serve: Serve) -> None:
     good = check_mirror(serve(Behaviour(CONTENT)), archive())
     assert (good.sound, good.answer) == (True, "1024000 bytes, application/x-tar")
     for behaviour, answer in (
         (Behaviour(status=404), "HTTP 404"),
-        (Behaviour(html=True), "answers with an HTML page"),
+        (Behaviour(html=True), "sends an HTML page"),
         (Behaviour(CONTENT[:10]), "10 bytes, expected 1024000"),
         (Behaviour(redirect="/archive.tar"), "redirects in a circle"),
     ):
@@ -282,8 +283,8 @@ def test_mirrors_can_be_asked_without_fetching(serve: Serve) -> None:
 
 
 def test_every_source_has_mirrors_and_terms_and_digests_where_there_are_any() -> None:
-    assert {"voc2012trainval", "voc2011trainval"} <= archives().keys()
-    for entry in archives().values():
+    assert {"voc2012trainval", "voc2011trainval"} <= known_archives().keys()
+    for entry in known_archives().values():
         assert entry.urls
         assert entry.terms
         assert entry.citation
@@ -291,7 +292,7 @@ def test_every_source_has_mirrors_and_terms_and_digests_where_there_are_any() ->
             assert len(digest) == 2 * hashlib.new(algorithm).digest_size
             int(digest, 16)
     # Nobody published a digest of these: stores made from them are "unverified".
-    assert {name for name, entry in archives().items() if not entry.digests} == {"nyud", "nyud-gupta", "siftflow"}
+    assert {name for name, entry in known_archives().items() if not entry.digests} == {"nyud", "nyud-gupta", "siftflow"}
 
 
 # --- archives of which nobody published a digest ---------------------------------------------------------------------
@@ -362,7 +363,7 @@ def test_a_part_that_does_not_fit_is_not_appended(serve: Serve, folder: Path, na
     assert left(folder) == ["archive.tar"]
 
 
-def test_a_part_that_ends_early_is_gone_on_with(serve: Serve, folder: Path) -> None:
+def test_a_part_that_ends_early_is_continued(serve: Serve, folder: Path) -> None:
     short = {"ETag": '"v1"', "Content-Range": f"bytes {HALF}-{HALF + 99}/1024000", "Content-Length": "100"}
     behaviour = Behaviour(CONTENT, script=[(206, short, REST[:100])])
     url = serve(behaviour)
@@ -381,7 +382,7 @@ def test_a_part_that_ends_early_is_gone_on_with(serve: Serve, folder: Path) -> N
         ({"Content-Range": "nonsense"}, len(CONTENT)),
     ],
 )
-def test_a_refused_range_is_no_proof_that_all_has_arrived(
+def test_a_refused_range_does_not_prove_that_the_file_is_complete(
     serve: Serve, folder: Path, headers: dict[str, str], size: int | None
 ) -> None:
     behaviour = Behaviour(CONTENT, script=[(416, headers | {"Content-Length": "0"}, b"")])
@@ -391,7 +392,7 @@ def test_a_refused_range_is_no_proof_that_all_has_arrived(
     assert behaviour.requests == [("GET", f"bytes={HALF}-"), ("GET", "")]
 
 
-def test_a_refused_range_behind_the_last_byte_is_one(serve: Serve, folder: Path) -> None:
+def test_a_refused_range_after_the_last_byte_means_that_the_file_is_complete(serve: Serve, folder: Path) -> None:
     behaviour = Behaviour(CONTENT)
     url = serve(behaviour)
     interrupted(folder, url, CONTENT)
@@ -399,7 +400,7 @@ def test_a_refused_range_behind_the_last_byte_is_one(serve: Serve, folder: Path)
     assert behaviour.requests == [("GET", "bytes=1024000-")]
 
 
-def test_the_whole_file_in_answer_to_a_range_replaces_what_was_there(serve: Serve, folder: Path) -> None:
+def test_a_response_with_the_whole_file_replaces_the_part(serve: Serve, folder: Path) -> None:
     url = serve(Behaviour(CONTENT, ranges=False))
     interrupted(folder, url, bytes(HALF))
     assert download(unknown(url), folder).read_bytes() == CONTENT
@@ -411,16 +412,16 @@ def test_the_whole_file_in_answer_to_a_range_replaces_what_was_there(serve: Serv
         ((200, {"Connection": "close"}, CONTENT[:HALF]), "does not say how many bytes the file has"),
         ((200, {"Content-Length": "1024000"}, CONTENT[:HALF]), "broke off after 500000 of 1024000 bytes"),
         ((200, {"Transfer-Encoding": "chunked"}, b"10\r\n0123456789abcdef\r\n"), "broke off after"),
-        ((206, {"Content-Range": "bytes 0-99/1024000"}, CONTENT[:100]), "answers with the range"),
-        ((200, {"Content-Encoding": "gzip", "Content-Length": "1024000"}, CONTENT), "packed as gzip"),
-        ((200, {"Content-Encoding": "br", "Content-Length": "1024000"}, CONTENT), "packed as br"),
+        ((206, {"Content-Range": "bytes 0-99/1024000"}, CONTENT[:100]), "sends the range"),
+        ((200, {"Content-Encoding": "gzip", "Content-Length": "1024000"}, CONTENT), "compressed as gzip"),
+        ((200, {"Content-Encoding": "br", "Content-Length": "1024000"}, CONTENT), "compressed as br"),
         ((200, {"Content-Length": "48"}, b"\n <!DOCTYPE html><title>Please sign in</title>     "[:48]), "an HTML page"),
         ((200, {"Content-Length": "40"}, b"\xef\xbb\xbf<html><title>Please sign in</title>   "[:40]), "an HTML page"),
         ((200, {"Content-Length": "38"}, b'<?xml version="1.0"?><Error></Error>  '), "an HTML page"),
         ((203, {"Content-Length": "1024000"}, CONTENT), "HTTP 203"),
     ],
 )  # fmt: skip
-def test_nothing_half_or_false_is_kept_as_whole(
+def test_incomplete_and_wrong_files_do_not_get_the_name_of_the_archive(
     serve: Serve, folder: Path, answer: tuple[int, dict[str, str], bytes], said: str
 ) -> None:
     url = serve(Behaviour(CONTENT, script=[answer] * 3))
@@ -431,14 +432,14 @@ def test_nothing_half_or_false_is_kept_as_whole(
     assert left(folder) == ["archive.tar"]
 
 
-def test_a_login_page_behind_a_redirect_is_no_archive(serve: Serve, folder: Path) -> None:
+def test_a_login_page_after_a_redirect_is_not_an_archive(serve: Serve, folder: Path) -> None:
     page = serve(Behaviour(b"<!DOCTYPE html><title>Sign in</title>"))
-    with pytest.raises(DataMissing, match="an HTML page in place of the archive"):
+    with pytest.raises(DataMissing, match="an HTML page instead of the archive"):
         download(unknown(serve(Behaviour(redirect=page))), folder)
     assert left(folder) == []
 
 
-def test_a_compression_that_the_name_says_is_the_files_own(serve: Serve, folder: Path) -> None:
+def test_a_content_encoding_that_the_name_declares_is_not_decoded(serve: Serve, folder: Path) -> None:
     url = serve(Behaviour(CONTENT, encoding="x-gzip"))
     assert download(unknown(url, file="archive.tar.gz"), folder).read_bytes() == CONTENT
 
@@ -456,7 +457,7 @@ def test_without_a_digest_another_mirror_begins_from_the_start(serve: Serve, fol
     assert second.requests == [("GET", "")]
 
 
-def test_another_mirrors_bytes_are_not_dropped_for_one_that_answers_nonsense(serve: Serve, folder: Path) -> None:
+def test_bytes_of_another_mirror_survive_a_mirror_with_wrong_responses(serve: Serve, folder: Path) -> None:
     first, third = Behaviour(CONTENT, cut_after=100_000), Behaviour(CONTENT)
     second = Behaviour(CONTENT, script=[(206, {"Content-Range": "nonsense"}, b"")])
     assert download(archive(serve(first), serve(second), serve(third)), folder).read_bytes() == CONTENT

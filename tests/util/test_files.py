@@ -17,9 +17,9 @@ from fcnbench.util.files import (
     TEMPORARY_SUFFIX,
     atomic_file,
     check_writable,
-    drop_leftovers,
     locked,
     publish_folder,
+    remove_leftovers,
     scratch_folder,
     write_bytes,
     write_json,
@@ -178,7 +178,7 @@ def test_a_process_killed_in_the_middle_of_a_write_leaves_the_old_file(folder: P
     assert leftover.endswith(TEMPORARY_SUFFIX)
     # It means nothing, is no obstacle, and can be swept away.
     write_bytes(path, b"new")
-    drop_leftovers(folder)
+    remove_leftovers(folder)
     assert listing(folder) == ["record.json"]
     assert path.read_bytes() == b"new"
 
@@ -309,7 +309,7 @@ def test_only_leftovers_are_swept_away(folder: Path) -> None:
     for name in kept:
         if name != "store":
             (folder / name).write_bytes(b"kept")
-    drop_leftovers(folder)
+    remove_leftovers(folder)
     assert listing(folder) == sorted(kept)
 
 

@@ -1,4 +1,4 @@
-"""Progress off a terminal: plain lines, seldom, with rate and remaining time."""
+"""Progress as plain lines: how often, with rate and remaining time."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import sys
 import pytest
 
 from fcnbench.util import console
-from fcnbench.util.console import followed, hushed, note, progress
-from fcnbench.util.progress_lines import Lines, duration
+from fcnbench.util.console import note, progress, quiet, track
+from fcnbench.util.progress_lines import ProgressLines, duration
 
 
 class Clock:
-    """A clock that stands still until it is told otherwise."""
+    """A clock that only the test moves."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -33,11 +33,11 @@ def said() -> list[str]:
     return []
 
 
-def lines(clock: Clock, said: list[str], total: int | None, unit: str = "image", done: int = 0) -> Lines:
-    return Lines(total, "fcn8s-pocket on pocket", unit, done, interval=30, say=said.append, clock=clock)
+def lines(clock: Clock, said: list[str], total: int | None, unit: str = "image", done: int = 0) -> ProgressLines:
+    return ProgressLines(total, "fcn8s-pocket on pocket", unit, done, interval=30, write=said.append, clock=clock)
 
 
-def test_a_line_says_how_far_how_fast_and_how_much_longer(clock: Clock, said: list[str]) -> None:
+def test_a_line_has_count_rate_and_remaining_time(clock: Clock, said: list[str]) -> None:
     bar = lines(clock, said, 736)
     for _ in range(120):
         clock.now += 0.25
@@ -45,7 +45,7 @@ def test_a_line_says_how_far_how_fast_and_how_much_longer(clock: Clock, said: li
     assert said == ["fcn8s-pocket on pocket: 120 of 736 images, 4.0 images/s, 2 min 34 s left"]
 
 
-def test_a_line_comes_every_interval_and_none_before_the_first(clock: Clock, said: list[str]) -> None:
+def test_one_line_per_interval(clock: Clock, said: list[str]) -> None:
     bar = lines(clock, said, 1000)
     times = []
     for step in range(1, 1001):
@@ -56,7 +56,7 @@ def test_a_line_comes_every_interval_and_none_before_the_first(clock: Clock, sai
     assert times == [30, 60, 90]
 
 
-def test_a_job_shorter_than_the_interval_says_nothing(clock: Clock, said: list[str]) -> None:
+def test_a_job_shorter_than_the_interval_writes_no_line(clock: Clock, said: list[str]) -> None:
     bar = lines(clock, said, 299)
     for _ in range(299):
         clock.now += 0.1
@@ -73,7 +73,7 @@ def test_a_job_shorter_than_the_interval_says_nothing(clock: Clock, said: list[s
         (20, "pass", 0, 40, 60, "60 passes, 1.5 passes/s"),
         (100_000_000, "byte", 0, 40, 20_000_000, "20.0 of 100.0 MB, 0.5 MB/s, 2 min 40 s left"),
         (None, "byte", 0, 40, 20_000_000, "20.0 MB, 0.5 MB/s"),
-        # What an interrupted job did counts for how far, not for how fast.
+        # Steps of an interrupted job count for the total, not for the rate.
         (736, "image", 500, 50, 100, "600 of 736 images, 2.0 images/s, 1 min 8 s left"),
         (736, "image", 500, 50, 0, "500 of 736 images"),
         (0, "image", 0, 50, 5, "5 images, 10.0 s per image"),
@@ -97,11 +97,9 @@ def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_no_line_from_a_process_that_is_told_to_be_quiet(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(console, "INTERVAL", 0)
-    with hushed(), progress(2, "job") as bar:
+def test_a_quiet_process_writes_no_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(console, "LINE_INTERVAL", 0)
+    with quiet(), progress(2, "job") as bar:
         bar.update()
     assert capsys.readouterr().err == ""
     with progress(2, "job") as bar:
@@ -109,20 +107,20 @@ def test_no_line_from_a_process_that_is_told_to_be_quiet(
     assert capsys.readouterr().err.startswith("job: 1 of 2 images, ")
 
 
-def test_items_are_followed_when_they_are_done(
+def test_track_advances_when_an_item_is_finished(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(console, "INTERVAL", 0)
-    told = []
-    for item in followed(["a", "b"], "read", "record"):
-        told.append((item, capsys.readouterr().err.partition(",")[0]))
-    assert told == [("a", ""), ("b", "read: 1 of 2 records")]
+    monkeypatch.setattr(console, "LINE_INTERVAL", 0)
+    seen = []
+    for item in track(["a", "b"], "read", "record"):
+        seen.append((item, capsys.readouterr().err.partition(",")[0]))
+    assert seen == [("a", ""), ("b", "read: 1 of 2 records")]
 
 
 RUN = """
 import sys
 from fcnbench.util import console
-console.INTERVAL = float(sys.argv[1])
+console.LINE_INTERVAL = float(sys.argv[1])
 from fcnbench.cli.main import main
 sys.exit(main(["run", "--model", "oracle-perfect", "--limit", "5", "--board", sys.argv[2]]))
 """
@@ -131,16 +129,16 @@ sys.exit(main(["run", "--model", "oracle-perfect", "--limit", "5", "--board", sy
 @pytest.mark.parametrize("interval", ["0", "1000"])
 def test_a_run_into_a_pipe_writes_plain_lines_and_a_short_one_none(interval: str, tmp_path: object) -> None:
     done = subprocess.run([sys.executable, "-c", RUN, interval, str(tmp_path)], capture_output=True, check=True)
-    told = done.stderr.decode()
-    assert ("oracle-perfect on pocket: 3 of 5 images, " in told) == (interval == "0")
-    assert ("canonicalise pocket: " in told) == (interval == "0")
-    assert "\r" not in told
-    assert "\x1b" not in told
+    text = done.stderr.decode()
+    assert ("oracle-perfect on pocket: 3 of 5 images, " in text) == (interval == "0")
+    assert ("canonicalise pocket: " in text) == (interval == "0")
+    assert "\r" not in text
+    assert "\x1b" not in text
 
 
 BAR = """
 from fcnbench.util import console
-console.QUICK = 0
+console.BAR_DELAY = 0
 with console.progress(3, "job") as bar:
     bar.update()
     console.note("a note")
@@ -152,13 +150,13 @@ console.note("another")
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 @pytest.mark.parametrize("columns", [0, 100])
 def test_a_terminal_gets_the_bar_and_notes_beside_it(columns: int) -> None:
-    told = on_terminal(BAR, columns)
-    assert "job:  33%|" in told
-    assert "| 1/3 [" in told
-    assert "job: 1 of 3 images" not in told
+    text = on_terminal(BAR, columns)
+    assert "job:  33%|" in text
+    assert "| 1/3 [" in text
+    assert "job: 1 of 3 images" not in text
     # A note stands on a line of its own.
-    assert "\ra note\r\n" in told
-    assert told.endswith("another\r\n")
+    assert "\ra note\r\n" in text
+    assert text.endswith("another\r\n")
 
 
 def on_terminal(code: str, columns: int) -> str:
@@ -186,7 +184,7 @@ def on_terminal(code: str, columns: int) -> str:
 
 def test_without_a_console_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
-    monkeypatch.setattr(console, "INTERVAL", 1000)
+    monkeypatch.setattr(console, "LINE_INTERVAL", 1000)
     with progress(1, "job") as bar:
         bar.update()
 

@@ -1,1 +1,1 @@
-"""Archives that datasets come from: the catalogue, fetching, and folders, tar and zip files read as one tree."""
+"""Archives of datasets: catalogue, download, and folders, tar and zip files as one tree."""

@@ -1,4 +1,4 @@
-"""The archives that data sets come from: their addresses, sizes and digests, read from `ARCHIVES.toml`."""
+"""The catalogue of archives: addresses, sizes and digests, read from `ARCHIVES.toml`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from fcnbench.util.text import read_text
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file that a store was made from.
+    """A file that a store was built from.
 
     Attributes:
-        file: its name.
-        size: bytes.
-        digest: SHA-256 of its content.
-        archive: name in `ARCHIVES.toml` of the archive that it is by a published digest; empty if by none.
+        file: file name.
+        size: size in bytes.
+        digest: SHA-256 of the content.
+        archive: name of the archive in `ARCHIVES.toml` that has this content by a published digest; empty if none has.
     """
 
     file: str
@@ -32,8 +32,12 @@ class SourceFile:
 
 
 @cache
-def archives() -> dict[str, Archive]:
-    """All known archives by name."""
+def known_archives() -> dict[str, Archive]:
+    """Return the archives of the catalogue by name.
+
+    >>> known_archives()["voc2012trainval"].file
+    'VOCtrainval_11-May-2012.tar'
+    """
     content = tomllib.loads(read_text(files("fcnbench.datasets.archive") / "ARCHIVES.toml"))
     return {
         name: Archive(
@@ -51,16 +55,23 @@ def archives() -> dict[str, Archive]:
 
 
 def archive_files(alternatives: Iterable[Sequence[str]]) -> frozenset[str]:
-    """File names of the archives that a task may come from."""
-    return frozenset(archives()[name].file for names in alternatives for name in names)
+    """Return the file names of archives.
+
+    Args:
+        alternatives: names of archives, as in `DatasetSpec.archives`.
+
+    >>> archive_files([["sbd"]])
+    frozenset({'benchmark.tgz'})
+    """
+    return frozenset(known_archives()[name].file for names in alternatives for name in names)
 
 
 def recognise(path: Path, candidates: Iterable[str]) -> SourceFile:
-    """Take a file's digest, and say which known archive it is by a published one; whatever its name.
+    """Compute the digest of a file, and identify the archive by it, independent of the file's name.
 
     Args:
         path: the file.
-        candidates: names of the archives that it may be.
+        candidates: names of the archives that the file may be.
     """
     hashers = hashers_of(ALGORITHMS)
     size = path.stat().st_size
@@ -69,6 +80,6 @@ def recognise(path: Path, candidates: Iterable[str]) -> SourceFile:
             for hasher in hashers.values():
                 hasher.update(chunk)
             bar.update(len(chunk))
-    known = (archives()[name] for name in candidates)
+    known = (known_archives()[name] for name in candidates)
     name = next((archive.name for archive in known if archive.digests and not archive.mismatch(hashers)), "")
     return SourceFile(path.name, size, f"sha256:{hashers['sha256'].hexdigest()}", name)

@@ -1,38 +1,27 @@
-"""How most families lie on disk: one folder for the pictures, one for the label maps, one file per id in each.
+"""The release finder: locates the folder of a dataset's release in folders and archives, at any depth.
 
-`find_roots` looks for a release's folder at any place in folders and archives, names compared without case;
-`FileSource` reads its samples. A family adds where its folders are and how a label map is decoded.
+Names of files and folders are compared without case.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fcnbench.datasets.archive.catalogue import archive_files
 from fcnbench.datasets.archive.tree import Tree, open_tree
-from fcnbench.datasets.codec.images import check_label
-from fcnbench.datasets.spec import DatasetSpec, NativeSample
+from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.datasets.splits import Split
-from fcnbench.errors import DataCorrupt, DataMissing, FcnbenchError
-from fcnbench.labelspace import LabelSpace
-from fcnbench.util.digests import digest_lines
-
-DecodeLabel = Callable[[bytes, str], NDArray[np.uint8]]
-"""From a label map's file content and its name, for messages, to canonical values."""
+from fcnbench.errors import DataMissing, FcnbenchError
 
 
 @dataclass(frozen=True)
-class Files:
-    """The files of one kind, one per id, in one folder.
+class SampleFiles:
+    """Files of one kind, one per id, in one folder.
 
     Attributes:
-        tree: where the folder lies.
-        folder: its path.
+        tree: the tree of the folder.
+        folder: path of the folder in the tree.
         pattern: file name with `{id}` for the id, for example `img_{id}.png`.
     """
 
@@ -45,66 +34,79 @@ class Files:
         object.__setattr__(self, "_names", {name.casefold(): name for name in self.tree.files(self.folder)})
 
     def path(self, sample_id: str) -> str | None:
-        """Path of an id's file in the tree; None where there is none."""
+        """Return the path of an id's file in the tree; None if there is no such file."""
         name = self._names.get(self.pattern.format(id=sample_id).casefold())
-        return None if name is None else _below(self.folder, name)
+        return None if name is None else _join(self.folder, name)
 
     def among(self, ids: Iterable[str]) -> frozenset[str]:
-        """Those of the ids whose file is there."""
+        """Return the ids whose file exists."""
         return frozenset(sample_id for sample_id in ids if self.path(sample_id))
 
     def read(self, sample_id: str) -> bytes | None:
-        """Content of an id's file; None where there is none."""
+        """Return the content of an id's file; None if there is no such file."""
         path = self.path(sample_id)
         return None if path is None else self.tree.read(path)
 
-    def where(self, sample_id: str) -> str:
-        """Where an id's file is, for messages."""
-        return str(self.tree.place / (self.path(sample_id) or self.folder))
+    def location(self, sample_id: str) -> str:
+        """Return the path of an id's file on disk, for messages."""
+        return str(self.tree.path / (self.path(sample_id) or self.folder))
 
 
 @dataclass(frozen=True)
-class Root:
-    """The folder of a release inside a tree."""
+class ReleaseFolder:
+    """The folder of a release in a tree.
+
+    Attributes:
+        tree: the tree.
+        path: path of the folder in the tree; empty for the root.
+        folders: all folders of the tree by their lower-case paths.
+    """
 
     tree: Tree
     path: str
     folders: Mapping[str, str]
-    """Every folder of the tree by its name without case."""
 
     @property
     def name(self) -> str:
-        """The folder's name; the archive's or the given folder's where it is the top."""
-        return PurePosixPath(self.path).name or self.tree.place.name
+        """Name of the folder; of the archive or the given folder if it is the root of the tree."""
+        return PurePosixPath(self.path).name or self.tree.path.name
 
-    def files(self, pattern: str) -> Files:
-        """The files of a kind: `JPEGImages/{id}.jpg` below this folder."""
+    def files(self, pattern: str) -> SampleFiles:
+        """Return the files of a pattern relative to this folder, for example `JPEGImages/{id}.jpg`."""
         folder, _, name = pattern.rpartition("/")
-        wanted = _below(self.path, folder) if folder else self.path
-        return Files(self.tree, self.folders.get(wanted.casefold(), wanted), name)
+        wanted = _join(self.path, folder) if folder else self.path
+        return SampleFiles(self.tree, self.folders.get(wanted.casefold(), wanted), name)
 
     def read(self, path: str) -> bytes | None:
-        """Content of a single file below this folder; None where there is none."""
-        files = self.files(path)
-        return files.read("")
+        """Return the content of a file relative to this folder; None if there is no such file."""
+        return self.files(path).read("")
+
+    def location(self, path: str) -> str:
+        """Return the path on disk of a file relative to this folder, for messages."""
+        return str(self.tree.path / _join(self.path, path))
 
 
-def open_trees(spec: DatasetSpec, origins: Sequence[Path], archive_names: Iterable[str] = ()) -> list[Tree]:
-    """Open everything that was given: archives, folders, and in a folder the archives that are known by their names.
+def open_trees(spec: DatasetSpec, paths: Sequence[Path], archive_names: Iterable[str] = ()) -> list[Tree]:
+    """Open folders and archives.
+
+    Args:
+        spec: the dataset, for messages.
+        paths: folders and archives.
+        archive_names: file names of archives that are opened too if they are in a given folder.
 
     Raises:
-        DataMissing: nothing was given, or it does not exist.
-        DataCorrupt: an archive is none, or damaged.
+        DataMissing: `paths` is empty, or a path does not exist.
+        DataCorrupt: a file is not an archive, or is damaged.
     """
-    if not origins:
+    if not paths:
         raise DataMissing(f"{spec.name} is not in the local store", f"pass --from PATH with {spec.accepts}")
     known = {name.casefold() for name in archive_names}
     trees: list[Tree] = []
     try:
-        for origin in origins:
-            trees.append(open_tree(origin))
-            if origin.is_dir():
-                trees += [open_tree(path) for path in sorted(origin.iterdir()) if path.name.casefold() in known]
+        for path in paths:
+            trees.append(open_tree(path))
+            if path.is_dir():
+                trees += [open_tree(file) for file in sorted(path.iterdir()) if file.name.casefold() in known]
     except FcnbenchError:
         close_trees(trees)
         raise
@@ -112,212 +114,49 @@ def open_trees(spec: DatasetSpec, origins: Sequence[Path], archive_names: Iterab
 
 
 def close_trees(trees: Iterable[Tree]) -> None:
-    """Let go of all trees."""
+    """Close all trees."""
     for tree in trees:
         tree.close()
 
 
-def find_roots(trees: Iterable[Tree], folder: str) -> list[Root]:
-    """Every place that has this folder below it, in a fixed order: `SegmentationClass` finds each VOC release."""
+def find_releases(trees: Iterable[Tree], folder: str) -> list[ReleaseFolder]:
+    """Return every folder that contains `folder`, in a fixed order.
+
+    Args:
+        trees: the trees to search.
+        folder: a relative path that identifies a release, for example `SegmentationClass` for VOC.
+    """
     wanted = folder.casefold()
-    roots = []
+    releases = []
     for tree in trees:
         folders = {path.casefold(): path for path in tree.folders()}
         for lower, path in folders.items():
             if lower == wanted or lower.endswith(f"/{wanted}"):
-                roots.append(Root(tree, path[: len(path) - len(folder)].rstrip("/"), folders))
-    return roots
+                releases.append(ReleaseFolder(tree, path[: len(path) - len(folder)].rstrip("/"), folders))
+    return releases
 
 
-def split_at(root: Root, spec: DatasetSpec) -> Split:
-    """The task's split: the specification's, or the one that the release lists.
+def read_split(release: ReleaseFolder, spec: DatasetSpec) -> Split:
+    """Return the split of a dataset: that of its specification, or the list in the release.
 
     Raises:
-        DataMissing: the release has no such list.
-        DataCorrupt: its list is not what it should be.
+        DataMissing: the release lacks the list.
+        DataCorrupt: the list is not valid.
     """
     if isinstance(spec.split, Split):
         return spec.split
-    content = root.read(spec.split.path)
-    place = str(root.tree.place / _below(root.path, spec.split.path))
+    content, location = release.read(spec.split.path), release.location(spec.split.path)
     if content is None:
         raise DataMissing(
-            f"{spec.name} takes its ids from {place}, and there is no such file",
+            f"{spec.name} takes its ids from {location}, and there is no such file",
             f"pass --from PATH with {spec.accepts}, complete with its id lists",
         )
-    split = spec.split.read(content, place)
+    split = spec.split.read(content, location)
     for path in spec.split.apart:
-        if (other := root.read(path)) is not None:
-            spec.split.check_apart(split, other, place, str(root.tree.place / _below(root.path, path)))
+        if (other := release.read(path)) is not None:
+            spec.split.check_apart(split, other, location, release.location(path))
     return split
 
 
-@dataclass(frozen=True, eq=False)
-class FileSource:
-    """A source whose samples are files in folders.
-
-    Attributes:
-        spec: the task.
-        split: its ids.
-        variant: the release.
-        place: where the release is, for messages.
-        kinds: the files by column: `label` and `image`, and where the family has them `depth`, `hha`, `geo`.
-        decode: how a label map is decoded.
-        decode_geo: how a second label map is decoded.
-        trees: everything that was opened.
-    """
-
-    spec: DatasetSpec
-    split: Split
-    variant: str
-    place: str
-    kinds: Mapping[str, Files]
-    decode: DecodeLabel
-    decode_geo: DecodeLabel | None
-    trees: Sequence[Tree]
-
-    def __post_init__(self) -> None:
-        for tree in self._used():
-            tree.expect(self._paths(tree))
-
-    @property
-    def archives(self) -> tuple[Path, ...]:
-        """The archives that are read."""
-        return tuple(tree.place for tree in self._used() if tree.place.is_file())
-
-    def identity(self) -> str:
-        """Return a digest over the ids and the files that would be read."""
-        return digest_lines([self.split.digest, *(tree.identity(self._paths(tree)) for tree in self._used())])
-
-    def images(self) -> frozenset[str]:
-        """Ids of the task whose picture is there."""
-        return self.kinds["image"].among(self.split.ids)
-
-    def labels(self) -> frozenset[str]:
-        """Ids of the task whose label map is there, the second one too where the family has two."""
-        found = self.kinds["label"].among(self.split.ids)
-        return self.kinds["geo"].among(found) if "geo" in self.kinds else found
-
-    def read(self, sample_id: str) -> NativeSample:
-        """Read the files of one id, and decode its label maps."""
-        label = self._label("label", self.decode, self.spec.label_space, sample_id)
-        if label is None:
-            raise DataCorrupt(f"{self.place} has no label map of {sample_id}", "pass the complete release")
-        geo = None
-        if self.spec.geo and self.decode_geo:
-            geo = self._label("geo", self.decode_geo, self.spec.geo, sample_id)
-        extra = {name: self.kinds[name].read(sample_id) for name in ("depth", "hha") if name in self.kinds}
-        return NativeSample(self.kinds["image"].read(sample_id), label, geo=geo, **extra)
-
-    def close(self) -> None:
-        """Close the archives."""
-        close_trees(self.trees)
-
-    def _label(self, kind: str, decode: DecodeLabel, space: LabelSpace, sample_id: str) -> NDArray[np.uint8] | None:
-        files = self.kinds[kind]
-        content = files.read(sample_id)
-        if content is None:
-            return None
-        what = f"the label map {files.where(sample_id)}"
-        label = decode(content, what)
-        check_label(label, space, what)
-        return label
-
-    def _used(self) -> list[Tree]:
-        """The trees that are read, each once."""
-        return list({id(files.tree): files.tree for files in self.kinds.values()}.values())
-
-    def _paths(self, tree: Tree) -> list[str]:
-        """What is read of a tree: the files of the samples whose label is there."""
-        found = [
-            files.path(sample_id)
-            for files in self.kinds.values()
-            if files.tree is tree
-            for sample_id in self.split.ids
-            if self.kinds["label"].path(sample_id)
-        ]
-        return [path for path in found if path]
-
-
-@dataclass(frozen=True)
-class Family:
-    """Where the files of a family lie below a release's folder.
-
-    Attributes:
-        images: pictures, for example `JPEGImages/{id}.jpg`.
-        labels: label maps, for example `SegmentationClass/{id}.png`; their folder tells a release.
-        decode: how a label map is decoded.
-        others: further kinds: `depth`, `hha`, `geo`.
-        decode_geo: how a second label map is decoded.
-        variants: folder names that name a release, the papers' own first; other folders are called `fallback`.
-        fallback: variant of a release in a folder of another name.
-    """
-
-    images: str
-    labels: str
-    decode: DecodeLabel
-    others: Mapping[str, str] = field(default_factory=dict)
-    decode_geo: DecodeLabel | None = None
-    variants: tuple[str, ...] = ()
-    fallback: str = ""
-
-    def open(self, spec: DatasetSpec, origins: Sequence[Path]) -> FileSource:
-        """Find the release that holds most of a task.
-
-        Raises:
-            DataMissing: no path was given, or nothing of the task is there.
-            DataCorrupt: an archive or an id list is not what it should be.
-        """
-        trees = open_trees(spec, origins, archive_files(spec.archives))
-        try:
-            return self.pick(spec, trees)
-        except FcnbenchError:
-            close_trees(trees)
-            raise
-
-    def pick(self, spec: DatasetSpec, trees: Sequence[Tree]) -> FileSource:
-        """The fullest release in these trees; of equally full ones the papers' own, then the first by name.
-
-        Raises:
-            DataMissing: nothing of the task is there.
-        """
-        roots = find_roots(trees, self.labels.rpartition("/")[0])
-        candidates = []
-        listless: DataMissing | None = None
-        for root in roots:
-            try:
-                candidates.append((root, split_at(root, spec)))
-            except DataMissing as missing:
-                listless = missing
-        # A release without its id list is only the reason if no other one will do.
-        if not candidates and listless:
-            raise listless
-        best = max(candidates, key=lambda pair: self._fullness(*pair), default=None)
-        if best is None or not best[0].files(self.labels).among(best[1].ids):
-            where = ", ".join(str(tree.place) for tree in trees)
-            raise DataMissing(f"{where} holds no label map of {spec.name}", f"pass --from PATH with {spec.accepts}")
-        root, split = best
-        kinds = {"label": self.labels, "image": self.images, **self.others}
-        return FileSource(
-            spec=spec,
-            split=split,
-            variant=self._variant(root),
-            place=(root.tree.place / root.path).as_posix(),
-            kinds={kind: root.files(pattern) for kind, pattern in kinds.items()},
-            decode=self.decode,
-            decode_geo=self.decode_geo,
-            trees=trees,
-        )
-
-    def _fullness(self, root: Root, split: Split) -> tuple[int, int, int]:
-        labels, images = root.files(self.labels).among(split.ids), root.files(self.images).among(split.ids)
-        variant = self._variant(root)
-        rank = self.variants.index(variant) if variant in self.variants else len(self.variants)
-        return len(labels & images), len(labels), -rank
-
-    def _variant(self, root: Root) -> str:
-        return next((name for name in self.variants if name.casefold() == root.name.casefold()), self.fallback)
-
-
-def _below(root: str, path: str) -> str:
-    return f"{root}/{path}" if root else path
+def _join(folder: str, path: str) -> str:
+    return f"{folder}/{path}" if folder else path

@@ -1,7 +1,8 @@
-"""What this machine's decoders make of a few pictures: the same JPEG does not give the same pixels everywhere.
+"""The decoder fingerprint: a digest of the pixels that the decoders of this machine give for a few images.
 
-The pictures in `probes/` are crops, 83x61, of the first `pocket` picture, written once by Pillow in the kinds that data
-sets come in: JPEG with halved, full and progressive chroma, and grey; PNG with a palette, colours, and 16 bits.
+A JPEG file may have other pixels on another machine. The images in `probes/` are crops of 83x61 pixels of the first
+image of `pocket`, written by Pillow in the formats of datasets: JPEG with halved and full chroma, progressive, and
+grey; PNG with a palette, RGB, and 16 bits.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from numpy.typing import NDArray
 from fcnbench.datasets.codec.images import decode_depth, decode_image, decode_label
 from fcnbench.util.digests import digest_bytes, digest_lines
 
-Decoder = Callable[[bytes, str], NDArray[Any]]
+ProbeDecoder = Callable[[bytes, str], NDArray[Any]]
 
-PROBES: dict[str, Decoder] = {
+PROBES: dict[str, ProbeDecoder] = {
     "halved.jpg": decode_image,
     "full.jpg": decode_image,
     "progressive.jpg": decode_image,
@@ -28,28 +29,31 @@ PROBES: dict[str, Decoder] = {
     "colours.png": decode_image,
     "depth.png": decode_depth,
 }
-"""The pictures, and what decodes each."""
+"""Decoder by file name of the image."""
 
 USUAL = "sha256:964dbe435a27bf0bec2ffa4405d846e18afbf96113a3ebe09a87bf6dc9f55e45"
-"""The fingerprint of Pillow 12's wheels on x86-64, with libjpeg-turbo."""
+"""The fingerprint of the wheels of Pillow 12 on x86-64, with libjpeg-turbo."""
 
 
 @cache
 def decoder_fingerprint() -> str:
-    """Digest of the pixels that the decoders give for the shipped pictures.
+    """Return the fingerprint of the decoders.
 
     Raises:
-        DataCorrupt: a decoder can't read one of them.
+        DataCorrupt: an image can't be decoded.
+
+    >>> decoder_fingerprint().startswith("sha256:")
+    True
     """
     return digest_lines(f"{name} {digest}" for name, digest in probe_digests().items())
 
 
 def probe_digests() -> dict[str, str]:
-    """Digest of the decoded pixels by picture."""
+    """Return the digest of the decoded pixels by file name of the image."""
     folder = files("fcnbench.datasets.codec") / "probes"
-    found = {}
+    digests = {}
     for name, decode in PROBES.items():
         pixels = decode((folder / name).read_bytes(), name)
         little = np.ascontiguousarray(pixels.astype(pixels.dtype.newbyteorder("<"), copy=False))
-        found[name] = digest_bytes(str(pixels.shape).encode(), little.tobytes())
-    return found
+        digests[name] = digest_bytes(str(pixels.shape).encode(), little.tobytes())
+    return digests

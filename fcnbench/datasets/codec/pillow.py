@@ -1,7 +1,7 @@
-"""Pillow's process-wide switches, held while fcnbench decodes.
+"""Strict decoding with Pillow, independent of its process-wide settings.
 
-With `ImageFile.LOAD_TRUNCATED_IMAGES` on, as many scripts set it, Pillow fills what is missing of a truncated file with
-padding, which would be scored. A label map or an image that is not whole is refused here, whatever Pillow was told.
+With `ImageFile.LOAD_TRUNCATED_IMAGES`, which many scripts set, Pillow pads truncated files, and the padding would be
+scored. fcnbench refuses a truncated image or label map whatever the setting.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 MOST_PIXELS = 1024 * 1024 * 1024 // 4 // 3
-"""Pillow's own bound on the pixels of an image that it does not take for a decompression bomb."""
+"""Pillow's default limit on the pixels of an image, above which it suspects a decompression bomb."""
 
 _lock, _users = threading.Lock(), 0
-_found: tuple[bool, int | None] = (False, None)
+_previous: tuple[bool, int | None] = (False, None)
 
 
 class _DisturbedError(Exception):
-    """Other code changed a switch while an image was decoded."""
+    """Other code changed a setting while an image was decoded."""
 
 
 @contextmanager
 def strict_pillow() -> Iterator[None]:
-    """Decode strictly inside the block, in any thread; the switches are restored when the last block ends.
+    """Set Pillow's settings to strict decoding inside the block, in any thread; the last block to end restores them.
 
     Raises:
-        _DisturbedError: other code changed a switch meanwhile; see `decoded_strictly`.
+        _DisturbedError: other code changed a setting meanwhile; see `decoded_strictly`.
     """
-    global _users, _found  # noqa: PLW0603 - Pillow's switches are the process's
+    global _users, _previous  # noqa: PLW0603 - Pillow's settings are process-wide
     from PIL import Image, ImageFile
 
     with _lock:
         if not _users:
-            _found = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
+            _previous = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
         _users += 1
-        # Sizes are checked by whoever decodes: Pillow would only warn of most.
+        # The caller checks the number of pixels: Pillow would only warn.
         _set(truncated=False, most=None)
     try:
         yield
@@ -50,11 +50,11 @@ def strict_pillow() -> Iterator[None]:
         with _lock:
             _users -= 1
             if not _users:
-                _set(*_found)
+                _set(*_previous)
 
 
 def decoded_strictly(decode: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a function that decodes under `strict_pillow`: it is called again if other code interfered."""
+    """Decorate a function that uses `strict_pillow`: it is called again if other code changed a setting meanwhile."""
 
     @wraps(decode)
     def repeated(*args: P.args, **kwargs: P.kwargs) -> R:

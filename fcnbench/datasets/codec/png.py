@@ -1,7 +1,8 @@
-"""Label maps without Pillow: the plain kind of PNG that nearly all of them are, in a few calls.
+"""A decoder for plain label maps, the kind of PNG that most label maps are; several times as fast as Pillow.
 
-Eight bits, palette or grey, neither interlaced nor filtered: then the rows are the bytes of one zlib stream. Anything
-else, and anything that looks damaged, is left to Pillow. The extra `fast` brings libdeflate, which unpacks faster.
+Plain means: eight bits, palette or grey, not interlaced, without filters. Then the rows are the bytes of one zlib
+stream. Everything else, and files that look damaged, are left to Pillow. libdeflate (extra `fast`) decompresses faster
+than zlib.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ _GREY, _PALETTE = 0, 3
 """Colour types of one channel."""
 
 _MAX_PIXELS = 1 << 26
-"""Larger maps are left to Pillow, which knows what to think of them."""
+"""Larger label maps are left to Pillow, and its check for decompression bombs."""
 
 
 @dataclass(frozen=True)
 class Png:
-    """What the chunks of a PNG file say.
+    """Content of the chunks of a PNG file.
 
     Attributes:
-        width: pixels.
-        height: pixels.
-        depth: bits per sample.
-        colour: PNG's colour type: 0 grey, 2 colours, 3 palette, 4 grey with alpha, 6 colours with alpha.
-        interlaced: whether it is interlaced.
-        palette: red, green and blue of every index, one byte each; empty where there is none.
+        width: width in pixels.
+        height: height in pixels.
+        depth: bits per channel.
+        colour: colour type of PNG: 0 grey, 2 RGB, 3 palette, 4 grey with alpha, 6 RGB with alpha.
+        interlaced: whether the image is interlaced.
+        palette: red, green and blue of each index, one byte each; empty if there is no palette.
         packed: the zlib stream of the rows.
     """
 
@@ -47,7 +48,7 @@ class Png:
 
 
 def read_png(content: bytes) -> Png | None:
-    """The chunks of a PNG file; None where it is none, or damaged."""
+    """Return the content of a PNG file's chunks; None if the file is not a PNG, or is damaged."""
     header, palette, packed = b"", b"", []
     for kind, data in _chunks(content):
         if kind == b"IHDR":
@@ -62,8 +63,8 @@ def read_png(content: bytes) -> Png | None:
     return None
 
 
-def fast_decode(content: bytes) -> NDArray[np.uint8] | None:
-    """Decode a plain label map to its indices, uint8 [H, W]; None where Pillow has to do it."""
+def fast_decode_label(content: bytes) -> NDArray[np.uint8] | None:
+    """Decode a plain label map to its indices, uint8 [H, W]; None if it is not plain."""
     png = read_png(content)
     if png is None or png.depth != 8 or png.colour not in (_GREY, _PALETTE) or png.interlaced:
         return None
@@ -74,12 +75,12 @@ def fast_decode(content: bytes) -> NDArray[np.uint8] | None:
     if unpacked is None or len(unpacked) != size:
         return None
     rows = np.frombuffer(unpacked, np.uint8).reshape(png.height, png.width + 1)
-    # The first byte of a row names its filter; 0 is none.
+    # The first byte of a row is the type of its filter; 0 is no filter.
     return None if rows[:, 0].any() else rows[:, 1:].copy()
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Type and data of the chunks, up to the first that is torn or damaged."""
+    """Yield type and data of the chunks, up to the first damaged one."""
     if not content.startswith(_SIGNATURE):
         return
     start = len(_SIGNATURE)
@@ -95,7 +96,7 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 @cache
 def _unpack() -> Callable[[bytes, int], bytes | None]:
-    """From a zlib stream and the size of what is in it to that; None where it is damaged or larger."""
+    """Return a function that decompresses a zlib stream of known size; it returns None for a damaged or larger one."""
     try:
         import deflate
     except ImportError:

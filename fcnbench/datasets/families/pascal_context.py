@@ -1,14 +1,22 @@
-"""PASCAL-Context: whole-scene labels of the VOC2010 images, `<id>.mat` with 459 classes beside VOC's `JPEGImages`.
+"""PASCAL-Context: labels of whole scenes for the images of VOC2010.
 
-Two tasks over the same 5,105 val images. In the 59-class task everything that is none of the 59 is class 0,
-background, which the reference nets are trained and scored on: 60 classes; the record gives the mean IU with it
-(`mean_iu`) and without (`mean_iu_nobg`), since the papers don't say which their "59 class" is. In the 33-class task
-everything else is ignored, as the publishers' own 33-class maps are commonly read; the papers don't say that either.
+    VOCdevkit/VOC2010/JPEGImages/<id>.jpg
+    VOCdevkit/VOC2010/ImageSets/Main/{train,val}.txt
+    trainval/<id>.mat                                variable `LabelMap`: classes 1..459
+    labels.txt                                       optional: names of the 459 classes
+
+Class names: 59 from the reference repository of the FCN papers, 33 from the publishers' `33_labels.txt`, 459 from their
+`labels.txt`.
+Split: `ImageSets/Main/val.txt` of the VOC2010 release, 5,105 images, for two datasets. In `pascalcontext59val` all
+other classes are class 0, background, which the reference nets are trained and scored on. That gives 60 classes; the
+papers do not state whether their "59 class" mean counts it, so a record has both: `mean_iu` and `mean_iu_nobg` (without
+it). In `pascalcontext33val` other classes are ignored, as public loaders read the publishers' 33-class maps; the papers
+do not state this either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -17,15 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnbench.datasets.archive.catalogue import archive_files
-from fcnbench.datasets.archive.release import (
-    DecodeLabel,
-    FileSource,
-    Root,
-    close_trees,
-    find_roots,
-    open_trees,
-    split_at,
-)  # fmt: skip
+from fcnbench.datasets.archive.file_source import DecodeLabel, FileSource
+from fcnbench.datasets.archive.release import ReleaseFolder, close_trees, find_releases, open_trees, read_split
 from fcnbench.datasets.archive.tree import Tree
 from fcnbench.datasets.codec.matlab import native_classes, read_mat
 from fcnbench.datasets.families.voc import VOC21
@@ -57,32 +58,32 @@ CONTEXT33 = LabelSpace(
 """The 33 classes of the publishers' `33_labels.txt`, as public loaders list them."""
 
 _RAW_NAMES = {"diningtable": "table", "bedcloth": "bedclothes", "clothes": "cloth"}
-"""Classes that the list of 459 calls otherwise than the list of 59."""
+"""Names in the list of 459 classes that differ from those in the list of 59."""
 
 _LABELS, _IMAGES = "trainval/{id}.mat", "JPEGImages/{id}.jpg"
 
 
-def open_context(spec: DatasetSpec, origins: Sequence[Path]) -> FileSource:
-    """Find the label maps and the VOC2010 pictures, which come in two archives.
+def open_context(spec: DatasetSpec, paths: Sequence[Path]) -> FileSource:
+    """Open the label maps and the VOC2010 images, which come in two archives.
 
     Raises:
-        DataMissing: no path was given, or label maps, pictures or the id list are missing altogether.
-        DataCorrupt: an archive or a list is not what it should be.
+        DataMissing: no path was given, or all label maps, all images or the id list are missing.
+        DataCorrupt: an archive or a list is not valid.
     """
-    trees = open_trees(spec, origins, archive_files(spec.archives))
+    trees = open_trees(spec, paths, archive_files(spec.archives))
     try:
-        return _found(spec, trees)
+        return _file_source(spec, trees)
     except FcnbenchError:
         close_trees(trees)
         raise
 
 
-def _found(spec: DatasetSpec, trees: Sequence[Tree]) -> FileSource:
-    release, split = _release(spec, trees)
-    # The label maps lie in a folder `trainval`; or it is that folder itself that was given.
-    labels = [root.files(_LABELS) for root in find_roots(trees, "trainval")]
-    labels += [Root(tree, "", {}).files("{id}.mat") for tree in trees]
-    fullest = max(labels, key=lambda found: len(found.among(split.ids)))
+def _file_source(spec: DatasetSpec, trees: Sequence[Tree]) -> FileSource:
+    release, split = _find_images(spec, trees)
+    # The label maps are in a folder `trainval`, or that folder itself was given.
+    labels = [parent.files(_LABELS) for parent in find_releases(trees, "trainval")]
+    labels += [ReleaseFolder(tree, "", {}).files("{id}.mat") for tree in trees]
+    fullest = max(labels, key=lambda candidate: len(candidate.among(split.ids)))
     if not fullest.among(split.ids):
         raise _missing(spec, trees, "no label map trainval/<id>.mat")
     _check_names(fullest.tree, fullest.folder)
@@ -90,7 +91,7 @@ def _found(spec: DatasetSpec, trees: Sequence[Tree]) -> FileSource:
         spec=spec,
         split=split,
         variant="VOC2010",
-        place=(fullest.tree.place / fullest.folder).as_posix(),
+        location=(fullest.tree.path / fullest.folder).as_posix(),
         kinds={"label": fullest, "image": release.files(_IMAGES)},
         decode=_decoder(spec.label_space),
         decode_geo=None,
@@ -98,12 +99,12 @@ def _found(spec: DatasetSpec, trees: Sequence[Tree]) -> FileSource:
     )
 
 
-def _release(spec: DatasetSpec, trees: Sequence[Tree]) -> tuple[Root, Split]:
-    """The VOC2010 folder and the id list in it. Later releases have a longer list of the same name."""
+def _find_images(spec: DatasetSpec, trees: Sequence[Tree]) -> tuple[ReleaseFolder, Split]:
+    """Return the VOC2010 folder and its id list; later releases, which have a longer list, are skipped."""
     lists, unfit = [], None
-    for root in find_roots(trees, "JPEGImages"):
+    for release in find_releases(trees, "JPEGImages"):
         try:
-            lists.append((root, split_at(root, spec)))
+            lists.append((release, read_split(release, spec)))
         except DataMissing:
             continue
         except DataCorrupt as error:
@@ -113,21 +114,21 @@ def _release(spec: DatasetSpec, trees: Sequence[Tree]) -> tuple[Root, Split]:
     return max(lists, key=lambda pair: len(pair[0].files(_IMAGES).among(pair[1].ids)))
 
 
-def _missing(spec: DatasetSpec, trees: Sequence[Tree], what: str) -> DataMissing:
-    where = ", ".join(str(tree.place) for tree in trees)
-    return DataMissing(f"{where} holds {what} for {spec.name}", f"pass --from PATH with {spec.accepts}")
+def _missing(spec: DatasetSpec, trees: Sequence[Tree], missing: str) -> DataMissing:
+    searched = ", ".join(str(tree.path) for tree in trees)
+    return DataMissing(f"{searched} holds {missing} for {spec.name}", f"pass --from PATH with {spec.accepts}")
 
 
 def _check_names(tree: Tree, folder: str) -> None:
-    """Where the release's own list of class names is beside the label maps, it must be the one that is known here."""
+    """Check the list of class names beside the label maps, if there is one."""
     parent = folder.rpartition("/")[0]
     if "labels.txt" not in tree.files(parent):
         return
     text = normalise(tree.read(f"{parent}/labels.txt".lstrip("/"))).decode("utf-8", "replace")
-    found = [line.partition(":")[2].strip() for line in text.splitlines() if line.strip()]
-    if found != list(_names_of_459()):
+    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.strip()]
+    if names != list(_names_of_459()):
         raise DataCorrupt(
-            f"{tree.place / parent / 'labels.txt'} names other classes than PASCAL-Context's 459",
+            f"{tree.path / parent / 'labels.txt'} names other classes than PASCAL-Context's 459",
             "use the release's original labels.txt",
         )
 
@@ -135,15 +136,18 @@ def _check_names(tree: Tree, folder: str) -> None:
 def _decoder(space: LabelSpace) -> DecodeLabel:
     table = native_table(space)
 
-    def decode(content: bytes, what: str) -> NDArray[np.uint8]:
-        values = native_classes(read_mat(content, what, "LabelMap"), 0, len(table) - 1, what)
+    def decode(content: bytes, name: str) -> NDArray[np.uint8]:
+        values = native_classes(read_mat(content, name, "LabelMap"), 0, len(table) - 1, name)
         return table[values.astype(np.intp)]
 
     return decode
 
 
 def native_table(space: LabelSpace) -> NDArray[np.uint8]:
-    """From the publishers' class, 0..459, to a class of a label space: what it lacks is background, or else ignored."""
+    """Return the table from the publishers' classes, 0..459, to those of a label space, uint8 [460].
+
+    Classes that the label space lacks are background, if it has one; otherwise they are ignored.
+    """
     names = _names_of_459()
     rest = space.classes.index("background") if "background" in space.classes else IGNORE
     table = np.full(len(names) + 1, rest, np.uint8)
@@ -158,14 +162,13 @@ def _names_of_459() -> tuple[str, ...]:
     return tuple(read_text(files("fcnbench.datasets.families") / "pascal_context_459.txt").splitlines())
 
 
-def _task(name: str, title: str, space: LabelSpace) -> DatasetSpec:
-    opened: Callable[[DatasetSpec, Sequence[Path]], FileSource] = open_context
+def _spec(name: str, title: str, space: LabelSpace) -> DatasetSpec:
     return DatasetSpec(
         name=name,
         title=title,
         label_space=space,
         split=ListedSplit("pascalcontextval", "ImageSets/Main/val.txt", 5105, apart=("ImageSets/Main/train.txt",)),
-        open_source=opened,
+        open_source=open_context,
         archives=(("voc2010trainval", "pascal-context"),),
         accepts=(
             "a folder that holds VOCtrainval_03-May-2010.tar and PASCAL-Context's trainval.tar.gz, or what they unpack "
@@ -176,10 +179,10 @@ def _task(name: str, title: str, space: LabelSpace) -> DatasetSpec:
     )
 
 
-CONTEXT59VAL = _task("pascalcontext59val", "PASCAL-Context val, 59 classes and background, 5,105 images", CONTEXT60)
-"""The papers' 59-class task."""
+CONTEXT59VAL = _spec("pascalcontext59val", "PASCAL-Context val, 59 classes and background, 5,105 images", CONTEXT60)
+"""The 59 classes of the papers, and background."""
 
-CONTEXT33VAL = _task(
+CONTEXT33VAL = _spec(
     "pascalcontext33val", "PASCAL-Context val, 33 classes, other pixels ignored, 5,105 images", CONTEXT33
 )
-"""The papers' 33-class task, as far as it can be told."""
+"""The 33 classes of the papers, as far as they are known."""

@@ -1,8 +1,13 @@
-"""The Semantic Boundaries Dataset: `img/<id>.jpg` beside `cls/<id>.mat`, in `benchmark_RELEASE/dataset`.
+"""The Semantic Boundaries Dataset (SBD).
 
-The label map is `GTcls.Segmentation` of a MATLAB struct: 0..20 as in VOC, and no void. The lists `train.txt` (8,498
-ids, what the papers train on) and `val.txt` come with the archive. "benchmark.tgz" is sometimes a plain tar; archives
-are opened by their content.
+    benchmark_RELEASE/dataset/
+      img/<id>.jpg
+      cls/<id>.mat               `GTcls.Segmentation`: classes 0..20 as in VOC, no void
+      train.txt, val.txt
+
+Class names: those of PASCAL VOC.
+Splits: the lists in the archive; `train.txt` holds the 8,498 images that the papers train on. The archive benchmark.tgz
+circulates compressed and as a plain tar file; archives are opened by their content.
 """
 
 from __future__ import annotations
@@ -10,28 +15,32 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnbench.datasets.archive.release import Family
 from fcnbench.datasets.codec.matlab import native_classes, read_mat
+from fcnbench.datasets.families.layout import FolderLayout
 from fcnbench.datasets.families.voc import VOC21
 from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.datasets.splits import ListedSplit
 
 
-def decode_sbd(content: bytes, what: str) -> NDArray[np.uint8]:
-    """Decode a `cls/<id>.mat`: class indices 0..20; a 255 is taken as void, though none is known to occur.
+def decode_sbd(content: bytes, name: str) -> NDArray[np.uint8]:
+    """Decode `cls/<id>.mat` to classes 0..20; a value of 255 would be void, but none is known to occur.
+
+    Args:
+        content: content of the file.
+        name: name of the file, for messages.
 
     Raises:
-        DataCorrupt: no such MATLAB file, or other values.
+        DataCorrupt: the file is not such a MATLAB file, or holds other values.
     """
-    values = read_mat(content, what, "GTcls", "Segmentation")
-    return native_classes(values, 0, VOC21.ignore, what).astype(np.uint8)
+    values = read_mat(content, name, "GTcls", "Segmentation")
+    return native_classes(values, 0, VOC21.ignore, name).astype(np.uint8)
 
 
-SBD = Family(images="img/{id}.jpg", labels="cls/{id}.mat", decode=decode_sbd, fallback="SBD")
+SBD = FolderLayout(images="img/{id}.jpg", labels="cls/{id}.mat", decode=decode_sbd, fallback="SBD")
 """Layout of the release."""
 
 
-def _task(name: str, title: str, split: ListedSplit) -> DatasetSpec:
+def _spec(name: str, title: str, split: ListedSplit) -> DatasetSpec:
     return DatasetSpec(
         name=name,
         title=title,
@@ -45,18 +54,18 @@ def _task(name: str, title: str, split: ListedSplit) -> DatasetSpec:
     )
 
 
-SBDTRAIN = _task(
+SBDTRAIN = _spec(
     "sbdtrain",
-    "Semantic Boundaries Dataset, train: what the papers train on, 8,498 images",
+    "Semantic Boundaries Dataset, train: the training split of the papers, 8,498 images",
     ListedSplit("sbdtrain", "train.txt", 8498, apart=("val.txt",)),
 )
-"""What the VOC nets of the papers are trained on."""
+"""The training split of the papers' VOC nets."""
 
-SBDVAL = _task(
+SBDVAL = _spec(
     "sbdval",
     "Semantic Boundaries Dataset, val, 2,857 images",
-    # All 11,355 without the 8,498 of train, as torchvision documents it; the 2,820 of two public READMEs fit no total
-    # that its publishers name.
+    # All 11,355 images minus the 8,498 of train, as torchvision documents it; two public READMEs say 2,820, which does
+    # not match any total of the publishers.
     ListedSplit("sbdval", "val.txt", 2857, apart=("train.txt",)),
 )
-"""The rest of SBD."""
+"""The validation split of SBD."""

@@ -1,13 +1,20 @@
-"""PASCAL VOC segmentation: `JPEGImages/<id>.jpg` beside `SegmentationClass/<id>.png`, in a folder or an archive.
+"""PASCAL VOC segmentation.
 
-VOC2012 unpacks to `VOCdevkit/VOC2012`, VOC2011 to `TrainVal/VOCdevkit/VOC2011`; any leading folders are accepted. All
-736 images of the papers' seg11valid are in both releases; which one was read is the protocol's `variant`.
+    VOCdevkit/VOC2012/                       TrainVal/VOCdevkit/VOC2011 in the 2011 release
+      JPEGImages/<id>.jpg
+      SegmentationClass/<id>.png             palette PNG; index 0..20 is the class, 255 is void
+      ImageSets/Segmentation/{train,val}.txt
+
+Class names: the VOC development kit.
+Splits: `seg11valid` from the reference repository of the FCN papers, `val.txt` of the 2012 release (see
+`fcnbench/datasets/splits/SPLITS.toml`), and the lists in the releases. All 736 images of seg11valid are in both
+releases; the `variant` of the protocol states which one was read.
 """
 
 from __future__ import annotations
 
-from fcnbench.datasets.archive.release import Family
 from fcnbench.datasets.codec.images import decode_label
+from fcnbench.datasets.families.layout import FolderLayout
 from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.datasets.splits import ListedSplit, Split, published_split
 from fcnbench.labelspace import LabelSpace, voc_palette
@@ -20,22 +27,21 @@ VOC21 = LabelSpace(
     ),
     palette=voc_palette(21),
 )  # fmt: skip
-"""Background and the 20 classes of PASCAL VOC; 255 is void (outlines and difficult regions)."""
+"""Background and the 20 object classes; 255 is void (outlines and difficult regions)."""
 
-VOC = Family(
+VOC = FolderLayout(
     images="JPEGImages/{id}.jpg",
     labels="SegmentationClass/{id}.png",
-    # Palette indices are the classes, and 255 stays void.
     decode=decode_label,
     variants=("VOC2011", "VOC2012"),
     fallback="VOC",
 )
-"""Layout of every release since 2007."""
+"""Layout of all releases since 2007."""
 
 _TERMS = "images come from flickr and are subject to flickr's terms of use"
 
 
-def _task(
+def _spec(
     name: str,
     title: str,
     split: Split | ListedSplit,
@@ -67,7 +73,7 @@ _VOC2011 = "the archive VOCtrainval_25-May-2011.tar, or a folder that holds VOCd
 _VOC2012 = "the archive VOCtrainval_11-May-2012.tar, or a folder that holds VOCdevkit/VOC2012"
 _LISTS = "ImageSets/Segmentation"
 
-VOC2011VAL = _task(
+VOC2011VAL = _spec(
     "voc2011val",
     "PASCAL VOC 2011 segmentation val without SBD train (seg11valid of the FCN papers), 736 images",
     published_split("seg11valid"),
@@ -76,9 +82,9 @@ VOC2011VAL = _task(
     (("voc2012trainval",), ("voc2011trainval",)),
     _EITHER,
 )
-"""The papers' evaluation task: `seg11valid`."""
+"""The evaluation split of the papers, `seg11valid`."""
 
-VOC2011VAL_FULL = _task(
+VOC2011VAL_FULL = _spec(
     "voc2011val-full",
     "PASCAL VOC 2011 segmentation val, all of it (Table 1 of the CVPR paper), 1,111 images",
     ListedSplit("voc2011val-full", f"{_LISTS}/val.txt", 1111, apart=(f"{_LISTS}/train.txt",)),
@@ -86,9 +92,9 @@ VOC2011VAL_FULL = _task(
     (("voc2011trainval",),),
     _VOC2011,
 )
-"""What Table 1 of the CVPR paper is measured on; shares images with SBD train."""
+"""The split of Table 1 of the CVPR paper; shares images with SBD train."""
 
-VOC2012VAL = _task(
+VOC2012VAL = _spec(
     "voc2012val",
     "PASCAL VOC 2012 segmentation val, 1,449 images",
     published_split("voc2012val"),
@@ -98,7 +104,7 @@ VOC2012VAL = _task(
 )
 """The split that most networks since 2012 are scored on."""
 
-VOC2012TRAIN = _task(
+VOC2012TRAIN = _spec(
     "voc2012train",
     "PASCAL VOC 2012 segmentation train, 1,464 images",
     ListedSplit("voc2012train", f"{_LISTS}/train.txt", 1464, apart=(f"{_LISTS}/val.txt",)),
@@ -107,4 +113,4 @@ VOC2012TRAIN = _task(
     _VOC2012,
     devkit_set="train",
 )
-"""VOC2012's own training split."""
+"""The training split of VOC2012."""

@@ -1,7 +1,7 @@
-"""Id lists of the tasks' splits.
+"""Splits: ordered lists of image ids.
 
-Published lists are plain files, one id per line, as their authors wrote them; `SPLITS.toml` beside them says where each
-comes from, and has the SHA-256 over its ids, which is checked when it is read. Other lists come with their archives.
+Published lists are plain files in this folder, one id per line, as their authors wrote them. `SPLITS.toml` states the
+source of each, and the SHA-256 of its ids, which is checked when the list is read. Other lists are part of an archive.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fcnbench.util.digests import digest_lines, short
 from fcnbench.util.text import normalise, read_text
 
 PASCAL_ID = r"\d{4}_\d{6}"
-"""What image ids of PASCAL VOC, SBD and PASCAL-Context look like."""
+"""Regular expression of the image ids of PASCAL VOC, SBD and PASCAL-Context."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,11 @@ class Split:
     """A named, ordered list of image ids.
 
     Attributes:
-        name: the list's name, for example `seg11valid`.
+        name: name of the list, for example `seg11valid`.
         ids: image ids in evaluation order, all different.
+
+    >>> Split("two", ("a", "b")).images
+    2
     """
 
     name: str
@@ -47,23 +50,23 @@ class Split:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the ids, one a line."""
+        """SHA-256 of the ids, one per line."""
         return digest_lines(self.ids)
 
 
 @dataclass(frozen=True)
 class ListedSplit:
-    """A split whose id list comes with its archive.
+    """A split whose id list is part of the archive.
 
-    A list with fewer ids than `images` is a part of the split. A list with as many counts as the whole, so it must also
-    agree with what is known of its ids.
+    A list with fewer ids than `images` is a part of the split. A list with the right number of ids counts as complete,
+    so it must also agree with the known relations to other splits.
 
     Attributes:
-        name: the list's name, for example `sbdtrain`.
-        path: where the list lies below the release's folder.
-        images: how many ids the whole list has.
-        pattern: regular expression of an id: what other splits it could share images with.
-        apart: lists of the same release that share no id with it; looked at where they are there.
+        name: name of the list, for example `sbdtrain`.
+        path: path of the list, relative to the folder of the release.
+        images: number of ids of the complete list.
+        pattern: regular expression of an id; splits with other patterns share no images with this one.
+        apart: paths of lists in the same release that share no id with this one; checked if they exist.
     """
 
     name: str
@@ -73,35 +76,38 @@ class ListedSplit:
     apart: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        # A list of unknown length could be cut anywhere and still count as the whole split. Plugins may be untyped.
+        # Without the number, a truncated list would count as complete. Plugins may be untyped.
         if not isinstance(self.images, int) or self.images < 1:
             raise ValueError(f"split {self.name}: images is {self.images!r}, expected the number of ids in its list")
 
-    def read(self, content: bytes, place: str) -> Split:
-        """Return the split that the list's file describes; only the first word of a line counts.
+    def read(self, content: bytes, location: str) -> Split:
+        """Return the split in the file of a list; only the first word of each line is an id.
+
+        Args:
+            content: content of the file.
+            location: path of the file, for messages.
 
         Raises:
-            DataCorrupt: it holds something other than ids, one of them twice, more than there should be, or the right
-                number of ids that can't be this split's.
+            DataCorrupt: the file holds something other than ids, repeated ids, too many ids, or ids of other splits.
         """
         words = [line.split()[0] for line in _lines(content)]
         stray = [word for word in words if not re.fullmatch(self.pattern, word)]
         wrong = ""
         if stray or not words:
-            wrong = f"holds {stray[0][:40]!r}, which is no image id" if stray else "is empty"
+            wrong = f"holds {stray[0][:40]!r}, which is not an image id" if stray else "is empty"
         elif len(set(words)) != len(words):
             wrong = f"names an image twice: {listed([word for word, times in Counter(words).items() if times > 1])}"
         if wrong:
-            raise DataCorrupt(f"the id list {place} {wrong}", "use the release's original list")
+            raise DataCorrupt(f"the id list {location} {wrong}", "use the release's original list")
         split = Split(self.name, tuple(words))
-        self.check(split, place)
+        self.check(split, location)
         return split
 
-    def check(self, split: Split, place: str) -> None:
-        """Check that ids can be this split's, or a part of them.
+    def check(self, split: Split, location: str) -> None:
+        """Check that ids can be this split, or a part of it.
 
         Raises:
-            DataCorrupt: there are too many, or as many as there should be and some of them can't be this split's.
+            DataCorrupt: there are too many ids, or the right number contradicts known relations to other splits.
         """
         if split.images < self.images:
             return
@@ -113,16 +119,16 @@ class ListedSplit:
             if self.name in entry.get("within", ()) and (missing := sorted(published - set(split.ids))):
                 wrong.append(f"lacks {_some(missing)} of {name}, which is a part of {self.name}")
         if wrong:
-            raise DataCorrupt(f"the id list {place} {wrong[0]}", "use the release's original list")
+            raise DataCorrupt(f"the id list {location} {wrong[0]}", "use the release's original list")
 
-    def check_apart(self, split: Split, other: bytes, place: str, other_place: str) -> None:
-        """Check that a whole list shares no id with another list of its release.
+    def check_apart(self, split: Split, other: bytes, location: str, other_location: str) -> None:
+        """Check that a complete list shares no id with another list of its release.
 
         Args:
             split: the ids of this list.
-            other: content of the other list's file.
-            place: path of this list, for messages.
-            other_place: path of the other list, for messages.
+            other: content of the file of the other list.
+            location: path of this list, for messages.
+            other_location: path of the other list, for messages.
 
         Raises:
             DataCorrupt: they share ids.
@@ -130,37 +136,40 @@ class ListedSplit:
         common = sorted(set(split.ids) & {line.split()[0] for line in _lines(other)})
         if split.images == self.images and common:
             raise DataCorrupt(
-                f"the id lists {place} and {other_place} share {_some(common)}; no image is in both",
+                f"the id lists {location} and {other_location} share {_some(common)}; no image is in both",
                 "use the release's original lists",
             )
 
 
 @cache
 def published_split(name: str, *lists: str) -> Split:
-    """Read a published split: the list of its name, or several lists one after the other.
+    """Return a published split.
 
     Args:
         name: name of the split.
-        lists: names of the lists that it is made of; by default the one of the same name.
+        lists: names of the lists to concatenate; by default the one of the same name.
 
     Raises:
-        DataCorrupt: a list's digest is not the one in `SPLITS.toml`.
+        DataCorrupt: the digest of a list differs from the one in `SPLITS.toml`.
+
+    >>> published_split("seg11valid").images
+    736
     """
-    return Split(name, tuple(sample_id for each in lists or (name,) for sample_id in _read(each)))
+    return Split(name, tuple(sample_id for list_name in lists or (name,) for sample_id in _read(list_name)))
 
 
 def published_names() -> frozenset[str]:
-    """Names of the published lists."""
+    """Return the names of the published lists."""
     return frozenset(_entries())
 
 
 def disjoint_by_definition(name: str) -> frozenset[str]:
-    """Names of splits that share no image with this published list, because it is defined so."""
+    """Return the names of splits that share no image with a published list by its definition."""
     return frozenset(_entries().get(name, {}).get("disjoint", ()))
 
 
 def _lines(content: bytes) -> list[str]:
-    """Lines of a list's file that are not blank, whatever system wrote them."""
+    """Return the lines of a list that are not blank, independent of the kind of line ends."""
     return [line for line in normalise(content).decode("utf-8", "replace").splitlines() if line.strip()]
 
 
@@ -170,11 +179,11 @@ def _some(ids: Sequence[str]) -> str:
 
 def _read(name: str) -> list[str]:
     ids = read_text(files(__name__) / f"{name}.txt").splitlines()
-    # The ids are digested, not the file: a checkout may have changed its line ends.
-    found, expected = digest_lines(ids), _entries()[name]["sha256"]
-    if found != expected:
+    # Digest the ids, not the file: a checkout may have changed the line ends.
+    digest, expected = digest_lines(ids), _entries()[name]["sha256"]
+    if digest != expected:
         raise DataCorrupt(
-            f"the id list {name} has digest {short(found)}, expected {short(expected)}", "reinstall fcnbench"
+            f"the id list {name} has digest {short(digest)}, expected {short(expected)}", "reinstall fcnbench"
         )
     return ids
 

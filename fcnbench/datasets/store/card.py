@@ -1,4 +1,4 @@
-"""The data card beside a store: a README that Hugging Face `datasets` reads too."""
+"""The data card of a store: a README.md with metadata for the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from fcnbench.datasets.store.manifest import Manifest
 from fcnbench.util import files
 
 CARD_NAME = "README.md"
-"""File name of the card, where Hugging Face looks for it."""
+"""File name of the card, as Hugging Face expects it."""
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"))
-"""Hugging Face's words for the number of samples."""
+"""Hugging Face's names for ranges of the number of samples."""
 
 
 def write_card(spec: DatasetSpec, manifest: Manifest, folder: Path) -> None:
-    """Write the card of a store into a folder.
+    """Write the data card of a store into a folder.
 
     Raises:
-        OutputError: it could not be written.
+        OutputError: the card can't be written.
     """
     files.write_bytes(folder / CARD_NAME, card(spec, manifest).encode())
 
 
 def card(spec: DatasetSpec, manifest: Manifest) -> str:
-    """The card: what the store holds, by which rules, where it comes from, under which terms."""
+    """Return the text of the card: content of the store, meaning of the columns, source and terms."""
     size = next((word for most, word in _SIZES if len(manifest.rows) < most), "10K<n<100K")
-    extent = "" if manifest.complete else f" **A part: {manifest.pictures} of {manifest.total} pictures.**"
+    extent = "" if manifest.complete else f" **Partial: {manifest.images} of {manifest.total} images.**"
     lines = [
         "---",
         f"pretty_name: {spec.name}",
@@ -50,8 +50,8 @@ def card(spec: DatasetSpec, manifest: Manifest) -> str:
         f"Made by fcnbench from {manifest.variant} ({manifest.provenance}); fingerprint `{manifest.fingerprint}`.",
         f"Terms: {spec.terms or 'unknown'}. Please cite: {spec.citation or 'its authors'}.",
         "",
-        "`image` holds the original file's bytes. `label` is an 8-bit PNG whose pixel value is the class index; 255 is",
-        f"not scored ({manifest.ignored:.2%} of the pixels). `classes` lists the classes that occur in a label map.",
+        "`image` holds the bytes of the original file. `label` is an 8-bit PNG whose pixel value is the class index;",
+        f"255 is not scored ({manifest.ignored:.2%} of the pixels). `classes` lists the classes in the label map.",
         "",
         "| class | name | pixels |",
         "| --- | --- | --- |",

@@ -1,4 +1,4 @@
-"""Croissant 1.1: a JSON-LD description of a store that any Croissant reader understands.
+"""Croissant 1.1: a JSON-LD description of a store for other tools.
 
 https://docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html
 """
@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fcnbench.datasets.archive.catalogue import archives
+from fcnbench.datasets.archive.catalogue import known_archives
 from fcnbench.datasets.spec import DatasetSpec
-from fcnbench.datasets.store.dataset import PARQUET_NAME, columns_of
+from fcnbench.datasets.store.columns import PARQUET_NAME, columns_of
 from fcnbench.datasets.store.manifest import Manifest
 from fcnbench.util import files
 from fcnbench.util.digests import digest_file
@@ -66,12 +66,12 @@ _CONTEXT = {
 
 _TEXTS = {
     "id": "image id",
-    "image": "the picture, its original file content",
+    "image": "the original image file",
     "label": "8-bit PNG; value = class index, 255 = not scored",
-    "classes": "indices of the classes that occur in the label map",
+    "classes": "indices of the classes in the label map",
     "height": "pixels",
     "width": "pixels",
-    "depth": "16-bit grey picture, millimetres",
+    "depth": "16-bit grey image, millimetres",
     "hha": "horizontal disparity, height above ground, angle with gravity",
     "label_geo": "second label map: 8-bit PNG; value = class index, 255 = not scored",
 }
@@ -79,23 +79,23 @@ _TYPES = {"string": "sc:Text", "int32": "sc:Integer", "ClassLabel": "sc:Integer"
 
 
 def write_croissant(spec: DatasetSpec, manifest: Manifest, folder: Path) -> None:
-    """Write `croissant.json` beside a store's Parquet file.
+    """Write `croissant.json` into the folder of a store.
 
     Raises:
-        OutputError: it could not be written.
+        OutputError: the file can't be written.
     """
     files.write_json(folder / CROISSANT_NAME, croissant(spec, manifest, folder / PARQUET_NAME))
 
 
 def croissant(spec: DatasetSpec, manifest: Manifest, parquet: Path) -> dict[str, Any]:
-    """The description of a store as JSON-LD.
+    """Return the description of a store as JSON-LD.
 
     Args:
-        spec: the task.
-        manifest: what the store holds.
-        parquet: its Parquet file, for size and digest.
+        spec: the dataset.
+        manifest: the manifest of the store.
+        parquet: the Parquet file, for its size and digest.
     """
-    extent = "" if manifest.complete else f" A part: {manifest.pictures} of {manifest.total} pictures."
+    extent = "" if manifest.complete else f" Partial: {manifest.images} of {manifest.total} images."
     classes = ", ".join(f"{index} {name}" for index, name in enumerate(manifest.classes))
     return {
         "@context": _CONTEXT,
@@ -105,7 +105,7 @@ def croissant(spec: DatasetSpec, manifest: Manifest, parquet: Path) -> dict[str,
         "description": f"{spec.title}.{extent} Classes: {classes}; 255 is not scored.",
         "citeAs": spec.citation or spec.name,
         "license": f"Terms: {spec.terms or 'unknown'}",
-        "url": archives()[spec.archives[0][0]].urls[0] if spec.archives else f"urn:fcnbench:{spec.name}",
+        "url": known_archives()[spec.archives[0][0]].urls[0] if spec.archives else f"urn:fcnbench:{spec.name}",
         "version": "1.0.0",
         "datePublished": datetime.now(UTC).date().isoformat(),
         "creator": {"@type": "sc:Organization", "name": f"fcnbench {__version__}"},

@@ -1,75 +1,32 @@
-"""The canonical store: one Parquet file per task, readable by Hugging Face `datasets` as it is.
+"""The samples of a canonical store as numpy arrays, each checked against the manifest when it is read.
 
-Columns are `id`, `image` (the picture's original bytes), `label` (8-bit PNG of class indices, 255 = ignore),
-`classes` (those that occur in it), `height` and `width`; where the task has them `depth` and `hha` (picture files) and
-`label_geo` (a second label map). A store's folder is named by its fingerprint and appears whole or not at all. Reading
-checks every picture and label map against the manifest.
-
-pyarrow is imported on first use: listing and `--help` do without it.
+A store is one Parquet file, which Hugging Face `datasets` reads too. Its columns are `id`, `image` (the bytes of the
+original image file), `label` (8-bit PNG of class indices, 255 = ignore), `classes` (the classes in the label map),
+`height` and `width`; some datasets add `depth`, `hha` (image files) and `label_geo` (a second label map). The folder of
+a store is named by its fingerprint, and is complete or absent.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnbench.datasets.codec.images import (
-    check_label,
-    check_sizes,
-    decode_depth,
-    decode_hha,
-    decode_image,
-    decode_label,
-)
-from fcnbench.datasets.spec import DatasetSpec
+from fcnbench.datasets.codec.images import check_sizes, decode_depth, decode_hha, decode_image, decode_label
+from fcnbench.datasets.store.columns import PARQUET_NAME, combine_digests, digest_optional, digest_stored, files_of
 from fcnbench.datasets.store.manifest import Manifest, Row
+from fcnbench.datasets.store.rows import StoredRows
 from fcnbench.errors import DataCorrupt
 from fcnbench.labelspace import LabelSpace
-from fcnbench.util.digests import digest_bytes, digest_lines
+from fcnbench.util.digests import digest_bytes
 
 if TYPE_CHECKING:
     import datasets
-    import pyarrow.parquet
-
-PARQUET_NAME = "data.parquet"
-"""The samples' file in a store's folder."""
-
-_GROUPS = 4
-"""Row groups that a data set keeps in memory: its readers need not all be at the same place."""
-
-_COLUMNS = {
-    "id": "string",
-    "image": "Image",
-    "label": "Image",
-    "classes": "ClassLabel",
-    "height": "int32",
-    "width": "int32",
-}
-"""Columns that every store has, and their types in Hugging Face's words."""
-
-_PICTURES = ("image", "label", "depth", "hha", "label_geo")
-"""Columns that hold picture files."""
-
-
-def columns_of(spec: DatasetSpec) -> dict[str, str]:
-    """The columns of a task's store, and their types."""
-    more = [name for name in ("depth", "hha") if name in spec.modalities] + (["label_geo"] if spec.geo else [])
-    return _COLUMNS | dict.fromkeys(more, "Image")
-
-
-def feature(kind: str, space: LabelSpace) -> dict[str, Any]:
-    """Hugging Face's description of a column of this type."""
-    if kind == "Image":
-        return {"_type": "Image"}
-    if kind == "ClassLabel":
-        return {"feature": {"names": list(space.classes), "_type": "ClassLabel"}, "_type": "Sequence"}
-    return {"dtype": kind, "_type": "Value"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +35,11 @@ class Sample:
 
     Attributes:
         id: image id.
-        image: uint8 [H, W, 3] RGB; None where the store has only the label map.
-        label: uint8 [H, W], 0..C-1 and 255.
-        depth: uint16 [H, W], millimetres; None where the store has none.
-        hha: uint8 [H, W, 3]: horizontal disparity, height above ground, angle with gravity; None where there is none.
-        geo: second label map, uint8 [H, W]; None where there is none.
+        image: uint8 [H, W, 3] RGB; None if the store holds only the label map.
+        label: label map, uint8 [H, W], values 0..C-1 and 255.
+        depth: uint16 [H, W], millimetres; None if the store has none.
+        hha: uint8 [H, W, 3]: horizontal disparity, height above ground, angle with gravity; None if there is none.
+        geo: second label map, uint8 [H, W]; None if there is none.
     """
 
     id: str
@@ -93,19 +50,24 @@ class Sample:
     geo: NDArray[np.uint8] | None = None
 
     def modality(self, name: str) -> NDArray[Any] | None:
-        """The picture of one modality: `rgb`, `depth` or `hha`."""
-        pictures: dict[str, NDArray[Any] | None] = {"rgb": self.image, "depth": self.depth, "hha": self.hha}
-        return pictures[name]
+        """Return the image of one modality, `rgb`, `depth` or `hha`; None if the sample has none."""
+        images: dict[str, NDArray[Any] | None] = {"rgb": self.image, "depth": self.depth, "hha": self.hha}
+        return images[name]
 
 
 class Dataset(Sequence[Sample]):
-    """A task's samples as numpy arrays, read from its store; index and iterate it like a list, in any thread.
+    """The samples of one dataset; index and iterate it like a list, in any thread.
 
     Attributes:
-        folder: the store's folder.
-        manifest: what the store holds.
+        folder: folder of the store.
+        manifest: content of the store.
         label_space: classes, palette and ignore value.
-        geo: label space of the second label map; None where there is none.
+        geo: label space of the second label map; None if there is none.
+
+    >>> import fcnbench
+    >>> data = fcnbench.load_dataset("pocket")
+    >>> len(data), data[0].id, data[0].image.shape
+    (64, 'val-0000', (152, 241, 3))
     """
 
     def __init__(
@@ -115,17 +77,14 @@ class Dataset(Sequence[Sample]):
         self.manifest = manifest
         self.label_space = label_space
         self.geo = geo
-        self._file: pyarrow.parquet.ParquetFile | None = None
-        self._group_starts: list[int] = []
-        self._groups: dict[int, list[dict[str, Any]]] = {}
-        self._lock = threading.Lock()
+        self._rows = StoredRows(folder / PARQUET_NAME)
 
     def __len__(self) -> int:
         return len(self.manifest.rows)
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Image ids in the store's order."""
+        """Image ids in the order of the store."""
         return tuple(row.id for row in self.manifest.rows)
 
     @overload
@@ -133,178 +92,111 @@ class Dataset(Sequence[Sample]):
     @overload
     def __getitem__(self, index: slice) -> list[Sample]: ...
     def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
-        """Decode a sample, or a list of them.
+        """Decode one sample or several.
 
         Raises:
-            DataCorrupt: the store's bytes are not the ones that its manifest names.
+            IndexError: there is no such sample.
+            DataCorrupt: the bytes in the store differ from the manifest.
         """
         if isinstance(index, slice):
-            return [self._read(place) for place in range(*index.indices(len(self)))]
+            return [self._read(position) for position in range(*index.indices(len(self)))]
         if not -len(self) <= index < len(self):
             raise IndexError(f"{self.manifest.dataset} has {len(self)} samples, none of index {index}")
         return self._read(index % len(self))
 
     def __iter__(self) -> Iterator[Sample]:
-        return (self._read(place) for place in range(len(self)))
+        return (self._read(index) for index in range(len(self)))
 
-    def files(self, place: int) -> dict[str, bytes | None]:
-        """The stored picture files of a sample by column: `image`, `label`, `depth`, `hha`, `label_geo`.
-
-        Raises:
-            DataCorrupt: the store can't be read.
-        """
-        stored = self._stored(place)
-        return {name: (stored.get(name) or {}).get("bytes") for name in _PICTURES}
-
-    def to_huggingface(self) -> datasets.Dataset:
-        """The store as a Hugging Face `datasets.Dataset` (its features decode pictures with Pillow)."""
-        from datasets import Dataset as HuggingFaceDataset
-
-        return HuggingFaceDataset.from_parquet(str(self.folder / PARQUET_NAME))
-
-    def packed_truths(self) -> Iterator[dict[str, bytes | None]]:
-        """The stored label maps of every sample in order, `label` and `label_geo`, without reading a picture.
+    def encoded_files(self, index: int) -> dict[str, bytes | None]:
+        """Return the files of a sample by column: `image`, `label`, `depth`, `hha`, `label_geo`.
 
         Raises:
             DataCorrupt: the store can't be read.
         """
-        import pyarrow as pa
-        from pyarrow import parquet
+        return files_of(self._rows.read(index))
 
-        path = self.folder / PARQUET_NAME
-        try:
-            with parquet.ParquetFile(path, memory_map=True) as file:
-                names = [name for name in ("id", "label", "label_geo") if name in file.schema_arrow.names]
-                found = (row for batch in file.iter_batches(columns=names) for row in batch.to_pylist())
-                for row, stored in zip(self.manifest.rows, found, strict=True):
-                    if stored["id"] != row.id:
-                        raise self._changed(row)
-                    yield {name: (stored.get(name) or {}).get("bytes") for name in ("label", "label_geo")}
-        except (OSError, pa.ArrowException, ValueError) as error:
-            if isinstance(error, DataCorrupt):
-                raise
-            raise self._unreadable(error) from error
-
-    def truth(self, place: int, packed: Mapping[str, bytes | None]) -> Sample:
-        """The sample at a place without its pictures, of what `packed_truths` gave for it; for several threads at once.
+    def encoded_label_maps(self) -> Iterator[dict[str, bytes | None]]:
+        """Yield the encoded label maps of each sample in order, `label` and `label_geo`, without reading images.
 
         Raises:
-            DataCorrupt: the store's bytes are not the ones that its manifest names.
+            DataCorrupt: the store can't be read, or its ids differ from the manifest.
         """
-        row, what = self.manifest.rows[place], self._what(self.manifest.rows[place])
-        digests = {"image": row.image, "depth": row.depth, "hha": row.hha}
-        if _combined(digests | {name: digest_file_of(content) for name, content in packed.items()}) != row.stored:
-            raise self._changed(row)
-        geo = packed["label_geo"]
+        stored = self._rows.read_columns(("id", "label", "label_geo"))
+        for row, columns in zip_longest(self.manifest.rows, stored):
+            if row is None or columns is None:
+                raise DataCorrupt(
+                    f"{self.folder / PARQUET_NAME} and the manifest beside it have different numbers of rows",
+                    f"delete the folder {self.folder} and run again",
+                )
+            if columns["id"] != row.id:
+                raise self.mismatch(row)
+            files = files_of(columns)
+            yield {name: files[name] for name in ("label", "label_geo")}
+
+    def decode_label_maps(self, index: int, encoded: Mapping[str, bytes | None]) -> Sample:
+        """Return a sample without its images, from its item of `encoded_label_maps`; thread-safe.
+
+        Raises:
+            DataCorrupt: the bytes differ from the manifest.
+        """
+        row, name, geo = self.manifest.rows[index], self.describe(self.manifest.rows[index]), encoded["label_geo"]
+        digests = {column: digest_optional(content) for column, content in encoded.items()}
+        if combine_digests({"image": row.image, "depth": row.depth, "hha": row.hha, **digests}) != row.stored:
+            raise self.mismatch(row)
         return Sample(
             id=row.id,
             image=None,
-            label=decode_label(packed["label"] or b"", f"the label map of {what}"),
-            geo=decode_label(geo, f"the second label map of {what}") if geo else None,
+            label=decode_label(encoded["label"] or b"", f"the label map of {name}"),
+            geo=decode_label(geo, f"the second label map of {name}") if geo else None,
         )
 
-    def verify(self, place: int) -> Sample:
-        """Decode a sample and check everything about it anew, down to the indices: more than reading does.
+    def to_huggingface(self) -> datasets.Dataset:
+        """Return the store as a Hugging Face `datasets.Dataset`; needs the extra `huggingface-datasets`.
 
         Raises:
-            DataCorrupt: something is not what the manifest says, or not what a sample of the task should be.
+            DataError: the package `datasets` is not installed.
         """
-        row, files, sample = self.manifest.rows[place], self.files(place), self._read(place)
-        found = Row(
-            id=sample.id,
-            height=sample.label.shape[0],
-            width=sample.label.shape[1],
-            image=digest_file_of(files["image"]),
-            label=digest_label(sample.label),
-            depth=digest_file_of(files["depth"]),
-            hha=digest_file_of(files["hha"]),
-            geo=digest_label(sample.geo) if sample.geo is not None else None,
-            stored=digest_stored(files),
-        )
-        what = self._what(row)
-        if found != row:
-            raise self._changed(row)
-        check_label(sample.label, self.label_space, f"the label map of {what}")
-        for kind, picture in (
-            ("depth map", sample.depth),
-            ("HHA picture", sample.hha),
-            ("second label map", sample.geo),
-        ):
-            if picture is not None:
-                check_sizes(picture, sample.label, what, kind)
-        return sample
+        from fcnbench.datasets.store.export import to_huggingface
 
-    def _read(self, place: int) -> Sample:
-        row, files = self.manifest.rows[place], self.files(place)
-        # The files are just those that were checked when the store was built, so their pixels need no second look.
-        if self._stored(place)["id"] != row.id or digest_stored(files) != row.stored:
-            raise self._changed(row)
-        what, image, depth, hha, geo = self._what(row), files["image"], files["depth"], files["hha"], files["label_geo"]
-        label = decode_label(files["label"] or b"", f"the label map of {what}")
-        pixels = decode_image(image, f"the picture of {what}") if image else None
+        return to_huggingface(self)
+
+    def describe(self, row: Row) -> str:
+        """Return the name of a sample for messages."""
+        return f"{self.manifest.dataset} {row.id} in {self.folder}"
+
+    def mismatch(self, row: Row) -> DataCorrupt:
+        """Return the error for a sample whose content differs from the manifest."""
+        return DataCorrupt(
+            f"{self.describe(row)} differs from the store's manifest", f"delete the folder {self.folder} and run again"
+        )
+
+    def _read(self, index: int) -> Sample:
+        row, columns = self.manifest.rows[index], self._rows.read(index)
+        files = files_of(columns)
+        # Equal bytes were checked when the store was built; their pixels need no second check.
+        if columns["id"] != row.id or digest_stored(files) != row.stored:
+            raise self.mismatch(row)
+        name, image, depth, hha, geo = (
+            self.describe(row), files["image"], files["depth"], files["hha"], files["label_geo"]
+        )  # fmt: skip
+        label = decode_label(files["label"] or b"", f"the label map of {name}")
+        pixels = decode_image(image, f"the image of {name}") if image else None
         if pixels is not None:
-            check_sizes(pixels, label, what)
+            check_sizes(pixels, label, name)
         return Sample(
             id=row.id,
             image=pixels,
             label=label,
-            depth=decode_depth(depth, f"the depth map of {what}") if depth else None,
-            hha=decode_hha(hha, f"the HHA picture of {what}") if hha else None,
-            geo=decode_label(geo, f"the second label map of {what}") if geo else None,
+            depth=decode_depth(depth, f"the depth map of {name}") if depth else None,
+            hha=decode_hha(hha, f"the HHA image of {name}") if hha else None,
+            geo=decode_label(geo, f"the second label map of {name}") if geo else None,
         )
-
-    def _what(self, row: Row) -> str:
-        return f"{self.manifest.dataset} {row.id} in {self.folder}"
-
-    def _changed(self, row: Row) -> DataCorrupt:
-        return DataCorrupt(
-            f"{self._what(row)} is not what the store's manifest says", f"delete the folder {self.folder} and run again"
-        )
-
-    def _stored(self, place: int) -> dict[str, Any]:
-        """The raw columns of one sample; row groups are kept a while, since reading mostly goes on from there."""
-        import bisect
-
-        import pyarrow as pa
-        from pyarrow import parquet
-
-        path = self.folder / PARQUET_NAME
-        try:
-            with self._lock:
-                if self._file is None:
-                    self._file = parquet.ParquetFile(path, memory_map=True)
-                    sizes = [self._file.metadata.row_group(each).num_rows for each in range(self._file.num_row_groups)]
-                    self._group_starts = [sum(sizes[:group]) for group in range(len(sizes))]
-                group = bisect.bisect_right(self._group_starts, place) - 1
-                if group not in self._groups:
-                    while len(self._groups) >= _GROUPS:
-                        del self._groups[next(iter(self._groups))]
-                    self._groups[group] = self._file.read_row_group(group).to_pylist()
-                return self._groups[group][place - self._group_starts[group]]
-        except (OSError, pa.ArrowException, IndexError) as error:
-            raise self._unreadable(error) from error
-
-    def _unreadable(self, error: Exception) -> DataCorrupt:
-        return DataCorrupt(
-            f"the store {self.folder / PARQUET_NAME} can't be read: {error}",
-            f"delete the folder {self.folder} and run again",
-        )
-
-
-def digest_file_of(content: bytes | None) -> str | None:
-    """Digest of a picture file; None where there is none."""
-    return digest_bytes(content) if content is not None else None
-
-
-def digest_stored(files: Mapping[str, bytes | None]) -> str:
-    """Digest of a sample's files as the store holds them: of their digests, so that each can be checked alone."""
-    return _combined({name: digest_file_of(files[name]) for name in _PICTURES})
-
-
-def _combined(digests: Mapping[str, str | None]) -> str:
-    return digest_lines(digests[name] or "-" for name in _PICTURES)
 
 
 def digest_label(label: NDArray[np.uint8]) -> str:
-    """Digest of a label map's indices, whatever file they are coded in."""
+    """Return the digest of the class indices of a label map, independent of how it is encoded.
+
+    Args:
+        label: uint8 [H, W].
+    """
     return digest_bytes(np.ascontiguousarray(label).data)

@@ -1,4 +1,4 @@
-"""The manifest of a canonical store: what is in it, where it came from, and the fingerprint of the whole."""
+"""The manifest of a canonical store: its samples, their digests, their source, and the fingerprint of the store."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ from fcnbench.util.digests import digest_lines, short
 from fcnbench.util.text import read_text
 
 FORMAT = "fcnbench.store/3"
-"""Format of store and manifest; a store of another format is built anew."""
+"""Format of store and manifest; a store of another format is built again."""
 
 _NAME = "manifest.json"
 
-_DERIVED = ("fingerprint", "provenance", "complete", "pictures", "ignored")
-"""Properties that are written beside the fields."""
+_DERIVED = {
+    "fingerprint": "fingerprint",
+    "provenance": "provenance",
+    "complete": "complete",
+    "pictures": "images",
+    "ignored": "ignored",
+}
+"""JSON keys of values that are derived from the fields, and the properties that compute them."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +37,13 @@ class Row:
         id: image id.
         height: pixels.
         width: pixels.
-        image: digest of the picture's encoded bytes; None where only the label map is there.
-        label: digest of the label map's indices, row by row.
-        depth: digest of the depth picture's encoded bytes, where there is one.
-        hha: digest of the HHA picture's encoded bytes, where there is one.
-        geo: digest of the second label map's indices, where there is one.
-        stored: digest of all the sample's files as the store holds them; no part of the fingerprint, since two machines
-            may compress the same indices differently.
+        image: digest of the encoded image; None if the store holds only the label map.
+        label: digest of the class indices of the label map.
+        depth: digest of the encoded depth map; None if there is none.
+        hha: digest of the encoded HHA image; None if there is none.
+        geo: digest of the class indices of the second label map; None if there is none.
+        stored: digest of the sample's files as stored. Not part of the fingerprint, as two machines may compress the
+            same indices differently.
     """
 
     id: str
@@ -53,23 +59,23 @@ class Row:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a store holds.
+    """The content of a store.
 
     Attributes:
-        dataset: name of the task.
-        variant: the release that the pixels come from.
+        dataset: name of the dataset.
+        variant: the release that the images come from, for example `VOC2012`.
         origin: the path or generator that was read.
-        identity: digest of what was found there, by names, sizes, times and samples of content.
-        sources: the archives that were read, with their digests; none for a folder or a generator.
-        pinned: whether the fingerprint is the one that the task itself fixes.
-        split: digest of the task's id list.
+        identity: digest over names, sizes, times and samples of the content of the files that were read.
+        sources: the archives that were read, with their digests; empty for a folder or a generator.
+        pinned: whether the fingerprint is the one in the specification of the dataset.
+        split: digest of the id list.
         total: number of ids in the split.
         label_space: name of the label space.
         classes: class names.
         ignore: ignore value.
-        histogram: pixels per class over all label maps, then the ignored ones.
-        geo_classes: class names of the second label map; none where there is none.
-        geo_histogram: its pixels per class, then the ignored ones.
+        histogram: number of pixels per class over all label maps, then of ignored pixels.
+        geo_classes: class names of the second label map; empty if there is none.
+        geo_histogram: the same numbers for the second label map.
         rows: the samples, in split order.
     """
 
@@ -91,22 +97,22 @@ class Manifest:
 
     @property
     def complete(self) -> bool:
-        """True when every id of the split has a picture and a label map."""
+        """Whether every id of the split has an image and a label map."""
         return len(self.rows) == self.total and all(row.image for row in self.rows)
 
     @property
-    def pictures(self) -> int:
-        """How many samples have a picture."""
+    def images(self) -> int:
+        """Number of samples with an image."""
         return sum(row.image is not None for row in self.rows)
 
     @property
     def ignored(self) -> float:
-        """Share of the pixels that are ignored, 0..1."""
+        """Share of ignored pixels, 0..1."""
         return self.histogram[-1] / sum(self.histogram) if any(self.histogram) else 0.0
 
     @property
     def provenance(self) -> str:
-        """What stands behind the pixels: archives known by a published digest, a fixed fingerprint, or nobody."""
+        """Evidence for the content: `built in`, archives with published digests, or `unverified`."""
         if self.pinned:
             return "built in"
         known = [file.archive for file in self.sources]
@@ -116,33 +122,33 @@ class Manifest:
 
     @property
     def fingerprint(self) -> str:
-        """Digest of all pictures and label maps: two stores with one fingerprint hold the same task, bit by bit."""
+        """Digest of all images and label maps: stores with equal fingerprints hold the same data, bit by bit."""
         return rows_digest(self.rows)
 
     @property
     def labels(self) -> str:
-        """Digest of the label maps alone: two stores that share it are scored alike, whatever pictures they hold."""
+        """Digest of the label maps: predictions get the same scores on all stores that share it."""
         return digest_lines(f"{row.id} {row.height} {row.width} {row.label} {row.geo or '-'}" for row in self.rows)
 
     def save(self, folder: Path) -> None:
-        """Write the manifest into a store's folder, with what follows from it, for readers without this class."""
-        derived = {"format": FORMAT, **{name: getattr(self, name) for name in _DERIVED}}
+        """Write the manifest into the folder of a store, together with the derived values, for other readers."""
+        derived = {"format": FORMAT, **{key: getattr(self, name) for key, name in _DERIVED.items()}}
         files.write_json(folder / _NAME, {**derived, **asdict(self)})
 
     @classmethod
     def load(cls, folder: Path) -> Manifest:
-        """Read a store's manifest and check it against its own fingerprint.
+        """Read the manifest of a store, and check its fingerprint.
 
         Raises:
-            DataCorrupt: missing, unreadable, of another format, or its fingerprint does not fit its rows.
+            DataCorrupt: it is missing, unreadable or of another format, or its fingerprint does not match its rows.
         """
         path = folder / _NAME
         try:
             content: dict[str, Any] = json.loads(read_text(path))
-            found, fingerprint = content.pop("format"), content["fingerprint"]
+            stored_format, fingerprint = content.pop("format"), content["fingerprint"]
             content = {name: value for name, value in content.items() if name not in _DERIVED}
-            if found != FORMAT:
-                raise ValueError(f"format {found}, expected {FORMAT}")
+            if stored_format != FORMAT:
+                raise ValueError(f"format {stored_format}, expected {FORMAT}")
             if set(content) != {field.name for field in fields(cls)}:
                 raise ValueError("fields are missing or unknown")
             content["rows"] = tuple(Row(**row) for row in content["rows"])
@@ -153,7 +159,7 @@ class Manifest:
             content["geo_histogram"] = tuple(content["geo_histogram"])
             manifest = cls(**content)
             if manifest.fingerprint != fingerprint:
-                raise ValueError("rows and fingerprint do not fit")
+                raise ValueError("rows and fingerprint do not match")
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise DataCorrupt(
                 f"the store's manifest {path} is unusable: {error}", f"delete the folder {folder} and run again"
@@ -162,7 +168,7 @@ class Manifest:
 
 
 def rows_digest(rows: Sequence[Row]) -> str:
-    """Digest over ids, sizes and digests of samples, in order."""
+    """Return the fingerprint of samples: a digest over their ids, sizes and digests, in order."""
     return digest_lines(map(_line, rows))
 
 

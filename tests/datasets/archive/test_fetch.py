@@ -1,4 +1,4 @@
-"""From a task's name to its store: consent, download, canonicalisation; and the command."""
+"""Download of datasets: consent, archives, canonicalisation; and the command `fetch`."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ def _online(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def behaviour(make_voc: Make, tmp_path: Path) -> Behaviour:
-    """A server's file: a tar with the whole of seg11valid in the folders of VOC2012, tiny pictures."""
+    """A server's file: a tar file with all of seg11valid in the folders of VOC2012, tiny images."""
     folder = make_voc(list(published_split("seg11valid").ids))
     with tarfile.open(tmp_path / "voc.tar", "w") as archive:
         archive.add(folder, arcname=".")
@@ -37,9 +37,9 @@ def behaviour(make_voc: Make, tmp_path: Path) -> Behaviour:
 
 @pytest.fixture
 def url(behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The server's address, in the place of the publisher's and the mirrors'."""
+    """The address of the server, instead of those of the publisher and the mirrors."""
     with serving(behaviour) as address:
-        known = sources.archives()
+        known = sources.known_archives()
         digests = {"sha256": hashlib.sha256(behaviour.content).hexdigest()}
         local = {
             "voc2012trainval": replace(
@@ -47,7 +47,7 @@ def url(behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             ),
             "voc2011trainval": replace(known["voc2011trainval"], urls=("http://127.0.0.1:9/none.tar",)),
         }
-        monkeypatch.setattr("fcnbench.datasets.archive.fetch.archives", lambda: local)
+        monkeypatch.setattr("fcnbench.datasets.archive.fetch.known_archives", lambda: local)
         yield address
 
 
@@ -92,15 +92,15 @@ def test_the_failures_of_all_archives_are_told_together(url: str, behaviour: Beh
         assert text in caught.value.message
 
 
-def test_an_archive_that_lacks_pictures_is_an_error_although_it_was_fetched(url: str) -> None:
-    with pytest.raises(DataMissing, match="not the whole of voc2012val"):
+def test_a_downloaded_archive_that_lacks_images_is_an_error(url: str) -> None:
+    with pytest.raises(DataMissing, match="not all of voc2012val"):
         fcnbench.fetch("voc2012val", accept_terms=True)
 
 
 def test_the_command_fetches_and_says_what_is_there(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fetch", "voc2011val"]) == 3
     assert main(["fetch", "voc2011val", "--accept-terms"]) == 0
-    assert "voc2011val (VOC2012), whole: 736 of 736 pictures, 736 label maps" in capsys.readouterr().out
+    assert "voc2011val (VOC2012), whole: 736 of 736 images, 736 label maps" in capsys.readouterr().out
     assert main(["fetch", "voc2011val", "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert content["complete"]
@@ -108,7 +108,7 @@ def test_the_command_fetches_and_says_what_is_there(url: str, capsys: pytest.Cap
 
 
 def test_the_mirrors_can_be_asked(url: str, behaviour: Behaviour, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["fetch", "--check-urls"]) == 1  # the 2011 archive has no mirror that answers
+    assert main(["fetch", "--check-urls"]) == 1  # the 2011 archive has no mirror that responds
     shown = capsys.readouterr().out
     assert f"ok    {url}: {len(behaviour.content)} bytes" in shown
     assert "DEAD  http://127.0.0.1:9/none.tar: can't be reached" in shown
@@ -120,21 +120,21 @@ def test_a_task_of_two_archives_fetches_both(tmp_path: Path, monkeypatch: pytest
     ids = [f"2008_{index:06d}" for index in range(5)]
     voc = native.tar(native.voc(ids, "VOCdevkit/VOC2010", {"Main/val": ids}), tmp_path / "voc.tar").read_bytes()
     labels = native.tar(native.context_labels(ids), tmp_path / "labels.tgz", "w:gz").read_bytes()
-    known = sources.archives()
+    known = sources.known_archives()
     with serving(Behaviour(voc)) as first, serving(Behaviour(labels)) as second:
         local = {
             name: replace(known[name], urls=(url,), digests={"md5": hashlib.md5(content).hexdigest()})
             for name, url, content in (("voc2010trainval", first, voc), ("pascal-context", second, labels))
         }
         for module in ("fetch", "catalogue"):
-            monkeypatch.setattr(f"fcnbench.datasets.archive.{module}.archives", lambda: local)
+            monkeypatch.setattr(f"fcnbench.datasets.archive.{module}.known_archives", lambda: local)
         with pytest.raises(DataMissing, match="terms that you have not accepted"):
             fcnbench.fetch("pascalcontext33val", allow_partial=True)
         data = fcnbench.fetch("pascalcontext33val", allow_partial=True, accept_terms=True)
     assert data.ids == tuple(ids)
     assert data.manifest.provenance.startswith("pascal-context ")
     assert " + voc2010trainval " in data.manifest.provenance
-    # The other task is made of the same archives, without the network.
+    # The other dataset is built from the same archives, without the network.
     monkeypatch.setenv("FCNBENCH_OFFLINE", "1")
     assert fcnbench.fetch("pascalcontext59val", allow_partial=True).ids == tuple(ids)
 
@@ -149,10 +149,10 @@ def test_both_forms_of_sbd_are_known_by_their_digests(
     with serving(Behaviour(packed if compressed else plain)) as url:
         digests = [{"md5": hashlib.md5(form).hexdigest()} for form in (packed, plain)]
         entry = replace(
-            sources.archives()["sbd"], urls=(url,), digests=digests[0], also=(digests[1],), size=len(packed)
+            sources.known_archives()["sbd"], urls=(url,), digests=digests[0], also=(digests[1],), size=len(packed)
         )
         for module in ("fetch", "catalogue"):
-            monkeypatch.setattr(f"fcnbench.datasets.archive.{module}.archives", lambda: {"sbd": entry})
+            monkeypatch.setattr(f"fcnbench.datasets.archive.{module}.known_archives", lambda: {"sbd": entry})
         data = fcnbench.fetch("sbdval", accept_terms=True, allow_partial=True)
     assert data.ids == ("2008_000002",)
     assert data.manifest.provenance.startswith("sbd ")
@@ -169,7 +169,7 @@ def test_wrong_use_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 def test_built_in_tasks_need_no_archive(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fetch", "pocket"]) == 0
-    assert "whole: 64 of 64 pictures" in capsys.readouterr().out
+    assert "whole: 64 of 64 images" in capsys.readouterr().out
 
 
 def test_seg11valid_lies_within_voc2012_val() -> None:

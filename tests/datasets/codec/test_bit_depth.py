@@ -1,4 +1,4 @@
-"""Images of more than 8 bits per channel are refused in every format; nothing is cut or stretched silently."""
+"""Images of more than 8 bits per channel are refused in every format; none is cut or rescaled silently."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ RAMP = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)
 COLOURS = np.stack([RAMP, RAMP * 2, RAMP * 5], 2).astype(np.uint8)
 
 
-def saved(picture: np.ndarray | Image.Image, kind: str, **options: object) -> bytes:
+def saved(image: np.ndarray | Image.Image, kind: str, **options: object) -> bytes:
     stream = io.BytesIO()
-    (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(stream, kind, **options)
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(stream, kind, **options)
     return stream.getvalue()
 
 
@@ -105,8 +105,8 @@ def test_more_than_8_bits_are_refused(name: str) -> None:
         if part in name and not features.check(codec):
             pytest.skip(f"Pillow has no {codec}")
     with pytest.raises(DataCorrupt, match=r"expected (at most 8 bits|a format that is known to hold 8 bits)") as caught:
-        decode_image(DEEP[name](), "picture.xyz")
-    assert caught.value.message.startswith("picture.xyz ")
+        decode_image(DEEP[name](), "image.xyz")
+    assert caught.value.message.startswith("image.xyz ")
     assert "8" in caught.value.hint
 
 
@@ -134,8 +134,8 @@ def test_images_of_8_bits_are_decoded_as_pillow_does(kind: str) -> None:
             content = saved(Image.fromarray(COLOURS).convert(mode), kind, **options)
         except (OSError, KeyError):  # this Pillow does not write it
             continue
-        with Image.open(io.BytesIO(content)) as picture:
-            expected = np.asarray(picture.convert("RGB"))
+        with Image.open(io.BytesIO(content)) as image:
+            expected = np.asarray(image.convert("RGB"))
         np.testing.assert_array_equal(decode_image(content, "it"), expected)
 
 
@@ -163,8 +163,8 @@ def test_alpha_and_transparent_colours_are_left_out_without_a_warning() -> None:
 
 def test_cmyk_is_turned_into_rgb_by_pillows_formula() -> None:
     content = saved(Image.fromarray(COLOURS).convert("CMYK"), "JPEG", quality=100)
-    with Image.open(io.BytesIO(content)) as picture:
-        expected = np.asarray(picture.convert("RGB"))
+    with Image.open(io.BytesIO(content)) as image:
+        expected = np.asarray(image.convert("RGB"))
     np.testing.assert_array_equal(decode_image(content, "it"), expected)
 
 
@@ -184,12 +184,12 @@ def test_hha_has_three_channels_of_8_bits() -> None:
         decode_hha(png16(3), "it")
 
 
-def test_a_depth_map_that_would_be_stretched_is_refused() -> None:
+def test_a_depth_map_that_pillow_would_rescale_is_refused() -> None:
     depth = (RAMP * 100).astype(np.uint16)
     np.testing.assert_array_equal(decode_depth(encode_depth(depth), "it"), depth)
     np.testing.assert_array_equal(decode_depth(saved(depth, "PNG"), "it"), depth)
     for largest in (b"9999", b"40000"):
-        with pytest.raises(DataCorrupt, match="its depths would be stretched"):
+        with pytest.raises(DataCorrupt, match="its depths would be rescaled"):
             decode_depth(encode_depth(depth).replace(b"65535", largest), "it")
 
 

@@ -20,14 +20,14 @@ from tests.conftest import jpeg as make_jpeg
 
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
-    jpeg.fast_decoder.cache_clear()
+    jpeg.fast_jpeg_decoder.cache_clear()
     yield
-    jpeg.fast_decoder.cache_clear()
+    jpeg.fast_jpeg_decoder.cache_clear()
 
 
 def by_pillow(content: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(content)) as picture:
-        return np.asarray(picture.convert("RGB"))
+    with Image.open(io.BytesIO(content)) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
@@ -39,25 +39,25 @@ def test_every_kind_of_jpeg_has_pillows_pixels(mode: str, options: dict[str, Any
     np.testing.assert_array_equal(decode_image(stream.getvalue(), "it"), by_pillow(stream.getvalue()))
 
 
-def test_all_real_pictures_have_pillows_pixels(shared: Path) -> None:
+def test_all_real_images_have_pillows_pixels(shared: Path) -> None:
     pytest.importorskip("simplejpeg")
-    pictures = sorted((shared / "data").rglob("*.jpg"))
-    assert len(pictures) > 600
-    for path in pictures:
+    images = sorted((shared / "data").rglob("*.jpg"))
+    assert len(images) > 600
+    for path in images:
         content = path.read_bytes()
-        found = jpeg.fast_decode(content)
+        found = jpeg.fast_decode_jpeg(content)
         assert found is not None
         np.testing.assert_array_equal(found, by_pillow(content), path.name)
 
 
 def test_a_decoder_with_other_pixels_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     simplejpeg = pytest.importorskip("simplejpeg")
-    assert jpeg.fast_decoder() is not None
-    jpeg.fast_decoder.cache_clear()
+    assert jpeg.fast_jpeg_decoder() is not None
+    jpeg.fast_jpeg_decoder.cache_clear()
     right = simplejpeg.decode_jpeg
     monkeypatch.setattr(simplejpeg, "decode_jpeg", lambda *given, **options: right(*given, **options) ^ 1)
-    assert jpeg.fast_decoder() is None
-    assert jpeg.fast_decode(make_jpeg(20, 30)) is None
+    assert jpeg.fast_jpeg_decoder() is None
+    assert jpeg.fast_decode_jpeg(make_jpeg(20, 30)) is None
 
 
 def test_without_it_pillow_serves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,14 +69,14 @@ def test_without_it_pillow_serves(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", absent)
-    assert jpeg.fast_decoder() is None
+    assert jpeg.fast_jpeg_decoder() is None
     content = make_jpeg(20, 30)
     np.testing.assert_array_equal(decode_image(content, "it"), by_pillow(content))
 
 
-def test_damage_is_named_as_ever() -> None:
+def test_damage_is_described_by_pillow() -> None:
     content = make_jpeg(80, 90)
-    with pytest.raises(DataCorrupt, match="it can't be decoded, it is truncated or no picture"):
+    with pytest.raises(DataCorrupt, match="it can't be decoded, it is truncated or not an image"):
         decode_image(content[: len(content) // 2], "it")
     with pytest.raises(DataCorrupt, match="can't be decoded"):
         decode_image(b"\xff\xd8\xff" + bytes(100), "it")

@@ -1,4 +1,4 @@
-"""Truncated files are refused, whatever Pillow was told, in any thread."""
+"""Truncated files are refused whatever the settings of Pillow, in any thread."""
 
 from __future__ import annotations
 

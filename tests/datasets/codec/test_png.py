@@ -12,7 +12,7 @@ from PIL import Image
 
 from fcnbench.datasets.codec import png
 from fcnbench.datasets.codec.images import decode_label, encode_label
-from fcnbench.datasets.codec.png import fast_decode, read_png
+from fcnbench.datasets.codec.png import fast_decode_label, read_png
 from fcnbench.errors import DataCorrupt
 from fcnbench.labelspace import VOC_PALETTE
 from tests.conftest import palette_png
@@ -38,7 +38,7 @@ def unpacker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("content", [palette_png(LABEL), encode_label(LABEL), encode_label(LABEL, VOC_PALETTE)])
 def test_plain_label_maps_are_read_and_may_be_written_to(content: bytes, unpacker: str) -> None:
-    found = fast_decode(content)
+    found = fast_decode_label(content)
     np.testing.assert_array_equal(found, LABEL)
     found[0, 0] = 7  # not a view of something read-only
 
@@ -47,7 +47,7 @@ def test_filtered_rows_are_left_to_pillow() -> None:
     # Pillow filters grey rows where that pays.
     smooth = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
     content = saved(label=smooth)
-    assert fast_decode(content) is None
+    assert fast_decode_label(content) is None
     np.testing.assert_array_equal(decode_label(content, "smooth"), smooth)
 
 
@@ -58,7 +58,7 @@ def test_other_kinds_are_left_to_pillow(mode: str) -> None:
         stream = io.BytesIO()
         Image.fromarray(LABEL.astype(np.uint16)).save(stream, "PNG")
         content = stream.getvalue()
-    assert fast_decode(content) is None
+    assert fast_decode_label(content) is None
     with pytest.raises(DataCorrupt, match="one channel"):
         decode_label(content, "x")
 
@@ -71,18 +71,18 @@ def test_grey_of_fewer_bits_is_refused_and_never_stretched() -> None:
     content = b"\x89PNG\r\n\x1a\n" + b"".join(
         len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big") for kind, data in chunks
     )
-    with Image.open(io.BytesIO(content)) as picture:
-        assert np.array(picture)[0].tolist() == [0, 17, 34, 51]
+    with Image.open(io.BytesIO(content)) as image:
+        assert np.array(image)[0].tolist() == [0, 17, 34, 51]
     with pytest.raises(DataCorrupt, match="with fewer bits"):
         decode_label(content, "x")
 
 
 def test_palettes_of_fewer_bits_keep_their_indices() -> None:
     label = LABEL % 4
-    picture = Image.fromarray(label)
-    picture.putpalette([value for colour in VOC_PALETTE[:4] for value in colour])
+    image = Image.fromarray(label)
+    image.putpalette([value for colour in VOC_PALETTE[:4] for value in colour])
     stream = io.BytesIO()
-    picture.save(stream, "PNG", bits=2)
+    image.save(stream, "PNG", bits=2)
     assert read_png(stream.getvalue()).depth == 2
     np.testing.assert_array_equal(decode_label(stream.getvalue(), "x"), label)
 
@@ -104,19 +104,19 @@ def test_a_stream_that_unpacks_to_more_or_less_than_the_header_says_is_left_to_p
         crc = zlib.crc32(b"IDAT" + packed).to_bytes(4, "big")
         content = whole[: start - 4] + len(packed).to_bytes(4, "big") + b"IDAT" + packed + crc
         content += b"\0\0\0\0IEND\xaeB`\x82"
-        assert fast_decode(content) is None
+        assert fast_decode_label(content) is None
 
 
 @settings(deadline=None, max_examples=300, derandomize=True)
-@given(place=st.integers(0, len(palette_png(LABEL)) - 1), value=st.integers(0, 255), cut=st.booleans())
-def test_damage_is_never_taken_for_another_map(place: int, value: int, cut: bool) -> None:
+@given(position=st.integers(0, len(palette_png(LABEL)) - 1), value=st.integers(0, 255), cut=st.booleans())
+def test_damage_is_never_taken_for_another_map(position: int, value: int, cut: bool) -> None:
     whole = palette_png(LABEL)
-    content = whole[:place] if cut else whole[:place] + bytes([value]) + whole[place + 1 :]
-    found = fast_decode(content)
+    content = whole[:position] if cut else whole[:position] + bytes([value]) + whole[position + 1 :]
+    found = fast_decode_label(content)
     assert found is None or np.array_equal(found, LABEL)
 
 
 def test_real_label_maps_are_pillows(shared: Path) -> None:
     for path in sorted((shared / "data/VOCdevkit/VOC2012/SegmentationClass").glob("*.png"))[::10]:
-        with Image.open(path) as picture:
-            np.testing.assert_array_equal(fast_decode(path.read_bytes()), np.array(picture))
+        with Image.open(path) as image:
+            np.testing.assert_array_equal(fast_decode_label(path.read_bytes()), np.array(image))

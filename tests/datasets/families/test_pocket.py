@@ -46,7 +46,7 @@ def test_a_void_band_separates_any_two_classes() -> None:
         assert 0.02 < (label == 255).mean() < 0.2
 
 
-def test_train_and_val_share_no_picture() -> None:
+def test_train_and_val_share_no_image() -> None:
     def digests(split: str, count: int) -> set[bytes]:
         return {hashlib.sha256(draw(split, index)[0].tobytes()).digest() for index in range(count)}
 
@@ -66,7 +66,7 @@ def test_golden_integers_of_a_shifted_truth() -> None:
 def test_other_pixels_than_pinned_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     other = replace(POCKET_VAL, fingerprint="sha256:" + "0" * 64)
     monkeypatch.setattr("fcnbench.datasets.families.pocket.family.POCKET_VAL", other)
-    with pytest.raises(DataCorrupt, match="pocket came out with the fingerprint 5734ce7c01fd, expected 000000000000"):
+    with pytest.raises(DataCorrupt, match="pocket has the fingerprint 5734ce7c01fd, expected 000000000000"):
         load_dataset("pocket")
 
 

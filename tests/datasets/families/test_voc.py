@@ -14,7 +14,7 @@ from pyarrow import parquet
 from fcnbench.datasets.families.voc import VOC21, VOC2011VAL
 from fcnbench.datasets.load import load_dataset
 from fcnbench.datasets.splits import published_split
-from fcnbench.datasets.store.dataset import PARQUET_NAME
+from fcnbench.datasets.store.columns import PARQUET_NAME
 from fcnbench.errors import DataCorrupt, DataMissing
 from tests.conftest import jpeg, palette_png, voc_label
 
@@ -77,17 +77,17 @@ def test_archives_give_the_same_store_as_the_folder(
     assert from_archive.manifest.fingerprint == from_folder.manifest.fingerprint
 
 
-def test_pictures_keep_their_bytes_and_labels_their_indices(make_voc: Make, voc_ids: list[str]) -> None:
+def test_images_keep_their_bytes_and_labels_their_indices(make_voc: Make, voc_ids: list[str]) -> None:
     folder = make_voc(voc_ids)
     data = load_dataset("voc2011val", folder, allow_partial=True)
     table = parquet.read_table(data.folder / PARQUET_NAME).to_pylist()
-    for place, sample in enumerate(data):
+    for index, sample in enumerate(data):
         native = folder / "VOCdevkit/VOC2012/JPEGImages" / f"{sample.id}.jpg"
-        assert table[place]["image"]["bytes"] == native.read_bytes()
-        np.testing.assert_array_equal(sample.label, voc_label(*sample.label.shape, place))
+        assert table[index]["image"]["bytes"] == native.read_bytes()
+        np.testing.assert_array_equal(sample.label, voc_label(*sample.label.shape, index))
         assert sample.image is not None
         assert sample.image.shape == (*sample.label.shape, 3)
-        stored = Image.open(io.BytesIO(table[place]["label"]["bytes"]))
+        stored = Image.open(io.BytesIO(table[index]["label"]["bytes"]))
         # Whoever opens it, in whichever mode, reads indices: the palette is the greys.
         for read in (np.asarray(stored), np.asarray(stored.convert("L")), *np.asarray(stored.convert("RGB")).T):
             assert {read.shape, read.T.shape} >= {sample.label.shape}
@@ -111,15 +111,13 @@ def test_ids_outside_the_split_are_left_out(make_voc: Make, voc_ids: list[str]) 
     assert data.ids == tuple(voc_ids)
 
 
-def test_an_incomplete_source_is_an_error_that_names_what_is_missing(make_voc: Make, voc_ids: list[str]) -> None:
-    with pytest.raises(
-        DataMissing, match=r"lacks 731 of 736 pictures \(2007_0\d+.*and 731 of 736 label maps"
-    ) as caught:
+def test_an_incomplete_source_is_an_error_that_names_the_missing_files(make_voc: Make, voc_ids: list[str]) -> None:
+    with pytest.raises(DataMissing, match=r"lacks 731 of 736 images \(2007_0\d+.*and 731 of 736 label maps") as caught:
         load_dataset("voc2011val", make_voc(voc_ids))
     assert "--allow-partial" in caught.value.hint
 
 
-def test_a_label_without_its_picture_is_kept_with_a_null_picture(make_voc: Make, voc_ids: list[str]) -> None:
+def test_a_label_without_its_image_is_kept_with_a_null_image(make_voc: Make, voc_ids: list[str]) -> None:
     folder = make_voc(voc_ids, without_images=(voc_ids[1],))
     data = load_dataset("voc2011val", folder, allow_partial=True)
     assert data.ids == tuple(voc_ids)
@@ -145,8 +143,8 @@ def test_a_folder_without_voc_says_what_to_pass(tmp_path: Path) -> None:
     ("broken", "message"),
     [
         (lambda: palette_png(voc_label(17, 23, 0))[:60], "truncated"),
-        (lambda: b"not a picture at all", "no picture"),
-        (lambda: b"", "no picture"),
+        (lambda: b"not an image at all", "not an image"),
+        (lambda: b"", "not an image"),
         (lambda: palette_png(np.full((17, 23), 21)), r"21 \(391 pixels\)"),
         (lambda: jpeg(17, 23), "JPEG"),
     ],
@@ -171,14 +169,14 @@ def test_label_maps_that_hold_no_8_bit_indices_are_refused(make_voc: Make, voc_i
         load_dataset("voc2011val", folder, allow_partial=True)
 
 
-def test_picture_and_label_of_different_sizes_are_refused(make_voc: Make, voc_ids: list[str]) -> None:
+def test_image_and_label_of_different_sizes_are_refused(make_voc: Make, voc_ids: list[str]) -> None:
     folder = make_voc(voc_ids)
     (folder / f"VOCdevkit/VOC2012/JPEGImages/{voc_ids[0]}.jpg").write_bytes(jpeg(23, 17))
-    with pytest.raises(DataCorrupt, match="the picture is 17x23 and its label map 23x17"):
+    with pytest.raises(DataCorrupt, match="the image is 17x23 and its label map 23x17"):
         load_dataset("voc2011val", folder, allow_partial=True)
 
 
-def test_a_truncated_picture_is_refused(make_voc: Make, voc_ids: list[str]) -> None:
+def test_a_truncated_image_is_refused(make_voc: Make, voc_ids: list[str]) -> None:
     folder = make_voc(voc_ids)
     path = folder / f"VOCdevkit/VOC2012/JPEGImages/{voc_ids[0]}.jpg"
     path.write_bytes(path.read_bytes()[:300])
@@ -197,10 +195,10 @@ def test_a_truncated_archive_is_refused(make_voc: Make, voc_ids: list[str], tmp_
         load_dataset("voc2011val", archive, allow_partial=True)
 
 
-def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path) -> None:
     page = tmp_path / "VOCtrainval.tar"
     page.write_text("<html>moved</html>")
-    with pytest.raises(DataCorrupt, match="no tar or zip archive"):
+    with pytest.raises(DataCorrupt, match="not a tar or zip archive"):
         load_dataset("voc2011val", page)
 
 

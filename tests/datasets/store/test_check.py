@@ -15,14 +15,14 @@ import fcnbench
 from fcnbench.cli.main import main
 from fcnbench.datasets.load import load_dataset
 from fcnbench.datasets.splits import published_split
-from fcnbench.datasets.store.check import Examination
-from fcnbench.datasets.store.dataset import PARQUET_NAME
+from fcnbench.datasets.store.check import StoreReport
+from fcnbench.datasets.store.columns import PARQUET_NAME
 from fcnbench.errors import DataMissing, UnknownName
 from tests.conftest import jpeg
 from tests.datasets import native
 
 
-def finding(found: Examination, subject: str) -> tuple[bool, str]:
+def finding(found: StoreReport, subject: str) -> tuple[bool, str]:
     (one,) = [each for each in found.findings if each.subject == subject]
     return one.sound, one.text
 
@@ -33,7 +33,7 @@ def test_a_sound_store(tmp_path: Path, voc_ids: list[str]) -> None:
     data = load_dataset("voc2011val", folder, allow_partial=True)
     found = fcnbench.examine("voc2011val")
     assert all(each.sound for each in found.findings)
-    assert finding(found, "extent")[1] == "a part: 4 of 736 pictures, 5 label maps"
+    assert finding(found, "extent")[1] == "partial: 4 of 736 images, 5 label maps"
     assert "unverified" in finding(found, "source")[1]
     assert "5 different, from 17x23 to 21x27" in finding(found, "sizes")[1]
     assert "of the pixels are ignored" in finding(found, "histogram")[1]
@@ -62,7 +62,7 @@ def test_damage_is_named_and_not_repaired(tmp_path: Path, voc_ids: list[str]) ->
     assert path.read_bytes() == damaged
 
 
-def test_a_picture_under_two_ids_is_found(tmp_path: Path, voc_ids: list[str]) -> None:
+def test_an_image_under_two_ids_is_found(tmp_path: Path, voc_ids: list[str]) -> None:
     content = dict(native.voc(voc_ids))
     root = "VOCdevkit/VOC2012"
     for folder, ending in (("JPEGImages", "jpg"), ("SegmentationClass", "png")):
@@ -73,12 +73,12 @@ def test_a_picture_under_two_ids_is_found(tmp_path: Path, voc_ids: list[str]) ->
     assert f"{voc_ids[0]} = {voc_ids[4]}" in text
 
 
-def test_the_same_picture_in_train_and_test_is_found(tmp_path: Path) -> None:
+def test_the_same_image_in_train_and_test_is_found(tmp_path: Path) -> None:
     train, test = published_split("nyud-train").ids[:2], published_split("nyud-test").ids[:2]
     load_dataset("nyudv2train", native.write(native.nyud(train), tmp_path / "train"), allow_partial=True)
     load_dataset("nyudv2test", native.write(native.nyud(test), tmp_path / "test"), allow_partial=True)
     sound, text = finding(fcnbench.examine("nyudv2test"), "shared with nyudv2train")
-    assert (sound, text) == (False, f"the same pictures under other ids: {', '.join(train)}")
+    assert (sound, text) == (False, f"the same images under other ids: {', '.join(train)}")
 
 
 def test_seg11valid_is_derived_where_both_lists_are_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ def voc(tmp_path: Path, voc_ids: list[str]) -> Dataset:
     return load_dataset("voc2011val", folder, allow_partial=True)
 
 
-def test_native_to_store_to_voc_keeps_every_index_and_every_picture_byte(voc: Dataset, tmp_path: Path) -> None:
+def test_native_to_store_to_voc_keeps_every_index_and_every_image_byte(voc: Dataset, tmp_path: Path) -> None:
     from PIL import Image
 
     out = fcnbench.export("voc2011val", "voc", tmp_path / "out", allow_partial=True)
@@ -38,25 +38,25 @@ def test_native_to_store_to_voc_keeps_every_index_and_every_picture_byte(voc: Da
             assert written.getpalette()[:6] == [0, 0, 0, 128, 0, 0]
             with Image.open(original / f"SegmentationClass/{sample_id}.png") as label:
                 np.testing.assert_array_equal(np.asarray(written), np.asarray(label))
-        picture = Path("JPEGImages") / f"{sample_id}.jpg"
-        assert (root / picture).exists() == (original / picture).exists()
-        if (root / picture).exists():
-            assert (root / picture).read_bytes() == (original / picture).read_bytes()
+        image = Path("JPEGImages") / f"{sample_id}.jpg"
+        assert (root / image).exists() == (original / image).exists()
+        if (root / image).exists():
+            assert (root / image).read_bytes() == (original / image).read_bytes()
     assert (root / "ImageSets/Segmentation/voc2011val.txt").read_text().split() == list(voc.ids)
     # And from there to a store again: the same fingerprint.
     again = load_dataset("voc2011val", out, allow_partial=True)
     assert again.manifest.fingerprint == voc.manifest.fingerprint
 
 
-@pytest.mark.parametrize("task", ["siftflowtest", "nyudv2test"])
-def test_further_maps_get_folders_of_their_own(tmp_path: Path, task: str) -> None:
+@pytest.mark.parametrize("name", ["siftflowtest", "nyudv2test"])
+def test_further_maps_get_folders_of_their_own(tmp_path: Path, name: str) -> None:
     from PIL import Image
 
-    content = native.siftflow(SIFT_IDS) if task == "siftflowtest" else native.nyud(NYUD_IDS)
-    data = load_dataset(task, native.write(content, tmp_path / "native"), allow_partial=True)
-    root = fcnbench.export(task, "voc", tmp_path / "out", allow_partial=True) / "VOCdevkit/VOC2012"
+    content = native.siftflow(SIFT_IDS) if name == "siftflowtest" else native.nyud(NYUD_IDS)
+    data = load_dataset(name, native.write(content, tmp_path / "native"), allow_partial=True)
+    root = fcnbench.export(name, "voc", tmp_path / "out", allow_partial=True) / "VOCdevkit/VOC2012"
     for sample in data:
-        if task == "siftflowtest":
+        if name == "siftflowtest":
             with Image.open(root / f"SegmentationGeo/{sample.id}.png") as written:
                 np.testing.assert_array_equal(np.asarray(written), sample.geo)
         else:
@@ -90,7 +90,7 @@ def test_hugging_face_loads_an_export_by_its_folder(voc: Dataset, tmp_path: Path
     assert table.features["classes"].feature.names == list(voc.label_space.classes)
     card = (out / "README.md").read_text()
     assert card.startswith("---\npretty_name: voc2011val\n")
-    assert "**A part: 4 of 736 pictures.**" in card
+    assert "**Partial: 4 of 736 images.**" in card
     assert "| 255 | ignored |" in card
 
 
@@ -117,10 +117,10 @@ def test_a_folder_that_is_taken_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "taken/mine").write_text("precious")
     (tmp_path / "file").write_text("precious")
     for name in ("taken", "file"):
-        with pytest.raises(UsageError, match="is there already, and not empty"):
+        with pytest.raises(UsageError, match="already exists and is not empty"):
             fcnbench.export("pocket", "hf", tmp_path / name)
     assert (tmp_path / "taken/mine").read_text() == (tmp_path / "file").read_text() == "precious"
-    with pytest.raises(UsageError, match="nothing exports to 'zip'"):
+    with pytest.raises(UsageError, match="'zip' is not an export format"):
         fcnbench.export("pocket", "zip", tmp_path / "out")
     with pytest.raises(OutputError):
         fcnbench.export("pocket", "hf", tmp_path / "file/below")

@@ -40,7 +40,7 @@ def source(folder: Path, labels: list[np.ndarray]) -> Path:
 
 @pytest.fixture
 def binary(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A task of two classes and four images, as a package of one's own may have it."""
+    """A dataset of two classes and four images, as another package may define it."""
     spec = replace(voc.VOC2012VAL, label_space=BINARY, split=Split("mine", tuple(IDS)))
     monkeypatch.setattr(voc, "VOC2012VAL", spec)
 

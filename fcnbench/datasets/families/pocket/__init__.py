@@ -1,1 +1,1 @@
-"""`pocket`: a small procedural data set, drawn by integers over the photographs that scikit-image carries."""
+"""`pocket`: a small generated dataset, drawn in integer arithmetic over photographs from scikit-image."""

@@ -1,4 +1,4 @@
-"""Random integers that are the same on every platform and in every version of every library."""
+"""Pseudo-random integers that are equal on every platform and with every version of every library."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ T = TypeVar("T")
 
 
 class Draws:
-    """A stream of integers made from a key: SHA-256 of the key and a counter.
+    """A stream of integers: SHA-256 of a key and a counter.
 
-    The spread over a range of m values is uneven by less than m / 2**64.
+    The probabilities of m values differ by less than m / 2**64.
+
+    >>> draws = Draws("key")
+    >>> draws.integer(1, 6), draws.choice("abc")
+    (1, 'a')
     """
 
     def __init__(self, key: str) -> None:
@@ -20,11 +24,11 @@ class Draws:
         self._count = 0
 
     def integer(self, low: int, high: int) -> int:
-        """An integer in [low, high], both ends included."""
+        """Return an integer in [low, high], both ends included."""
         block = hashlib.sha256(f"{self._key}/{self._count}".encode()).digest()
         self._count += 1
         return low + int.from_bytes(block[:8], "big") % (high - low + 1)
 
     def choice(self, options: Sequence[T]) -> T:
-        """One of the options."""
+        """Return one of the options."""
         return options[self.integer(0, len(options) - 1)]

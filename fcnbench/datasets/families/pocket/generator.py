@@ -1,8 +1,8 @@
-"""Draws the pictures and label maps of `pocket`, from an id alone.
+"""The generator of the images and label maps of `pocket`.
 
-A picture is a crop of a photograph with up to nine objects painted over it, each a shape filled with another
-photograph's texture under the tint of its class. A band around every outline is void, as in PASCAL VOC. All decisions
-are integers from `Draws`, all arithmetic is integer: the same id gives the same bytes everywhere.
+An image is a crop of a photograph with three to nine objects painted over it. Each object is a shape filled with the
+texture of another photograph, tinted by its class. A band along every outline is void, as in PASCAL VOC. All random
+numbers are integers from `Draws` and all arithmetic is integer, so that an id gives the same bytes on every platform.
 """
 
 from __future__ import annotations
@@ -22,21 +22,28 @@ POCKET = LabelSpace(
     classes=("background", "disk", "square", "triangle", "ring", "cross", "stick", "star"),
     palette=voc_palette(8),
 )
-"""Background, six shapes that occur in both splits, and the star, which occurs in train only."""
+"""Background, six shapes that occur in both splits, and the star, which occurs only in train."""
 
 SEED = "fcnbench pocket v1"
-"""Part of every draw's key; another seed is another data set."""
+"""Part of the key of all random numbers; another seed gives another dataset."""
 
 _ABSENT_FROM_VAL = "star"
 _HEIGHT, _WIDTH = (97, 193), (121, 257)
-"""Smallest and largest side in pixels, both included: odd and even sizes occur."""
+"""Ranges of the sides in pixels, both ends included; odd and even sizes occur."""
 
 _SCENES = ("astronaut", "camera", "chelsea", "coffee", "coins", "moon", "gravel", "grass")
 
 
 @dataclass(frozen=True)
-class _Look:
-    """How a class is drawn: shape, photographs for its texture, tint (R, G, B), smallest and largest size in px."""
+class _Appearance:
+    """How a class is drawn.
+
+    Attributes:
+        shape: function that returns the mask of an object.
+        textures: names of photographs.
+        tint: colour (R, G, B).
+        sizes: smallest and largest size in pixels.
+    """
 
     shape: shapes.Shape
     textures: tuple[str, ...]
@@ -44,20 +51,20 @@ class _Look:
     sizes: tuple[int, int]
 
 
-_LOOKS = {
-    "disk": _Look(shapes.disk, ("gravel", "coffee"), (210, 60, 50), (5, 38)),
-    "square": _Look(shapes.square, ("brick", "camera"), (60, 150, 70), (8, 42)),
-    "triangle": _Look(shapes.triangle, ("grass", "chelsea"), (60, 80, 210), (10, 42)),
-    "ring": _Look(shapes.ring, ("gravel", "coffee"), (210, 90, 50), (12, 42)),
-    "cross": _Look(shapes.cross, ("brick", "camera"), (90, 160, 60), (12, 38)),
-    "stick": _Look(shapes.stick, ("moon", "grass"), (230, 210, 60), (8, 32)),
-    "star": _Look(shapes.star, ("astronaut", "chelsea"), (190, 70, 200), (10, 40)),
+_APPEARANCES = {
+    "disk": _Appearance(shapes.disk, ("gravel", "coffee"), (210, 60, 50), (5, 38)),
+    "square": _Appearance(shapes.square, ("brick", "camera"), (60, 150, 70), (8, 42)),
+    "triangle": _Appearance(shapes.triangle, ("grass", "chelsea"), (60, 80, 210), (10, 42)),
+    "ring": _Appearance(shapes.ring, ("gravel", "coffee"), (210, 90, 50), (12, 42)),
+    "cross": _Appearance(shapes.cross, ("brick", "camera"), (90, 160, 60), (12, 38)),
+    "stick": _Appearance(shapes.stick, ("moon", "grass"), (230, 210, 60), (8, 32)),
+    "star": _Appearance(shapes.star, ("astronaut", "chelsea"), (190, 70, 200), (10, 40)),
 }
 _OBJECTS = (3, 9)
 _TINT_SHARE = (5, 11)
 """Sixteenths of the tint in an object's colour."""
 _LIGHT = (10, 20)
-"""Sixteenths by which an object's and a scene's brightness is scaled."""
+"""Sixteenths by which the brightness of an object or a scene is scaled."""
 
 
 def draw(split: str, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -65,33 +72,37 @@ def draw(split: str, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
     Args:
         split: `train` or `val`.
-        index: number of the picture in its split, from 0.
+        index: index of the image in its split, from 0.
 
     Returns:
-        The picture, uint8 [H, W, 3] RGB, and its label map, uint8 [H, W], 0..7 and 255.
+        The image, uint8 [H, W, 3] RGB, and its label map, uint8 [H, W], values 0..7 and 255.
+
+    >>> image, label = draw("val", 0)
+    >>> image.shape, label.shape
+    ((152, 241, 3), (152, 241))
     """
     draws = Draws(f"{SEED}/{split}/{index}")
     height, width = draws.integer(*_HEIGHT), draws.integer(*_WIDTH)
     canvas = shapes.Canvas.of(height, width)
-    picture = _textured(height, width, draws.choice(_SCENES), draws)
+    image = _textured(height, width, draws.choice(_SCENES), draws)
     label = np.zeros((height, width), np.uint8)
-    names = [name for name in _LOOKS if split == "train" or name != _ABSENT_FROM_VAL]
+    names = [name for name in _APPEARANCES if split == "train" or name != _ABSENT_FROM_VAL]
     for _ in range(draws.integer(*_OBJECTS)):
         name = draws.choice(names)
-        look = _LOOKS[name]
+        appearance = _APPEARANCES[name]
         centre = draws.integer(0, height - 1), draws.integer(0, width - 1)
-        mask = look.shape(canvas, centre, draws.integer(*look.sizes), draws)
-        texture = _textured(height, width, draws.choice(look.textures), draws)
+        mask = appearance.shape(canvas, centre, draws.integer(*appearance.sizes), draws)
+        texture = _textured(height, width, draws.choice(appearance.textures), draws)
         share = draws.integer(*_TINT_SHARE)
-        tint = np.array(look.tint, np.int64)
+        tint = np.array(appearance.tint, np.int64)
         painted = (texture.astype(np.int64) * (16 - share) + tint * share) // 16
-        picture[mask] = painted[mask]
+        image[mask] = painted[mask]
         label[mask] = POCKET.classes.index(name)
-    return picture, _with_void(label)
+    return image, _with_void(label)
 
 
 def _textured(height: int, width: int, name: str, draws: Draws) -> NDArray[np.uint8]:
-    """A crop of a photograph, mirrored and lit at random; it is tiled by mirroring where it is too small."""
+    """Return a crop of a photograph, mirrored and scaled in brightness at random; small ones are tiled by mirroring."""
     source = photograph(name)
     if draws.integer(0, 1):
         source = source[:, ::-1]
@@ -102,13 +113,13 @@ def _textured(height: int, width: int, name: str, draws: Draws) -> NDArray[np.ui
 
 
 def _folded(start: int, length: int, period: int) -> NDArray[np.int64]:
-    """Indices start, start+1, ... folded back at both ends of 0..period-1."""
+    """Return the indices start, start+1, ..., reflected at both ends of 0..period-1."""
     steps = np.arange(start, start + length, dtype=np.int64) % (2 * period)
     return np.minimum(steps, 2 * period - 1 - steps)
 
 
 def _with_void(label: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The label map with a void band along every outline: 1 px on either side, 2 px on the background's."""
+    """Return the label map with a void band along every outline: 1 px on each side, 2 px on background."""
     near = _extremes(label, 1)
     wide = _extremes(label, 2)
     void = (near[0] != near[1]) | ((label == 0) & (wide[0] != wide[1]))
@@ -116,7 +127,7 @@ def _with_void(label: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _extremes(label: NDArray[np.uint8], reach: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Smallest and largest label within `reach` px, along rows and columns (a square window)."""
+    """Return the smallest and the largest label in the square window of `reach` px around each pixel."""
     low = high = np.pad(label, reach, mode="edge")
     for axis in (0, 1):
         size = label.shape[axis]

@@ -1,7 +1,7 @@
-"""The photographs that `pocket` is drawn over: PNG files in scikit-image's wheel, checked by digest.
+"""The photographs in the images of `pocket`: PNG files in the wheel of scikit-image, checked by digest.
 
-All are public domain or CC0 by scikit-image's own list (`skimage/data/README.txt`); only losslessly coded ones are
-used, since JPEG decoders may differ in the last bit.
+All are in the public domain or CC0, according to scikit-image's list (`skimage/data/README.txt`). Only losslessly
+encoded ones are used, as JPEG decoders may differ in the last bit.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ PHOTOGRAPHS = {
     "gravel": "sha256:e73bd88250cbfd7f96f232357ecad0d2302252483457337f5cf79d2c5b82227a",
     "moon": "sha256:a641c47851a3252efa5514c25bb953056fae7de469736ede1363e861c70bfb10",
 }
-"""Name in scikit-image and the digest of its decoded RGB pixels."""
+"""Name in scikit-image, and digest of the decoded RGB pixels."""
 
 
 @cache
 def photograph(name: str) -> NDArray[np.uint8]:
-    """The pixels of one of `PHOTOGRAPHS`, uint8 [H, W, 3]; grey ones are repeated over the channels.
+    """Return the pixels of one of `PHOTOGRAPHS`, uint8 [H, W, 3]; grey ones have three equal channels.
 
     Raises:
-        DataMissing: scikit-image does not carry the file.
-        DataCorrupt: its pixels are not the ones that `pocket` is defined over.
+        DataMissing: the file is not in this version of scikit-image.
+        DataCorrupt: its pixels are not the ones that `pocket` is defined with.
     """
     from PIL import Image
 
     reinstall = "reinstall scikit-image (`pip install --force-reinstall scikit-image`)"
     source = files("skimage.data") / f"{name}.png"
     if not source.is_file():
-        raise DataMissing(f"the data set pocket needs {name}.png, which this scikit-image does not carry", reinstall)
-    with source.open("rb") as stream, Image.open(stream) as picture:
-        pixels = np.asarray(picture.convert("RGB"))
-    found = digest_bytes(np.ascontiguousarray(pixels).data)
-    if found != PHOTOGRAPHS[name]:
+        raise DataMissing(f"the dataset pocket needs {name}.png, which is not in this scikit-image", reinstall)
+    with source.open("rb") as stream, Image.open(stream) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    digest = digest_bytes(np.ascontiguousarray(pixels).data)
+    if digest != PHOTOGRAPHS[name]:
         raise DataCorrupt(
-            f"scikit-image's {name}.png decodes to pixels {short(found)}, expected {short(PHOTOGRAPHS[name])}",
+            f"scikit-image's {name}.png decodes to pixels {short(digest)}, expected {short(PHOTOGRAPHS[name])}",
             reinstall,
         )
     return pixels
