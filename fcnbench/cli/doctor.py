@@ -76,8 +76,8 @@ def _device(options: argparse.Namespace) -> int:
     findings = findings_of_exam(exam)
     if options.json:
         found = [asdict(finding) for finding in findings]
-        trials = {**asdict(exam.trials), "right": exam.trials.right}
-        content = {"environment": exam.environment.content, "integers": asdict(exam.integers), "trials": trials}
+        trials = {**asdict(exam.argmax), "right": exam.argmax.right}
+        content = {"environment": exam.environment.content, "integers": asdict(exam.pocket), "trials": trials}
         print_json({"sound": _sound(findings), "findings": found, "stored": str(exam.path), **content})
     else:
         _print(findings)

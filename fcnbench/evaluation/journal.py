@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnbench.errors import OutputError
-from fcnbench.evaluation.identity import Witness
+from fcnbench.evaluation.identity import DependencyTracker
 from fcnbench.util import paths
 from fcnbench.util.console import note
 from fcnbench.util.digests import digest_lines, short
@@ -71,7 +71,7 @@ class Journal:
         num_classes: int,
         geo_classes: int = 0,
         rank: int = 0,
-        witness: Witness | None = None,
+        witness: DependencyTracker | None = None,
     ) -> None:
         self._key = short(digest_lines(f"{name}={work[name]}" for name in sorted(work)), 24)
         self._path = paths.journals() / f"{self._key}{f'.{rank}' if rank else ''}{_ENDING}"
@@ -136,7 +136,7 @@ class Journal:
             content["geo"] = _cells(scored.geo)
         if scored.margins is not None:
             content["margins"] = scored.margins.tolist()
-        if self._witness is not None and (facts := self._witness.news()):
+        if self._witness is not None and (facts := self._witness.update()):
             self._write({"facts": facts})
         self._write(content)
 
@@ -182,7 +182,7 @@ class Journal:
                     found[content["id"]] = self._scored(content)
             except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError):
                 break
-            if self._witness is not None and (departure := self._witness.departure(facts)):
+            if self._witness is not None and (departure := self._witness.difference(facts)):
                 note(f"an interrupted run is not continued: {departure}")
                 return 0
             sound += len(line)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fcnbench.datasets.store.dataset import Dataset
 from fcnbench.errors import RankLost
-from fcnbench.evaluation.distributed import World
+from fcnbench.evaluation.distributed import Ranks
 from fcnbench.evaluation.journal import Scored
 from fcnbench.records.evaluation import MARGINS, Evaluation
 from fcnbench.util.console import listed
@@ -18,7 +18,7 @@ _NUMBERS = 4
 """64-bit numbers that a SHA-256 takes."""
 
 
-def together(dataset: Dataset, wanted: Sequence[str], own: Mapping[str, Scored], world: World) -> Evaluation:
+def together(dataset: Dataset, wanted: Sequence[str], own: Mapping[str, Scored], world: Ranks) -> Evaluation:
     """The evaluation of all images `wanted`, of which this process has scored its `own`.
 
     Raises:
@@ -39,7 +39,7 @@ def together(dataset: Dataset, wanted: Sequence[str], own: Mapping[str, Scored],
             geo[place] = scored.geo
         if scored.margins is not None:
             margins[place] = scored.margins
-    counts = world.summed(counts)
+    counts = world.all_reduce(counts)
     if wrong := np.flatnonzero(counts[0] != 1).tolist():
         names = [wanted[place] for place in wrong]
         raise RankLost(
@@ -47,12 +47,12 @@ def together(dataset: Dataset, wanted: Sequence[str], own: Mapping[str, Scored],
         )
 
     def if_all(row: int, found: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        return world.summed(found) if counts[row].all() else None
+        return world.all_reduce(found) if counts[row].all() else None
 
     return Evaluation(
         ids=tuple(wanted),
-        matrices=world.summed(matrices),
-        predictions=tuple(_digest(row) for row in world.summed(digests)),
+        matrices=world.all_reduce(matrices),
+        predictions=tuple(_digest(row) for row in world.all_reduce(digests)),
         geo=if_all(1, geo),
         margins=if_all(2, margins),
     )

@@ -1,4 +1,4 @@
-"""Runs on several processes: the same integers for any number of them, one record, and a lost process named."""
+"""Runs on several ranks: the same integers for any number of them, one record, and a dead rank named."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from torch import distributed
 
 import fcnbench
 from fcnbench.errors import RankLost, UsageError
-from fcnbench.evaluation.distributed import ALONE, Ranks, World, the_world
+from fcnbench.evaluation.distributed import SINGLE_PROCESS, DistributedRanks, Ranks, process_group
 from fcnbench.evaluation.journal import Scored
 from fcnbench.evaluation.merge import together
-from fcnbench.evaluation.rendezvous import call_the_roll
+from fcnbench.evaluation.rendezvous import agree_on_run_id
 from fcnbench.records.files import load
 from fcnbench.records.model import Record
 
@@ -69,7 +69,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Callable[[str], str]:
-    """Writes a model that counts its pictures and stumbles as told; answers with what `--model` takes."""
+    """Write a model that counts its images and may stumble; return its name for `--model`."""
 
     def write(stumble: str = "pass") -> str:
         path = tmp_path / "counted.py"
@@ -113,7 +113,7 @@ def test_the_integers_are_those_of_one_process(tmp_path: Path, model: Callable[[
     assert record.evaluation.execution.processes == processes
     assert len(record.evaluation.timing.phases["forward"]) == 64
     assert len(list(saved.glob("*.png"))) == 64
-    # Two trials and three warm-ups of the first process come on top.
+    # Rank 0 runs two trials and three warm-ups besides.
     seen = {path.name: path.stat().st_size for path in tmp_path.glob("seen.*")}
     assert sum(seen.values()) == 64 + 5
     assert max(seen.values()) - min(seen.values()) <= 1 + 5
@@ -150,7 +150,7 @@ def build():
 """
 
 
-def test_two_processes_with_batches_give_the_integers_of_a_model_that_does_not_use_its_memory_again(
+def test_two_processes_with_batches_give_the_same_integers_for_a_model_that_reuses_its_memory(
     tmp_path: Path,
 ) -> None:
     alone = fcnbench.run(board=tmp_path / "alone", trials=0, margins=True, batch=4).record
@@ -192,12 +192,12 @@ def test_after_a_death_the_agent_restarts_all_and_no_image_is_scored_twice(
     np.testing.assert_array_equal(record.evaluation.matrices, alone.evaluation.matrices)
     assert record.predictions == alone.predictions
     seen = sum(path.stat().st_size for path in tmp_path.glob("seen.*"))
-    # Of each process at most the picture in hand was lost, and those whose scoring had not come to its end.
+    # Each process may lose the image in progress and those that were not scored yet.
     assert 64 < seen <= 64 + 2 * 4
     assert record.evaluation.resumed >= 4
 
 
-def test_a_run_on_two_goes_on_where_one_was_stopped_and_back(tmp_path: Path, model: Callable[[str], str]) -> None:
+def test_one_process_resumes_a_run_that_two_began(tmp_path: Path, model: Callable[[str], str]) -> None:
     options = ["--model", model(FAILS), "--trials", "0", "--board", str(tmp_path)]
     done = torchrun(local(2), options)
     assert done.returncode != 0
@@ -212,7 +212,7 @@ def test_a_run_on_two_goes_on_where_one_was_stopped_and_back(tmp_path: Path, mod
 
 
 @pytest.mark.parametrize("dead", [0, 1])
-def test_without_an_agent_the_others_say_who_is_gone(tmp_path: Path, model: Callable[[str], str], dead: int) -> None:
+def test_without_an_agent_the_others_name_the_dead_rank(tmp_path: Path, model: Callable[[str], str], dead: int) -> None:
     command = [sys.executable, "-m", "fcnbench", "run", "--trials", "0", "--board", str(tmp_path)]
     command += ["--model", model(DIES.replace('"1"', f'"{dead}"'))]
     address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
@@ -233,83 +233,83 @@ def test_without_an_agent_the_others_say_who_is_gone(tmp_path: Path, model: Call
         assert "rank 1 on " in said[0]
         assert "is gone: no sign of life for 3 s" in said[0]
     else:
-        assert "rank 1 can't reach the rendezvous store any more, which rank 0 or torchrun keeps" in said[1]
+        assert "rank 1 can't reach the rendezvous store any more, which rank 0 or torchrun hosts" in said[1]
     assert "goes on from there" in said[1 - dead]
     assert not list((tmp_path / "submissions").rglob("record.json"))
 
 
-def test_shares_are_whole_disjoint_and_even() -> None:
+def test_shards_are_disjoint_complete_and_even() -> None:
     items = list(range(17))
     for size in (1, 2, 3, 5, 17, 20):
-        parts = [list(Ranks(rank, size).share(items)) for rank in range(size)]
+        parts = [list(DistributedRanks(rank, size).shard(items)) for rank in range(size)]
         assert [item for part in parts for item in part] == items
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
 @pytest.mark.parametrize(
-    ("rank", "size", "said"), [("2", "2", "not below"), ("-1", "2", "not below"), ("one", "2", "no number")]
+    ("rank", "size", "message"), [("2", "2", "not below"), ("-1", "2", "not below"), ("one", "2", "not an integer")]
 )
-def test_nonsense_of_ranks_is_refused(monkeypatch: pytest.MonkeyPatch, rank: str, size: str, said: str) -> None:
+def test_impossible_ranks_are_refused(monkeypatch: pytest.MonkeyPatch, rank: str, size: str, message: str) -> None:
     monkeypatch.setenv("RANK", rank)
     monkeypatch.setenv("WORLD_SIZE", size)
-    with pytest.raises(UsageError, match=said):
-        the_world()
+    with pytest.raises(UsageError, match=message):
+        process_group()
 
 
-def test_one_process_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ranks_there_is_a_single_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RANK", raising=False)
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    assert the_world() is ALONE
+    assert process_group() is SINGLE_PROCESS
     monkeypatch.setenv("WORLD_SIZE", "1")
-    assert the_world() is ALONE
-    with ALONE as world:
-        assert world.first
-        assert world.gathered("fact") == ["fact"]
-        assert world.made_by_first(lambda: 3) == world.in_turn(lambda: 3) == 3
+    assert process_group() is SINGLE_PROCESS
+    with SINGLE_PROCESS as ranks:
+        assert ranks.is_rank0
+        assert ranks.all_gather("value") == ["value"]
+        assert ranks.broadcast_from_rank0(lambda: 3) == ranks.rank0_first(lambda: 3) == 3
 
 
-def test_a_store_that_nobody_keeps_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_store_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     monkeypatch.delenv("MASTER_PORT", raising=False)
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(RankLost, match="rank 1 of 2 can't join the others"), the_world():
+    with pytest.raises(RankLost, match="rank 1 of 2 can't join the others"), process_group():
         pass
 
 
 @pytest.mark.parametrize("late", [0, 1, 2])
-def test_the_roll_is_called_among_the_living_only(late: int) -> None:
+def test_only_the_ranks_of_this_attempt_agree_on_its_id(late: int) -> None:
     store = distributed.HashStore()
-    names: dict[int, str] = {}
+    run_ids: dict[int, str] = {}
 
-    def come(rank: int) -> None:
-        names[rank] = call_the_roll(store, rank, 3, 20)
+    def join(rank: int) -> None:
+        run_ids[rank] = agree_on_run_id(store, rank, 3, 20)
 
     for attempt in range(3):
-        before = dict(names)
-        ranks = [threading.Thread(target=come, args=(rank,)) for rank in range(3)]
+        before = dict(run_ids)
+        ranks = [threading.Thread(target=join, args=(rank,)) for rank in range(3)]
         for rank in ranks:
             if rank is not ranks[late]:
                 rank.start()
         time.sleep(0.1)
-        assert names == before or attempt == 0  # nobody takes an earlier attempt's word
+        assert run_ids == before or attempt == 0  # no rank accepts the id of an earlier attempt
         ranks[late].start()
         for rank in ranks:
             rank.join()
-        assert len(set(names.values())) == 1
-        assert names != before
+        assert len(set(run_ids.values())) == 1
+        assert run_ids != before
 
 
-def test_who_does_not_come_to_the_roll_call_is_named() -> None:
+def test_a_rank_that_does_not_come_to_the_rendezvous_is_named() -> None:
     store = distributed.HashStore()
-    with pytest.raises(RankLost, match="rank 1, 2 did not come to the roll call"):
-        call_the_roll(store, 0, 3, 0.1)
-    with pytest.raises(RankLost, match="rank 0 did not come to the roll call"):
-        call_the_roll(store, 1, 3, 0.1)
+    with pytest.raises(RankLost, match="rank 1, 2 did not come to the rendezvous"):
+        agree_on_run_id(store, 0, 3, 0.1)
+    with pytest.raises(RankLost, match="rank 0 did not come to the rendezvous"):
+        agree_on_run_id(store, 1, 3, 0.1)
 
 
-class Two(World):
-    """Stands in for a second process that scored what it is told."""
+class TwoRanks(Ranks):
+    """Stands in for a run whose second rank scored the given images."""
 
     size = 2
 
@@ -317,7 +317,7 @@ class Two(World):
         self.other = other
         self.calls = 0
 
-    def summed(self, counts: np.ndarray) -> np.ndarray:
+    def all_reduce(self, counts: np.ndarray) -> np.ndarray:
         self.calls += 1
         if self.calls == 1:
             counts = counts.copy()
@@ -327,19 +327,19 @@ class Two(World):
 
 
 @pytest.mark.parametrize(("other", "wrong"), [({}, "b"), ({"0": 1, "1": 1}, "a"), ({"1": 2}, "b")])
-def test_images_that_nobody_scored_or_two_did_are_named(other: dict[str, int], wrong: str) -> None:
+def test_images_that_no_rank_or_two_ranks_scored_are_named(other: dict[str, int], wrong: str) -> None:
     data = fcnbench.load_dataset("pocket")
     digest = "sha256:" + "ab" * 32
     own = {"a": Scored("a", np.eye(8, dtype=np.int64), digest)}
     with pytest.raises(RankLost, match=rf"1 images were not scored exactly once: {wrong}"):
-        together(data, ["a", "b"], own, Two(other))
-    found = together(data, ["a"], own, ALONE)
+        together(data, ["a", "b"], own, TwoRanks(other))
+    found = together(data, ["a"], own, SINGLE_PROCESS)
     assert found.predictions == (digest,)
 
 
 @pytest.fixture
 def hosts() -> Iterator[list[tuple[list[str], str]]]:
-    """Two hosts of a network of their own: what to put before a command there, and the host's address."""
+    """Two hosts in a network of their own: the prefix of a command that runs there, and the host's address."""
     names = [f"fcnb{os.getpid()}{end}" for end in "ab"]
 
     def ip(*arguments: str) -> None:
@@ -366,7 +366,7 @@ def hosts() -> Iterator[list[tuple[list[str], str]]]:
 
 
 def on_hosts(hosts: list[tuple[list[str], str]], tmp_path: Path, model: str, **more: str) -> list[tuple[int, str]]:
-    """One run on two machines, an agent on each; their exit codes and what they said."""
+    """Run once on two machines, with an agent on each; return their exit codes and standard error."""
     agents = []
     for number, (enter, address) in enumerate(hosts):
         # Hosts share no disk but the board's.

@@ -13,7 +13,7 @@ from torch import Tensor
 import fcnbench
 from fcnbench.errors import FcnbenchError, ModelError
 from fcnbench.evaluation.dtypes import checked_dtypes
-from fcnbench.evaluation.precision import Arithmetic
+from fcnbench.evaluation.precision import Precision
 
 NETS = """
 import torch
@@ -206,7 +206,7 @@ TABLE = torch.ones(4, 8, dtype=torch.half)
 )
 @pytest.mark.parametrize("inference", [False, True])
 def test_what_rounds_nothing_is_no_other_arithmetic(compute: Callable[[], Tensor], inference: bool) -> None:
-    with torch.inference_mode(inference), checked_dtypes(Arithmetic("fp32")):
+    with torch.inference_mode(inference), checked_dtypes(Precision("fp32")):
         compute()
 
 
@@ -235,7 +235,7 @@ def test_rounded_arithmetic_is_found_where_results_are_float32(compute: Callable
     with (
         pytest.raises(ModelError, match=r"the network computes in (float16|qint8)"),
         torch.inference_mode(inference),
-        checked_dtypes(Arithmetic("fp32")),
+        checked_dtypes(Precision("fp32")),
     ):
         compute()
 
@@ -250,10 +250,10 @@ def test_half_precision_that_is_asked_for_is_signed_and_computed(nets: str, tmp_
 def test_a_network_that_never_computes_in_the_precision_is_refused() -> None:
     with (
         pytest.raises(ModelError, match="no operation of the network computes in bfloat16"),
-        checked_dtypes(Arithmetic("bf16")),
+        checked_dtypes(Precision("bf16")),
     ):
         torch.ones(3) + 1
-    with checked_dtypes(Arithmetic("fp32")):
+    with checked_dtypes(Precision("fp32")):
         torch.ones(3) + 1
 
 

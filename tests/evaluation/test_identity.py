@@ -15,7 +15,7 @@ import pytest
 import fcnbench
 from fcnbench.comparison.attribution import first_difference, layers
 from fcnbench.errors import ModelError
-from fcnbench.evaluation.identity import Witness, content_digest, departure
+from fcnbench.evaluation.identity import DependencyTracker, content_digest, identity_difference
 from fcnbench.evaluation.journal import Journal, Scored
 from fcnbench.models.code.source_files import Sources
 from fcnbench.records.files import load
@@ -143,39 +143,44 @@ def test_a_cell_of_a_sweep_is_taken_over_only_where_nothing_changed(
         assert second.record != first.record
 
 
-def test_a_journal_says_which_fact_is_otherwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_journal_names_the_fact_that_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = tmp_path / "net.py"
     source.write_text("x = 1\n")
 
-    def witness(**facts: str) -> Witness:
+    def tracker(**facts: str) -> DependencyTracker:
         sources = Sources(folder=tmp_path, before=frozenset(sys.modules))
         sources.add("net", source)
-        return Witness(sources, dict(facts))
+        return DependencyTracker(sources, dict(facts))
 
-    with Journal({"key": "facts"}, 2, witness=witness()) as journal:
+    with Journal({"key": "facts"}, 2, witness=tracker()) as journal:
         journal.add(Scored("a", np.eye(2, dtype=np.int64), "sha256:0"))
-    with Journal({"key": "facts"}, 2, witness=witness()) as journal:
+    with Journal({"key": "facts"}, 2, witness=tracker()) as journal:
         assert set(journal.done) == {"a"}
     source.write_text("x = 2\n")
-    with Journal({"key": "facts"}, 2, witness=witness()) as journal:
+    with Journal({"key": "facts"}, 2, witness=tracker()) as journal:
         assert journal.done == {}
     assert "an interrupted run is not continued: net.py has changed" in capsys.readouterr().err
 
 
-def test_versions_of_packages_that_took_part_must_be_the_same() -> None:
-    witness = Witness(Sources())
+def test_versions_of_the_packages_of_a_run_must_be_the_same() -> None:
+    tracker = DependencyTracker(Sources())
     numpy = version("numpy")
-    assert witness.departure({"package numpy": numpy, "package pillow": version("pillow")}) == ""
-    assert witness.departure({"package numpy": "1.0"}) == f"numpy was 1.0 and is {numpy}"
-    assert witness.departure({"package no-such-thing": "1.0"}) == "no-such-thing was 1.0 and is not installed"
-    assert witness.news()["package numpy"] == numpy
-    assert witness.news() == {}
+    assert tracker.difference({"package numpy": numpy, "package pillow": version("pillow")}) == ""
+    assert tracker.difference({"package numpy": "1.0"}) == f"numpy was 1.0 and is {numpy}"
+    assert tracker.difference({"package no-such-thing": "1.0"}) == "no-such-thing was 1.0 and is not installed"
+    assert tracker.update()["package numpy"] == numpy
+    assert tracker.update() == {}
 
 
 def test_the_first_part_that_differs_is_named() -> None:
     identity = Identity({"code": "a", "data": "b", "device": "cpu"}, {})
-    assert departure(identity, {"code": "a", "data": "b", "device": "cpu"}, Witness(Sources())) == ""
-    assert departure(identity, {"code": "a", "data": "c", "device": "cuda"}, Witness(Sources())) == "data has changed"
+    assert (
+        identity_difference(identity, {"code": "a", "data": "b", "device": "cpu"}, DependencyTracker(Sources())) == ""
+    )
+    assert (
+        identity_difference(identity, {"code": "a", "data": "c", "device": "cuda"}, DependencyTracker(Sources()))
+        == "data has changed"
+    )
 
 
 def test_content_of_weights_is_a_files_or_a_folders(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_a_model_that_fails_at_500x500_is_told_how_to_leave_that_out() -> None:
                 raise RuntimeError("too large")
             return super().logits(batch)
 
-    with pytest.raises(ModelError, match="500x500 picture: RuntimeError: too large") as caught:
+    with pytest.raises(ModelError, match="500x500 image: RuntimeError: too large") as caught:
         score(OnlySmall(), trials=1)
     assert "--trials 0" in caught.value.hint
 

@@ -18,10 +18,9 @@ from fcnbench.datasets.store.dataset import Dataset, Sample
 from fcnbench.evaluation.journal import Journal, Scored
 from fcnbench.evaluation.loop import batches, evaluate
 from fcnbench.evaluation.pipeline import Look
-from fcnbench.evaluation.precision import Arithmetic
-from fcnbench.evaluation.reproducibility import certify
-from fcnbench.evaluation.scenario import measure
-from fcnbench.evaluation.timing import paper_forward_time
+from fcnbench.evaluation.precision import Precision
+from fcnbench.evaluation.reproducibility import check_reproducibility
+from fcnbench.evaluation.timing import paper_forward_time, time_scenario
 from fcnbench.metrics.confusion import confusion_matrix
 from fcnbench.models.segmenter import ModuleSegmenter
 from fcnbench.records.evaluation import Evaluation
@@ -197,7 +196,7 @@ def plainly(dtype: torch.dtype, batch: int) -> list[Scored]:
 def as_late_as_can_be(segmenter: Any, data: Any, batch: int, margins: bool = True) -> list[Scored]:
     """Everything prepared before the first forward pass, and all of these before the first is scored."""
     look = Look(segmenter, data, CPU, margins=margins)
-    look.expect(Arithmetic(PRECISIONS.get(getattr(segmenter, "dtype", None), "fp32")))
+    look.expect(Precision(PRECISIONS.get(getattr(segmenter, "dtype", None), "fp32")))
     places = list(range(len(data.manifest.rows)))[:COUNT]
     with torch.inference_mode():
         reads = [look.read(group) for group in batches(data.manifest.rows, places, batch)]
@@ -313,8 +312,8 @@ def test_a_model_may_spoil_the_images_of_a_dataset_that_keeps_them() -> None:
 
 
 @pytest.mark.parametrize("twin", TWINS)
-def test_the_certificate_finds_no_flips_of_models_that_use_memory_again(twin: type[Plain]) -> None:
-    found = certify(Look(twin(), pocket(), CPU), [0, 1, 2])
+def test_the_reproducibility_check_finds_no_flips_of_models_that_reuse_memory(twin: type[Plain]) -> None:
+    found = check_reproducibility(Look(twin(), pocket(), CPU), [0, 1, 2])
     assert found.flips == {"second run": 0, "batch of 2": 0, "one thread": 0}
 
 
@@ -335,11 +334,11 @@ def times(net: Spoils) -> None:
 
 
 def single(net: Spoils) -> None:
-    measure(ModuleSegmenter(net), CPU, "single-stream", 1, trials=3, seconds=0)
+    time_scenario(ModuleSegmenter(net), CPU, "single-stream", 1, trials=3, seconds=0)
 
 
 def throughput(net: Spoils) -> None:
-    measure(ModuleSegmenter(net), CPU, "throughput", 2, trials=7, seconds=0)
+    time_scenario(ModuleSegmenter(net), CPU, "throughput", 2, trials=7, seconds=0)
 
 
 @pytest.mark.parametrize("timed", [times, single, throughput])
