@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -236,6 +237,67 @@ def test_without_an_agent_the_others_name_the_dead_rank(tmp_path: Path, model: C
         assert "rank 1 can't reach the rendezvous store any more, which rank 0 or torchrun hosts" in said[1]
     assert "goes on from there" in said[1 - dead]
     assert not list((tmp_path / "submissions").rglob("record.json"))
+
+
+EXCHANGES = """
+import json, sys
+import numpy as np
+import fcnbench
+from fcnbench.evaluation.distributed import process_group
+
+order = []
+with process_group() as ranks:
+    rank = ranks.rank
+    first = ranks.rank0_first(lambda: rank)
+    counts = ranks.all_reduce(np.array([[2**62 // 3, rank]], np.int64))
+    values = ranks.all_gather({"rank": rank, "text": "\u00e4" * rank, "times": [0.1] * rank})
+    sent = ranks.broadcast_from_rank0(lambda: ["from", rank, None])
+    own = {"a": np.full((2, 3), 7 + rank), "b": np.zeros((0, 4), np.int64)} if rank == 0 else {}
+    arrays = ranks.broadcast_arrays(own)
+    try:
+        ranks.all_gather({1, 2})
+        refused = False
+    except TypeError:  # a set has no JSON, and is not pickled instead
+        refused = True
+run = fcnbench.run(limit=4, trials=1, margins=True, certify=True)
+print(json.dumps({
+    "first": first, "counts": counts.tolist(), "values": values, "sent": sent, "refused": refused,
+    "arrays": {name: array.tolist() for name, array in arrays.items()},
+    "run": {
+        "run": run.record.run, "path": str(run.path), "identity": dict(run.identity.parts),
+        "matrices": run.record.evaluation.matrices.tolist(), "margins": run.record.evaluation.margins.tolist(),
+        "flips": run.record.evaluation.certificate.flips, "paper": run.record.evaluation.timing.paper,
+        "predictions": run.record.predictions,
+    },
+}))
+"""
+
+
+def test_ranks_exchange_arrays_and_json_and_all_get_the_record(tmp_path: Path) -> None:
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
+    variables = {"FCNBENCH_BOARD": str(tmp_path / "board"), **address}
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", EXCHANGES],
+            env=surroundings(**variables, RANK=str(rank)),
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    ends = [rank.communicate(timeout=200) for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0], ends
+    zero, one = (json.loads(end[0]) for end in ends)
+    assert (zero.pop("first"), one.pop("first")) == (0, 1)
+    assert zero == one
+    assert zero["counts"] == [[2 * (2**62 // 3), 1]]
+    assert zero["values"] == [{"rank": 0, "text": "", "times": []}, {"rank": 1, "text": "\u00e4", "times": [0.1]}]
+    assert zero["sent"] == ["from", 0, None]
+    assert zero["arrays"] == {"a": [[7, 7, 7], [7, 7, 7]], "b": []}
+    assert zero["refused"]
+    assert len(zero["run"]["paper"]) == 1
 
 
 def test_shards_are_disjoint_complete_and_even() -> None:
