@@ -8,21 +8,15 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from torch import distributed
 
 import fcnbench
 from fcnbench.errors import RankLost, UsageError
-from fcnbench.evaluation.distributed import SINGLE_PROCESS, DistributedRanks, Ranks, process_group
-from fcnbench.evaluation.journal import Scored
-from fcnbench.evaluation.merge import together
-from fcnbench.evaluation.rendezvous import agree_on_run_id
+from fcnbench.evaluation.distributed import SINGLE_PROCESS, DistributedRanks, process_group
 from fcnbench.records.files import load
 from fcnbench.records.model import Record
 
@@ -337,121 +331,3 @@ def test_a_missing_store_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(RankLost, match="rank 1 of 2 can't join the others"), process_group():
         pass
-
-
-@pytest.mark.parametrize("late", [0, 1, 2])
-def test_only_the_ranks_of_this_attempt_agree_on_its_id(late: int) -> None:
-    store = distributed.HashStore()
-    run_ids: dict[int, str] = {}
-
-    def join(rank: int) -> None:
-        run_ids[rank] = agree_on_run_id(store, rank, 3, 20)
-
-    for attempt in range(3):
-        before = dict(run_ids)
-        ranks = [threading.Thread(target=join, args=(rank,)) for rank in range(3)]
-        for rank in ranks:
-            if rank is not ranks[late]:
-                rank.start()
-        time.sleep(0.1)
-        assert run_ids == before or attempt == 0  # no rank accepts the id of an earlier attempt
-        ranks[late].start()
-        for rank in ranks:
-            rank.join()
-        assert len(set(run_ids.values())) == 1
-        assert run_ids != before
-
-
-def test_a_rank_that_does_not_come_to_the_rendezvous_is_named() -> None:
-    store = distributed.HashStore()
-    with pytest.raises(RankLost, match="rank 1, 2 did not come to the rendezvous"):
-        agree_on_run_id(store, 0, 3, 0.1)
-    with pytest.raises(RankLost, match="rank 0 did not come to the rendezvous"):
-        agree_on_run_id(store, 1, 3, 0.1)
-
-
-class TwoRanks(Ranks):
-    """Stands in for a run whose second rank scored the given images."""
-
-    size = 2
-
-    def __init__(self, other: dict[str, int]) -> None:
-        self.other = other
-        self.calls = 0
-
-    def all_reduce(self, counts: np.ndarray) -> np.ndarray:
-        self.calls += 1
-        if self.calls == 1:
-            counts = counts.copy()
-            for place, times in self.other.items():
-                counts[:1, int(place)] += times
-        return counts
-
-
-@pytest.mark.parametrize(("other", "wrong"), [({}, "b"), ({"0": 1, "1": 1}, "a"), ({"1": 2}, "b")])
-def test_images_that_no_rank_or_two_ranks_scored_are_named(other: dict[str, int], wrong: str) -> None:
-    data = fcnbench.load_dataset("pocket")
-    digest = "sha256:" + "ab" * 32
-    own = {"a": Scored("a", np.eye(8, dtype=np.int64), digest)}
-    with pytest.raises(RankLost, match=rf"1 images were not scored exactly once: {wrong}"):
-        together(data, ["a", "b"], own, TwoRanks(other))
-    found = together(data, ["a"], own, SINGLE_PROCESS)
-    assert found.predictions == (digest,)
-
-
-@pytest.fixture
-def hosts() -> Iterator[list[tuple[list[str], str]]]:
-    """Two hosts in a network of their own: the prefix of a command that runs there, and the host's address."""
-    names = [f"fcnb{os.getpid()}{end}" for end in "ab"]
-
-    def ip(*arguments: str) -> None:
-        subprocess.run(["ip", *arguments], check=True, capture_output=True)
-
-    try:
-        for name in names:
-            ip("netns", "add", name)
-        ip("link", "add", "eth7", "netns", names[0], "type", "veth", "peer", "name", "eth7", "netns", names[1])
-        for number, name in enumerate(names, start=1):
-            ip("-n", name, "addr", "add", f"10.77.0.{number}/24", "dev", "eth7")
-            for device in ("lo", "eth7"):
-                ip("-n", name, "link", "set", device, "up")
-    except (OSError, subprocess.CalledProcessError) as error:
-        for name in names:
-            subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
-        pytest.skip(f"no network namespaces here: {error}")
-    yield [
-        (["ip", "netns", "exec", name, "unshare", "--uts", "sh", "-c", f'hostname {name}; exec "$@"', "sh"], address)
-        for name, address in zip(names, ("10.77.0.1", "10.77.0.2"), strict=True)
-    ]
-    for name in names:
-        ip("netns", "del", name)
-
-
-def on_hosts(hosts: list[tuple[list[str], str]], tmp_path: Path, model: str, **more: str) -> list[tuple[int, str]]:
-    """Run once on two machines, with an agent on each; return their exit codes and standard error."""
-    agents = []
-    for number, (enter, address) in enumerate(hosts):
-        # Hosts share no disk but the board's.
-        variables = surroundings(GLOO_SOCKET_IFNAME="eth7", FCNBENCH_HOME=str(tmp_path / f"home{number}"), **more)
-        options = ["--nnodes=2", "--nproc-per-node=2", "--rdzv-backend=c10d", "--rdzv-id=hosts", "--max-restarts=1"]
-        options += [f"--rdzv-endpoint={hosts[0][1]}:29571", f"--local-addr={address}"]
-        options += [f"--rdzv-conf=is_host={int(number == 0)}"]
-        command = [*enter, sys.executable, "-m", "torch.distributed.run", *options, "-m", "fcnbench", "run"]
-        command += ["--model", model, "--trials", "0", "--board", str(tmp_path)]
-        agents.append(subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True))
-    return [(agent.returncode, said) for agent, said in ((each, each.communicate(timeout=400)[1]) for each in agents)]
-
-
-@pytest.mark.parametrize("stumble", ["pass", DIES_ONCE])
-def test_two_hosts_give_the_integers_of_one_process(
-    tmp_path: Path, model: Callable[[str], str], hosts: list[tuple[list[str], str]], stumble: str
-) -> None:
-    alone = fcnbench.run(board=tmp_path / "alone", trials=0).record
-    done = on_hosts(hosts, tmp_path, model(stumble))
-    assert [code for code, _ in done] == [0, 0], "\n".join(said for _, said in done)
-    record = only_record(tmp_path)
-    np.testing.assert_array_equal(record.evaluation.matrices, alone.evaluation.matrices)
-    assert record.predictions == alone.predictions
-    assert record.evaluation.execution is not None
-    assert record.evaluation.execution.processes == 4
-    assert (record.evaluation.resumed > 0) == (stumble != "pass")

@@ -63,7 +63,7 @@ def build(weights=None):
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """The folder of a model that writes down how often it is called, and stops at the call that STOP_AT says."""
+    """Write a model that counts its calls and stops at call STOP_AT; return its folder."""
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "net.py").write_text(NET.replace("{late}", "from late import K as late"))
@@ -75,7 +75,7 @@ def model(tmp_path: Path) -> Path:
 
 
 def calls(folder: Path) -> int:
-    """How often the model was called since the last time."""
+    """Return the number of calls of the model since the last time."""
     path = folder / "calls"
     count = len(path.read_text()) if path.exists() else 0
     path.unlink(missing_ok=True)
@@ -83,7 +83,7 @@ def calls(folder: Path) -> int:
 
 
 def change(name: str, old: str = "1", new: str = "2") -> Callable[[Path], None]:
-    """Write another content of the same size into a file."""
+    """Return a function that changes a file without changing its size."""
 
     def write(folder: Path) -> None:
         (folder / name).write_text((folder / name).read_text().replace(old, new))
@@ -102,7 +102,7 @@ CHANGES: dict[str, tuple[Callable[[Path], None], bool]] = {
 
 
 @pytest.mark.parametrize(("edit", "kept"), CHANGES.values(), ids=CHANGES)
-def test_an_interrupted_run_goes_on_only_where_nothing_changed(
+def test_an_interrupted_run_resumes_only_if_nothing_changed(
     edit: Callable[[Path], None], kept: bool, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def run() -> None:
@@ -119,7 +119,7 @@ def test_an_interrupted_run_goes_on_only_where_nothing_changed(
 
 
 @pytest.mark.parametrize(("edit", "kept"), CHANGES.values(), ids=CHANGES)
-def test_a_cell_of_a_sweep_is_taken_over_only_where_nothing_changed(
+def test_a_cell_of_a_sweep_is_reused_only_if_nothing_changed(
     edit: Callable[[Path], None], kept: bool, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = f"{model / 'net.py'}:build"
@@ -183,7 +183,7 @@ def test_the_first_part_that_differs_is_named() -> None:
     )
 
 
-def test_content_of_weights_is_a_files_or_a_folders(tmp_path: Path) -> None:
+def test_the_digest_of_weights_is_that_of_a_file_or_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1")
     assert content_digest(None) == content_digest("random:0") == ""
     one, folder = content_digest(str(tmp_path / "a")), content_digest(str(tmp_path))
@@ -195,7 +195,7 @@ def test_content_of_weights_is_a_files_or_a_folders(tmp_path: Path) -> None:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git as somebody."""
+    """Run git with a user name."""
     command = ["git", "-c", "user.name=n", "-c", "user.email=e@example.org", "-C", str(folder), *arguments]
     return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
 
