@@ -25,17 +25,17 @@ from benchmarks.loop import drawn
 from fcnbench.datasets.load import load_dataset
 from fcnbench.evaluation.device import choose_device, peak_memory
 from fcnbench.evaluation.device_measurements import (
-    Contestant,
-    ForwardFigure,
-    LoopShare,
-    forward_figures,
-    loop_share,
-    precisions_of,
+    ForwardMeasurement,
+    ForwardPass,
+    LoopMeasurement,
+    measure_forward,
+    measure_loop,
+    supported_precisions,
 )
 from fcnbench.evaluation.environment import describe
 from fcnbench.evaluation.loop import scorable
 from fcnbench.evaluation.pipeline import Look
-from fcnbench.evaluation.power import Gauge
+from fcnbench.evaluation.power import PowerCounters
 from fcnbench.evaluation.precision import FP32
 from fcnbench.evaluation.roofline import work_of
 from fcnbench.models.fcn.fast import Fast, FastForward
@@ -62,12 +62,12 @@ def contestants(ours: FCN, theirs: nn.Module, compiled: bool) -> dict[str, Forwa
     return found
 
 
-def forwards(device: torch.device, side: int, rounds: int, compiled: bool) -> list[ForwardFigure]:
+def forwards(device: torch.device, side: int, rounds: int, compiled: bool) -> list[ForwardMeasurement]:
     """Every contestant in every precision that the device has."""
     ours, theirs = (net.to(device) for net in same_networks(NAME))
     image = 50 * torch.randn((1, 3, side, side), generator=torch.Generator().manual_seed(0)).to(device)
     rivals = contestants(ours, theirs, compiled)
-    with FP32.held(device):
+    with FP32.applied(device):
         exact = theirs(image)
         for forward in rivals.values():
             assert_alike(forward(image), exact)
@@ -76,25 +76,25 @@ def forwards(device: torch.device, side: int, rounds: int, compiled: bool) -> li
         "plain": work_of(ModuleSegmenter(ours), image).flops,
         "band": work_of(Fast(ModuleSegmenter(ours)), image).flops,
     }
-    named = {who: Contestant(each, flops["band" if "band" in who else "plain"]) for who, each in rivals.items()}
-    return forward_figures(named, image, reference, rounds)
+    named = {who: ForwardPass(each, flops["band" if "band" in who else "plain"]) for who, each in rivals.items()}
+    return measure_forward(named, image, reference, rounds)
 
 
-def loop(device: torch.device, images: int) -> list[LoopShare]:
+def loop(device: torch.device, images: int) -> list[LoopMeasurement]:
     """The loop over drawn JPEGs in every precision; on a CPU in fp32 alone, where the others are slow."""
     with tempfile.TemporaryDirectory() as scratch, mock.patch.dict(os.environ, FCNBENCH_HOME=f"{scratch}/home"):
         data = load_dataset("voc2011val", drawn(Path(scratch) / "VOC2012", images), allow_partial=True)
         ours, _ = same_networks(NAME)
         look = Look(Fast(ModuleSegmenter(ours, caffe_bgr, 21)), data, device)
-        precisions = precisions_of(device) if device.type == "cuda" else ("fp32",)
-        return [loop_share(look, scorable(data), NAME, precision)[0] for precision in precisions]
+        precisions = supported_precisions(device) if device.type == "cuda" else ("fp32",)
+        return [measure_loop(look, scorable(data), NAME, precision)[0] for precision in precisions]
 
 
 def report(device: torch.device, side: int, rounds: int, images: int, compiled: bool) -> str:
     """Everything as Markdown."""
     environment = describe(device)
     versions = f"PyTorch {torch.__version__}" + (f", CUDA {environment.cuda}" if environment.cuda else "")
-    clocks = ", ".join(f"{name} {value}" for name, value in Gauge(device).clocks().items())
+    clocks = ", ".join(f"{name} {value}" for name, value in PowerCounters(device).clocks().items())
     results = forwards(device, side, rounds, compiled)
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d}, {environment.device_name}, {versions}{f'; {clocks}' if clocks else ''}; {NAME} "

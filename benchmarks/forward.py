@@ -54,7 +54,7 @@ def measure() -> list[Row]:
         fast = FastForward(ours)
         for height, width in SIZES:
             picture = 50 * torch.randn((1, 3, height, width), generator=torch.Generator().manual_seed(0))
-            with FP32.held(picture.device):
+            with FP32.applied(picture.device):
                 assert_alike(fast(picture)["out"], theirs(picture))
                 rows.append(
                     compare(

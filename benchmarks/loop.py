@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -34,6 +33,7 @@ from benchmarks.stores import subset
 from fcnbench.datasets.load import load_dataset
 from fcnbench.datasets.registry import find_dataset
 from fcnbench.datasets.store.dataset import Dataset
+from fcnbench.evaluation.host_argmax import KnownLabelMap
 from fcnbench.evaluation.journal import Journal
 from fcnbench.evaluation.loop import evaluate, scorable
 from fcnbench.evaluation.pipeline import Look
@@ -140,7 +140,7 @@ def steps(voc: Path) -> str:
         look = Look(model, data, torch.device("cpu"))
         answers = [look.forward(look.read([place]))[0] for place in places]
         # Without the argmax: its answer is there already.
-        known = [replace(each, prediction=partial(np.array, each.prediction())) for each in answers]
+        known = [replace(each, prediction=KnownLabelMap(each.prediction.wait())) for each in answers]
         scored = [look.score(each) for each in answers]
 
         def journal() -> None:
@@ -151,7 +151,7 @@ def steps(voc: Path) -> str:
 
         works: dict[str, Callable[[], object]] = {
             "read, check, decode, prepare": lambda: [len(look.read([place])) for place in places],
-            "argmax of 21 planes": lambda: [each.prediction().size for each in answers],
+            "argmax of 21 planes": lambda: [each.prediction.wait().size for each in answers],
             "count and digest": lambda: [look.score(each) for each in known],
             "journal": journal,
         }

@@ -19,7 +19,7 @@ from fcnbench.util.version import __version__
 if TYPE_CHECKING:
     import torch
 
-    from fcnbench.evaluation.precision import Arithmetic
+    from fcnbench.evaluation.precision import Precision
     from fcnbench.records.speed import SpeedRecord
 
 
@@ -119,14 +119,14 @@ def bench(
         raise UsageError(f"--precision {precision} is unknown", f"choose one of {', '.join(PRECISIONS)}")
     files.check_writable(paths.results(board) / "submissions")
     from fcnbench.evaluation.device import choose_device
-    from fcnbench.evaluation.precision import FP32, Arithmetic
+    from fcnbench.evaluation.precision import FP32, Precision
     from fcnbench.leaderboard.speed_board import build_speed_boards, speed_folder
     from fcnbench.models.torch_state import protected
 
     # Absolute while the model's code runs, which may change the working directory.
     given, on = paths.results(board), choose_device(device)
-    arithmetic = Arithmetic(precision or FP32.precision, bool(compiled))
-    arithmetic.refuse(on)
+    arithmetic = Precision(precision or FP32.format, bool(compiled))
+    arithmetic.check_device(on)
     options = _Options(model, weights, classes, on, fast and not arithmetic.compiled, arithmetic, scenario, batch)
     with protected():
         record = _timed(options, trials, seconds)
@@ -145,7 +145,7 @@ class _Options:
     classes: int | None
     on: torch.device
     fast: bool
-    arithmetic: Arithmetic
+    arithmetic: Precision
     scenario: str
     batch: int
 
@@ -158,8 +158,7 @@ def _timed(options: _Options, trials: int, seconds: float) -> SpeedRecord:
     from fcnbench.evaluation.model_facts import facts_of
     from fcnbench.evaluation.precision import FP32, uncompiled
     from fcnbench.evaluation.roofline import ceiling, work_of
-    from fcnbench.evaluation.scenario import measure
-    from fcnbench.evaluation.timing import WARM_UPS, paper_batch, running_at_paper_size
+    from fcnbench.evaluation.timing import WARM_UPS, paper_batch, running_at_paper_size, time_scenario
     from fcnbench.models.load import open_model
     from fcnbench.models.segmenter import answers_from_truth, module_of
     from fcnbench.models.torch_state import foreign_code
@@ -172,13 +171,13 @@ def _timed(options: _Options, trials: int, seconds: float) -> SpeedRecord:
     if answers_from_truth(segmenter):
         raise UsageError(f"{options.model} has no forward pass", "time a network")
     move(segmenter, on)
-    arithmetic.prepare(segmenter)
+    arithmetic.compile_network(segmenter)
     environment = describe(on)
-    with arithmetic.held(on), foreign_code("the forward pass"):
+    with arithmetic.applied(on), foreign_code("the forward pass"):
         with running_at_paper_size("run it on such a picture by itself"), checked_dtypes(arithmetic, segmenter):
             segmenter.logits(paper_batch(segmenter, on))
-        found = measure(segmenter, on, options.scenario, batch, trials, seconds)
-    with FP32.held(on), uncompiled():
+        found = time_scenario(segmenter, on, options.scenario, batch, trials, seconds)
+    with FP32.applied(on), uncompiled():
         work = work_of(segmenter, paper_batch(segmenter, on, batch))
     module, best = module_of(segmenter), ceiling(on, arithmetic)
     name, created = new_run()

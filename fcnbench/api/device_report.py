@@ -10,7 +10,8 @@ from fcnbench.util import files
 from fcnbench.util.check_result import CheckResult
 
 if TYPE_CHECKING:
-    from fcnbench.evaluation.device_report import Check, DeviceReport
+    from fcnbench.evaluation.device_report import DeviceReport
+    from fcnbench.evaluation.pocket_check import PocketCheck
     from fcnbench.records.environment import Environment
 
 
@@ -68,7 +69,7 @@ def device_finding(environment: Environment) -> CheckResult:
     return CheckResult("device", True, f"{environment.device_name}, PyTorch {environment.packages['torch']}{cuda}")
 
 
-def integers_finding(check: Check) -> CheckResult:
+def integers_finding(check: PocketCheck) -> CheckResult:
     """Return whether a device gave the integers that it should."""
     return CheckResult(
         f"{check.model} on {check.dataset}",

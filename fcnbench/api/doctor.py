@@ -21,7 +21,7 @@ from fcnbench.util.version import __version__
 
 if TYPE_CHECKING:
     from fcnbench.datasets.store.check import StoreReport
-    from fcnbench.evaluation.device_exam import DeviceExam
+    from fcnbench.evaluation.device_examination import DeviceExamination
 
 
 def doctor() -> list[CheckResult]:
@@ -93,7 +93,7 @@ def examine_model(
     return findings
 
 
-def examine_device(device: str = "auto") -> DeviceExam:
+def examine_device(device: str = "auto") -> DeviceExamination:
     """Check a device, and keep the outcome for the records of later runs; the same as `fcnbench doctor --device`.
 
     Args:
@@ -107,24 +107,24 @@ def examine_device(device: str = "auto") -> DeviceExam:
     check_device(device)
     files.check_writable(paths.home())
     from fcnbench.evaluation.device import choose_device
-    from fcnbench.evaluation.device_exam import examine as examine_on
+    from fcnbench.evaluation.device_examination import examine as examine_on
 
     return examine_on(choose_device(device))
 
 
-def findings_of_exam(exam: DeviceExam) -> list[CheckResult]:
+def findings_of_exam(exam: DeviceExamination) -> list[CheckResult]:
     """Return what the check of a device found, one line per subject."""
     from fcnbench.api.device_report import device_finding, integers_finding
 
-    trials = exam.trials
-    text = f"{trials.right} of {trials.total} trials give numpy's label map"
+    trials = exam.argmax
+    text = f"{trials.right} of {trials.total} cases give numpy's label map"
     if trials.wrong:
-        text += f"; wrong: {listed([trial.told() for trial in trials.wrong])}"
+        text += f"; wrong: {listed([case.describe() for case in trials.wrong])}"
     if trials.refused:
         first, why = trials.refused[0]
-        text += f"; {len(trials.refused)} can't be done here, such as {first.told()}: {why}"
+        text += f"; {len(trials.refused)} can't be done here, such as {first.describe()}: {why}"
     argmax = CheckResult("argmax", not trials.wrong, text)
-    return [device_finding(exam.environment), integers_finding(exam.integers), argmax]
+    return [device_finding(exam.environment), integers_finding(exam.pocket), argmax]
 
 
 def _tried(subject: str, look: Callable[[], str]) -> CheckResult:

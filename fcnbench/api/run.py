@@ -140,20 +140,20 @@ def run_unless(options: RunOptions, earlier: Identity | None) -> Run | None:
     require_consent(planned.downloads, options.accept_terms)
     from fcnbench.api.result import Run
     from fcnbench.evaluation.device import choose_device
-    from fcnbench.evaluation.distributed import the_world
-    from fcnbench.evaluation.precision import FP32, Arithmetic
+    from fcnbench.evaluation.distributed import process_group
+    from fcnbench.evaluation.precision import FP32, Precision
     from fcnbench.evaluation.run import Job, run_job
     from fcnbench.models.torch_state import protected
 
     on = choose_device(options.device)
-    wanted = Arithmetic.named(choices.precision or FP32.name)
+    wanted = Precision.parse(choices.precision or FP32.name)
     compiled = wanted.compiled if options.compiled is None else options.compiled
-    arithmetic = Arithmetic(options.precision or wanted.precision, compiled)
-    arithmetic.refuse(on)
-    job = Job(options, planned.model, planned.weights, choices, on, arithmetic, root, target)
+    precision = Precision(options.precision or wanted.format, compiled)
+    precision.check_device(on)
+    job = Job(options, planned.model, planned.weights, choices, on, precision, root, target)
     # A user's own model may build on networks whose weights are downloaded.
-    with accepting(options.accept_terms), the_world() as world, quiet(not world.first), protected():
-        filed = run_job(job, world, earlier)
+    with accepting(options.accept_terms), process_group() as ranks, quiet(not ranks.is_rank0), protected():
+        filed = run_job(job, ranks, earlier)
     if filed is None:
         return None
     # Paths are told as the user gave them.

@@ -198,10 +198,10 @@ def sweep(path: str | Path, *, board: str | Path | None = None) -> Swept:
     """
     plan, root = read_sweep(path), paths.results(board)
     files.check_writable(root / FOLDER)
-    from fcnbench.evaluation.distributed import the_world
+    from fcnbench.evaluation.distributed import process_group
 
     outcomes = []
-    with quiet(not the_world().first):
+    with quiet(not process_group().is_rank0):
         for number, cell in enumerate(track(plan.cells, f"sweep {plan.name}", "cell"), start=1):
             note(f"[{number}/{len(plan.cells)}] {cell.name}")
             outcomes.append(run_cell(plan, cell, board=root))
@@ -223,13 +223,13 @@ def run_cell(plan: Sweep, cell: Cell, *, board: str | Path | None = None) -> Out
         OutputError: the outcome could not be written.
     """
     from fcnbench.api.run import run_unless
-    from fcnbench.evaluation.distributed import the_world
+    from fcnbench.evaluation.distributed import process_group
     from fcnbench.options import RunOptions
 
     root = paths.results(board)
     path = root / FOLDER / plan.name / cell.file
-    with the_world() as world:
-        known = world.made_by_first(lambda: _known(root, path, cell))
+    with process_group() as ranks:
+        known = _known(cell, ranks.broadcast_from_rank0(lambda: _stored(root, path)))
     arguments = {"weights": cell.weights, "from_": cell.from_, "precision": cell.precision, **cell.options}
     try:
         earlier = known.identity if known is not None else None
@@ -249,16 +249,14 @@ def run_cell(plan: Sweep, cell: Cell, *, board: str | Path | None = None) -> Out
         outcome = Outcome(cell, None, _told(error, str(error), "run it by itself", FcnbenchError.exit_code))
     if outcome.error is not None:
         note(f"failed: {outcome.error['error']}: {outcome.error['message']}")
-    if the_world().first:
+    if process_group().is_rank0:
         paths.keep_out_of_git(root)
         files.write_json(path, asdict(outcome))
     return outcome
 
 
-def _known(root: Path, path: Path, cell: Cell) -> Outcome | None:
-    """The outcome of an earlier call, where its record is still there; a failed cell is tried again."""
-    from fcnbench.records.identity import Identity
-
+def _stored(root: Path, path: Path) -> dict[str, Any] | None:
+    """Return the stored outcome of an earlier call if its record is still there; a failed cell is tried again."""
     try:
         content = json.loads(read_text(path))
         record, created = content["record"], str(content["created"])
@@ -267,10 +265,19 @@ def _known(root: Path, path: Path, cell: Cell) -> Outcome | None:
         parts, facts = content["identity"]["parts"], content["identity"]["facts"]
         if not all(isinstance(each, str) for given in (parts, facts) for item in dict(given).items() for each in item):
             return None
-        identity = Identity(dict(parts), dict(facts))
+        return {"record": record, "created": created, "parts": dict(parts), "facts": dict(facts)}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return Outcome(cell, record, None, created, taken_over=True, identity=identity)
+
+
+def _known(cell: Cell, stored: dict[str, Any] | None) -> Outcome | None:
+    """Return the outcome of `_stored`; None where there is none."""
+    from fcnbench.records.identity import Identity
+
+    if stored is None:
+        return None
+    identity = Identity(stored["parts"], stored["facts"])
+    return Outcome(cell, stored["record"], None, stored["created"], taken_over=True, identity=identity)
 
 
 def _told(error: Exception, message: str, hint: str, exit_code: int) -> dict[str, Any]:

@@ -78,8 +78,8 @@ def _device(options: argparse.Namespace) -> int:
         from fcnbench.records.serial import to_json
 
         found = [asdict(finding) for finding in findings]
-        trials = {**asdict(exam.trials), "right": exam.trials.right}
-        content = {"environment": to_json(exam.environment), "integers": asdict(exam.integers), "trials": trials}
+        trials = {**asdict(exam.argmax), "right": exam.argmax.right}
+        content = {"environment": to_json(exam.environment), "integers": asdict(exam.pocket), "trials": trials}
         print_json({"sound": _sound(findings), "findings": found, "stored": str(exam.path), **content})
     else:
         _print(findings)

@@ -93,9 +93,9 @@ def execute(options: argparse.Namespace) -> int:
     if options.dry_run:
         return _dry_run(options)
     finished = _run(options)
-    from fcnbench.evaluation.distributed import the_world
+    from fcnbench.evaluation.distributed import process_group
 
-    if not the_world().first:
+    if not process_group().is_rank0:
         return 0
     if options.json:
         print_json(finished.summary())
@@ -117,9 +117,9 @@ def _sweep(options: argparse.Namespace) -> int:
             "run one of its cells with --dry-run" if given[0] == "dry_run" else "put it into the file",
         )
     done = sweep(options.sweep, board=options.board)
-    from fcnbench.evaluation.distributed import the_world
+    from fcnbench.evaluation.distributed import process_group
 
-    if not the_world().first:
+    if not process_group().is_rank0:
         return 0
     if options.json:
         print_json(summary_of(done))

@@ -1,57 +1,55 @@
-"""From logits to label maps, found where the logits are: only labels come to the host."""
+"""Argmax on the logits' device, and the count of near ties. Only the uint8 label map is copied to the host."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from concurrent.futures import Future
-from functools import partial
 
 from torch import Tensor
 
 from fcnbench.errors import PredictionError
-from fcnbench.evaluation import device_argmax as devicelabels
-from fcnbench.evaluation.device_argmax import begun_on_device, host_labels
+from fcnbench.evaluation.argmax_trust import start_trusted_argmax
+from fcnbench.evaluation.host_argmax import (
+    FailedArgmax,
+    HostArgmax,
+    KnownLabelMap,
+    LabelMap,
+    PendingLabelMap,
+    host_argmax,
+)
 
-Map = devicelabels.Map
 
-
-def label_map(logits: Tensor) -> Map:
-    """The class of the largest logit per pixel.
+def label_map(logits: Tensor) -> LabelMap:
+    """Return the class of the largest logit per pixel, uint8 [H, W]; ties give the lowest class.
 
     Args:
         logits: floating point [C, H, W], on any device.
-
-    Returns:
-        uint8 [H, W]; the lowest class on a tie.
 
     Raises:
         PredictionError: some logit is NaN, or a pixel's logits are all minus infinity.
+
+    >>> label_map(torch.tensor([[[0.0, 2.0]], [[1.0, 2.0]]]))
+    array([[1, 0]], dtype=uint8)
     """
-    return begun(logits)()
+    return start_argmax(logits).wait()
 
 
-def begun(logits: Tensor, *, owned: bool = True) -> Callable[[], Map]:
-    """Begin to find a label map, where the logits' device works beside the host; the answer, called, waits for it.
+def start_argmax(logits: Tensor, *, owned: bool = True) -> PendingLabelMap:
+    """Start the argmax on the logits' device; the result's `wait()` returns the label map.
+
+    A CPU computes the label map in the thread that calls `wait`, unless the logits are not `owned`.
 
     Args:
         logits: floating point [C, H, W], on any device.
-        owned: whether they keep their values until the answer is called; a CPU finds the labels only then. Where they
-            are not, because the model may use their memory again, the labels are found now.
+        owned: whether the logits keep their values until `wait` is called. Where they do not, because the model may
+            write into their memory again, the label map is computed now.
+
+    >>> pending = start_argmax(torch.tensor([[[0.0, 2.0]], [[1.0, 2.0]]]))
+    >>> pending.wait()
+    array([[1, 0]], dtype=uint8)
     """
     if logits.device.type != "cpu":
-        return begun_on_device(logits)
-    return partial(_on_host, logits) if owned else _at_once(logits)
-
-
-def _on_host(logits: Tensor) -> Map:
-    return host_labels(logits.detach())
-
-
-def _at_once(logits: Tensor) -> Callable[[], Map]:
-    """The answer, found now; what is wrong with the logits is raised when it is asked for."""
-    done: Future[Map] = Future()
+        return start_trusted_argmax(logits)
+    if owned:
+        return HostArgmax(logits)
     try:
-        done.set_result(_on_host(logits))
-    except PredictionError as error:
-        done.set_exception(error)
-    return done.result
+        return KnownLabelMap(host_argmax(logits))
+    except PredictionError as error:  # raised by `wait`, like every other error of an argmax
+        return FailedArgmax(error)

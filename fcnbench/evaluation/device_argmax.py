@@ -1,123 +1,69 @@
-"""Label maps found on a device other than the CPU, and the reasons to believe them.
+"""Argmax on a device other than the CPU: only the label map, one byte per pixel, is copied to the host.
 
-Only labels come to the host, a byte per pixel. Some devices give wrong ones (PyTorch's issue 92311: the least int64
-number on MPS), so three things stand in between. Labels outside the classes are refused before they become bytes. A few
-dozen trials, compared with numpy, precede a run. And the first logits of every shape are reduced on the host, too. A
-device that fails a comparison is not asked again: the label maps of its logits are found on the host from then on.
+Some devices give wrong labels (PyTorch's issue 92311: the smallest int64 on MPS), so labels outside the classes are
+refused before they are cast to bytes. `argmax_trust` decides whether a device's argmax is used at all.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.dlpack import from_dlpack
 
 from fcnbench.errors import PredictionError
 from fcnbench.evaluation.events import Mark
-from fcnbench.metrics.argmax import argmax_map, undefined_logits
-from fcnbench.util.console import note
-
-Map = NDArray[np.uint8]
-
-_Shape = tuple[tuple[int, ...], tuple[int, ...], torch.dtype]
-"""Size, strides and dtype: what a device chooses its kernel by."""
+from fcnbench.evaluation.host_argmax import LabelMap
+from fcnbench.metrics.argmax import undefined_logits
 
 
-@dataclass(eq=False)
-class Trust:
-    """What is known of a device's argmax in this process.
+@dataclass(frozen=True, eq=False)
+class DeviceArgmax:
+    """An argmax that a device is computing.
 
     Attributes:
-        argmax: whether it is used.
-        seen: shapes of logits whose label map was the host's.
+        labels: label map on the host, uint8 [H, W]; complete after `copied`.
+        flags: flags of `reduce_logits` on the host; complete after `copied`.
+        copied: the point in the device's work after which both are complete.
+        shape: shape of the logits, (C, H, W).
+        device: name of the device.
     """
 
-    argmax: bool = True
-    seen: set[_Shape] = field(default_factory=set)
+    labels: Tensor
+    flags: Tensor
+    copied: Mark
+    shape: tuple[int, ...]
+    device: str
+
+    def wait(self) -> LabelMap:
+        """Wait for the device, in any thread, and return the checked label map.
+
+        Raises:
+            PredictionError: some pixel has no largest logit, or the device gives labels that are not classes.
+        """
+        self.copied.wait()
+        return checked_labels(self.labels, self.flags, self.shape, self.device)
 
 
-_TRUST: dict[torch.device, Trust] = {}
-_DECIDING = threading.Lock()
-
-
-def trust_in(device: torch.device) -> Trust:
-    """Return what is known of a device's argmax; it is tried when it is first asked for, in less than a second."""
-    from fcnbench.evaluation.argmax_trials import first_wrong
-
-    with _DECIDING:
-        if device not in _TRUST:
-            wrong = None if device.type == "cpu" else first_wrong(device)
-            _TRUST[device] = Trust(wrong is None)
-            if wrong is not None:
-                _tell(device, wrong)
-        return _TRUST[device]
-
-
-def begun_on_device(logits: Tensor) -> Callable[[], Map]:
-    """Start to find a label map where the logits are; the answer, called in any thread, waits for it.
+def start_device_argmax(logits: Tensor) -> DeviceArgmax:
+    """Start the argmax on the logits' device, without comparing it with the host's.
 
     Args:
-        logits: floating point [C, H, W], on a device other than the CPU.
+        logits: floating point [C, H, W], on any device.
     """
-    trust = trust_in(logits.device)
-    if not trust.argmax:
-        copied = logits.to("cpu")
-        return lambda: host_labels(copied)
-    shape: _Shape = (tuple(logits.shape), logits.stride(), logits.dtype)
-    wait = device_labels(logits)
-    if shape in trust.seen:
-        return wait
-    # In the order of the device's work: the model may write its next logits over these.
-    copied = logits.to("cpu", non_blocking=True)
-    arrived = Mark(logits.device)
-
-    def compared() -> Map:
-        arrived.wait()
-        expected = host_labels(copied)
-        try:
-            same = np.array_equal(wait(), expected)
-        except PredictionError:
-            same = False
-        if same:
-            trust.seen.add(shape)
-        elif trust.argmax:
-            trust.argmax = False
-            _tell(logits.device, "x".join(map(str, logits.shape)))
-        return expected
-
-    return compared
+    labels, flags = (values.to("cpu", non_blocking=True) for values in reduce_logits(logits))
+    return DeviceArgmax(labels, flags, Mark(logits.device), tuple(logits.shape), str(logits.device))
 
 
-def device_labels(logits: Tensor) -> Callable[[], Map]:
-    """Start the argmax on a device, compared with nothing; the answer, called in any thread, waits for the label map.
+def reduce_logits(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Reduce logits [C, H, W] to labels, uint8 [H, W], and three flags, bool [3], on the same device.
 
-    Args:
-        logits: floating point [C, H, W].
+    The flags say whether the largest logit of some pixel is NaN, whether it is minus infinity, and whether some label
+    is not a class.
 
-    Raises:
-        PredictionError: of the answer: some logit is NaN, or the device gives labels that are no classes.
-    """
-    labels, flags = (each.to("cpu", non_blocking=True) for each in reduced(logits))
-    arrived, where = Mark(logits.device), str(logits.device)
-    size = tuple(logits.shape)
-
-    def wait() -> Map:
-        arrived.wait()
-        return checked(labels, flags, size, where)
-
-    return wait
-
-
-def reduced(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Reduce logits [C, H, W] to labels, uint8 [H, W], and three flags.
-
-    The flags say whether the largest logit of some pixel is NaN, or minus infinity, and whether some label is no class.
+    >>> labels, flags = reduce_logits(torch.tensor([[[0.0, 2.0]], [[1.0, 2.0]]]))
+    >>> labels.tolist(), flags.tolist()
+    ([[1, 0]], [False, False, False])
     """
     largest, labels = logits.max(dim=0)
     impossible = (labels < 0) | (labels >= logits.shape[0])
@@ -126,37 +72,24 @@ def reduced(logits: Tensor) -> tuple[Tensor, Tensor]:
     return labels.to(torch.uint8), flags
 
 
-def checked(labels: Tensor, flags: Tensor, size: tuple[int, ...], where: str) -> Map:
-    """Return labels as an array.
+def checked_labels(labels: Tensor, flags: Tensor, shape: tuple[int, ...], device: str) -> LabelMap:
+    """Return the labels of `reduce_logits` as an array, after checking its flags.
+
+    Args:
+        labels: uint8 [H, W].
+        flags: bool [3].
+        shape: shape of the logits, (C, H, W).
+        device: name of the device, for the message.
 
     Raises:
-        PredictionError: some pixel has no largest logit, or some label is no class.
+        PredictionError: some pixel has no largest logit, or some label is not a class.
     """
-    nan, infinite, impossible = (bool(each) for each in flags)
+    nan, infinite, impossible = (bool(flag) for flag in flags)
     if nan or infinite:
         raise undefined_logits(nan=nan)
     if impossible:
         raise PredictionError(
-            f"the argmax of the device {where} gives labels outside 0..{size[0] - 1} for logits {size}",
-            f"use --device cpu; `fcnbench doctor --device {where}` says which shapes are wrong",
+            f"the argmax of the device {device} gives labels outside 0..{shape[0] - 1} for logits {shape}",
+            f"use --device cpu; `fcnbench doctor --device {device}` says which shapes are wrong",
         )
     return labels.numpy()
-
-
-def host_labels(logits: Tensor) -> Map:
-    """Return the label map of logits [C, H, W] on the host, in any floating-point dtype.
-
-    Raises:
-        PredictionError: some pixel has no largest logit.
-    """
-    # Halves are float32 numbers, too, and numpy does not know all of them.
-    values = logits if logits.dtype in (torch.float32, torch.float64) else logits.float()
-    # `numpy()` by itself would forbid resizing, which the model may want to do if the memory is its own.
-    return argmax_map(from_dlpack(values.detach().resolve_neg()).numpy())
-
-
-def _tell(device: torch.device, where: str) -> None:
-    note(
-        f"the argmax of the device {device} is wrong ({where}): label maps are found on the host instead; "
-        f"`fcnbench doctor --device {device}` says more"
-    )

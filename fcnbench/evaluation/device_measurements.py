@@ -1,4 +1,4 @@
-"""Measurements of a device: forward passes in every precision, and what the evaluation loop adds to them."""
+"""Measurements of a device: forward passes in every precision, and the overhead of the evaluation loop."""
 
 from __future__ import annotations
 
@@ -13,36 +13,42 @@ from fcnbench.evaluation.device import casts_to
 from fcnbench.evaluation.journal import Journal
 from fcnbench.evaluation.loop import evaluate
 from fcnbench.evaluation.pipeline import Look
-from fcnbench.evaluation.precision import Arithmetic
+from fcnbench.evaluation.precision import Precision
 from fcnbench.evaluation.roofline import ceiling
-from fcnbench.evaluation.timing import WARM_UPS, Stopwatch
+from fcnbench.evaluation.timer import Timer
+from fcnbench.evaluation.timing import WARM_UPS
 from fcnbench.records.evaluation import Evaluation
 from fcnbench.util.console import progress
 
-_TENSOR_CORES = (8, 0)
-"""Compute capability of Ampere, the first CUDA devices that compute in TF32 and bfloat16."""
+_AMPERE = (8, 0)
+"""Compute capability of the first CUDA devices with TF32 and bfloat16."""
 
-_FIRST = 8
+_WARM_UP_IMAGES = 8
 """Images that go through a loop before it is timed."""
 
 
 @dataclass(frozen=True)
-class Contestant:
-    """A forward pass to time, from a batch to logits, and its floating-point operations."""
+class ForwardPass:
+    """A forward pass to measure.
+
+    Attributes:
+        forward: from a batch [N, planes, H, W] to logits.
+        flops: its floating-point operations.
+    """
 
     forward: Callable[[Tensor], Tensor]
     flops: int
 
 
 @dataclass(frozen=True)
-class ForwardFigure:
-    """Forward passes of a network in one precision.
+class ForwardMeasurement:
+    """Measured forward passes of a network in one precision.
 
     Attributes:
-        network: name of the contestant.
-        precision: as the protocol has it.
+        network: name of the network.
+        precision: name of the precision in the protocol.
         milliseconds: samples, one per pass.
-        of_ceiling: share of what the device reached in a matrix product of this precision, at the median.
+        of_ceiling: share of the speed that the device reached in a matrix product of this precision, at the median.
         flips: pixels whose class differs from the reference's.
         pixels: pixels that were compared.
     """
@@ -61,15 +67,15 @@ class ForwardFigure:
 
 
 @dataclass(frozen=True)
-class LoopShare:
-    """How much of the evaluation loop's time is not the forward pass.
+class LoopMeasurement:
+    """Time of the evaluation loop beside that of its forward passes.
 
     Attributes:
         network: name of the model.
-        precision: as the protocol has it.
-        images: images that were scored.
-        seconds: wall time over them.
-        forward_seconds: their summed forward times.
+        precision: name of the precision in the protocol.
+        images: number of scored images.
+        seconds: wall time.
+        forward_seconds: sum of the forward times.
     """
 
     network: str
@@ -80,78 +86,93 @@ class LoopShare:
 
     @property
     def ratio(self) -> float:
-        """Wall time over summed forward times; 1 is a loop that adds nothing."""
+        """Wall time over the sum of the forward times; 1 for a loop without overhead."""
         return self.seconds / self.forward_seconds
 
 
-def precisions_of(device: torch.device) -> tuple[str, ...]:
-    """Return the precisions that a device computes in, float32 first; TF32 is CUDA's alone."""
+def supported_precisions(device: torch.device) -> tuple[str, ...]:
+    """Return the precisions that a device computes in, float32 first; only CUDA has TF32.
+
+    >>> supported_precisions(torch.device("cpu"))
+    ('fp32', 'bf16')
+    """
     if device.type == "cuda":
-        return ("fp32", "tf32", "bf16") if torch.cuda.get_device_capability(device) >= _TENSOR_CORES else ("fp32",)
+        return ("fp32", "tf32", "bf16") if torch.cuda.get_device_capability(device) >= _AMPERE else ("fp32",)
     return ("fp32", "bf16") if device.type == "cpu" or casts_to(device, torch.bfloat16) else ("fp32",)
 
 
-def forward_figures(
-    contestants: Mapping[str, Contestant], batch: Tensor, reference: Tensor, rounds: int
-) -> list[ForwardFigure]:
-    """Time every contestant in every precision of the batch's device; they take turns.
+def measure_forward(
+    passes: Mapping[str, ForwardPass], batch: Tensor, reference: Tensor, rounds: int
+) -> list[ForwardMeasurement]:
+    """Time forward passes, in turn, in every precision of the batch's device.
 
     Args:
-        contestants: forward passes by name, on the device.
-        batch: their input.
-        reference: label maps [N, H, W] that theirs are compared with; found on the host, as theirs are.
-        rounds: timed passes of each.
+        passes: forward passes by name, on the device.
+        batch: their input [N, planes, H, W].
+        reference: label maps [N, H, W] to compare theirs with; both are computed on the CPU.
+        rounds: number of timed passes of each.
     """
-    device, figures = batch.device, []
-    for precision in precisions_of(device):
-        arithmetic = Arithmetic(precision)
-        best = ceiling(device, arithmetic).flops_per_second
-        with arithmetic.held(device):
-            taken = _in_turn(contestants, batch, rounds, precision)
-            for name, each in contestants.items():
+    device, measurements = batch.device, []
+    for name in supported_precisions(device):
+        precision = Precision(name)
+        best = ceiling(device, precision).flops_per_second
+        with precision.applied(device):
+            seconds = _time_in_turn(passes, batch, rounds, name)
+            for network, each in passes.items():
                 flips = int((each.forward(batch).cpu().argmax(1) != reference.cpu()).sum())
-                samples = tuple(round(1e3 * seconds, 4) for seconds in taken[name])
-                share = each.flops / best / statistics.median(taken[name])
-                figures.append(ForwardFigure(name, precision, samples, round(share, 4), flips, reference.numel()))
-    return figures
+                samples = tuple(round(1e3 * sample, 4) for sample in seconds[network])
+                share = each.flops / best / statistics.median(seconds[network])
+                measurements.append(
+                    ForwardMeasurement(network, name, samples, round(share, 4), flips, reference.numel())
+                )
+    return measurements
 
 
-def _in_turn(
-    contestants: Mapping[str, Contestant], batch: Tensor, rounds: int, precision: str
+def _time_in_turn(
+    passes: Mapping[str, ForwardPass], batch: Tensor, rounds: int, precision: str
 ) -> dict[str, list[float]]:
-    """Return the seconds of every timed pass by contestant."""
-    taken: dict[str, list[float]] = {name: [] for name in contestants}
-    # A CPU has no clock to raise and no kernel to choose: one pass fills its caches.
+    """Return the seconds of every timed pass by name; a pass of each comes before the next pass of the first."""
+    seconds: dict[str, list[float]] = {name: [] for name in passes}
+    # A CPU raises no clock and chooses no kernel: one pass fills its caches.
     warm_ups = WARM_UPS if batch.device.type != "cpu" else 1
-    with progress((warm_ups + rounds) * len(contestants), f"forward {precision}", "pass") as bar:
+    with progress((warm_ups + rounds) * len(passes), f"forward {precision}", "pass") as bar:
         for turn in range(warm_ups + rounds):
-            for name, each in contestants.items():
-                stop = Stopwatch(batch.device).start()
+            for name, each in passes.items():
+                timer = Timer(batch.device)
                 each.forward(batch)
-                seconds = stop()()
+                sample = timer.stop().seconds()
                 if turn >= warm_ups:
-                    taken[name].append(seconds)
+                    seconds[name].append(sample)
                 bar.update()
-    return taken
+    return seconds
 
 
-def loop_share(
+def measure_loop(
     look: Look, indices: Sequence[int], network: str, precision: str = "fp32"
-) -> tuple[LoopShare, Evaluation]:
-    """Time the evaluation loop on some samples, after a few of them that are not timed.
+) -> tuple[LoopMeasurement, Evaluation]:
+    """Time the evaluation loop on some samples, after a few untimed ones.
 
     Args:
         look: the model, on its device, and the samples.
-        indices: which samples.
+        indices: the samples to score.
         network: the model's name.
-        precision: of the forward passes.
+        precision: precision of the forward passes.
     """
-    for count in (min(_FIRST, len(indices)), len(indices)):
-        for samples in look.phases.values():
-            samples.clear()
-        work = {"measurement": f"{network} {precision} {count}"}
-        with Journal(work, look.specs) as journal:
-            found = evaluate(look, list(indices[:count]), journal, 0, arithmetic=Arithmetic(precision))
-            journal.forget()
-    forward = sum(found.timing.phases["forward"]) / 1e3
-    return LoopShare(network, precision, len(indices), found.timing.seconds, round(forward, 6)), found
+    _score(look, indices[:_WARM_UP_IMAGES], network, precision)
+    evaluation = _score(look, indices, network, precision)
+    forward_seconds = sum(evaluation.timing.phases["forward"]) / 1e3
+    measurement = LoopMeasurement(
+        network, precision, len(indices), evaluation.timing.seconds, round(forward_seconds, 6)
+    )
+    return measurement, evaluation
+
+
+def _score(look: Look, indices: Sequence[int], network: str, precision: str) -> Evaluation:
+    """Score samples without keeping a journal of them, nor the times of an earlier call."""
+    for samples in look.phases.values():
+        samples.clear()
+    work = {"measurement": f"{network} {precision} {len(indices)}"}
+    with Journal(work, look.specs) as journal:
+        evaluation = evaluate(look, list(indices), journal, 0, arithmetic=Precision(precision))
+        journal.forget()
+    return evaluation

@@ -1,4 +1,4 @@
-"""What a forward pass really computes in: the dtypes of its operations, seen as PyTorch carries them out."""
+"""The dtypes that a forward pass really computes in, observed while PyTorch dispatches its operations."""
 
 from __future__ import annotations
 
@@ -13,129 +13,134 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from fcnbench.errors import ModelError
-from fcnbench.evaluation.precision import HALVES, Arithmetic
+from fcnbench.evaluation.precision import HALF_DTYPES, Precision
 
 _REDUCED = {torch.float16, torch.bfloat16, torch.complex32, torch.qint8, torch.quint8, torch.qint32} | {
     value for name, value in vars(torch).items() if name.startswith("float8_") and isinstance(value, torch.dtype)
 }
-"""Dtypes that hold less than float32."""
+"""Dtypes with less precision than float32."""
 
-
-_NAMED = {
+_DTYPES_BY_NAME = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
     "float8": torch.float8_e4m3fn,
     "int8": torch.qint8,
 }
-"""Dtypes by the names that model files have for them."""
+"""Dtypes by the names that model files use."""
 
-_ARRANGING = re.compile(
+_COPYING = re.compile(
     r"aten::(_to_copy|to|type_as|clone|copy_|contiguous|cat|concat|concatenate|stack|hstack|vstack|embedding|index|"
     r"index_select|gather|take|take_along_dim|masked_select|where|repeat|repeat_interleave|tile|roll|flip|constant_pad_nd)"
 )
-"""Operations that copy values, select some of them or put them in another order, and round nothing."""
+"""Operations that copy, select or reorder values, and round nothing."""
 
 _EXACT_SOURCES = (torch.bool,)
-"""Dtypes of which every reduced one holds all values."""
+"""Dtypes whose values every reduced dtype holds exactly."""
 
 _QUANTISED = re.compile(r"(quantized|_quantized|onednn)::(?!.*(fp16|pack|embedding)).*|aten::_int_mm")
-"""Operations that compute in quantised integers, whatever dtype they give."""
+"""Operations that compute in quantised integers, whatever the dtype of their result."""
 
 
-class _Seen(TorchDispatchMode):
-    """Notes the reduced dtypes that operations compute in, and the first operation of each."""
+class _DtypeRecorder(TorchDispatchMode):
+    """Records the reduced dtypes that operations compute in, and the first operation of each."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.operations: dict[torch.dtype, str] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Carry out an operation and look at the dtypes of its results."""
+        """Run an operation and record the dtypes of its results."""
         result = func(*args, **(kwargs or {}))
         name = func._schema.name
         if _QUANTISED.fullmatch(name):
             self.operations.setdefault(torch.qint8, str(func))
-        given: set[torch.dtype] | None = None
-        for each in tree_iter(result):
-            if isinstance(each, Tensor) and each.dtype in _REDUCED:
-                # Only here, for the fewest operations have any.
-                given = _kept(func, name, (args, kwargs)) if given is None else given
-                if each.dtype not in given:
-                    self.operations.setdefault(each.dtype, str(func))
+        passed_on: set[torch.dtype] | None = None
+        for value in tree_iter(result):
+            if isinstance(value, Tensor) and value.dtype in _REDUCED:
+                # Looked up only here, because few operations give a reduced dtype.
+                if passed_on is None:
+                    passed_on = _passed_on(func, name, (args, kwargs))
+                if value.dtype not in passed_on:
+                    self.operations.setdefault(value.dtype, str(func))
         return result
 
 
-def _kept(func: Any, name: str, given: Any) -> set[torch.dtype]:
-    """The dtypes whose values an operation only passes on."""
-    view = any(each.alias_info is not None and not each.alias_info.is_write for each in func._schema.returns)
-    if not view and _ARRANGING.fullmatch(name) is None:
+def _passed_on(func: Any, name: str, arguments: Any) -> set[torch.dtype]:
+    """Return the dtypes whose values an operation only copies from its arguments."""
+    view = any(value.alias_info is not None and not value.alias_info.is_write for value in func._schema.returns)
+    if not view and _COPYING.fullmatch(name) is None:
         return set()
-    dtypes = {each.dtype for each in tree_iter(given) if isinstance(each, Tensor)}
-    if name == "aten::copy_":  # what is overwritten is no source
-        dtypes = {given[0][1].dtype}
-    floating = {each for each in dtypes if each.is_floating_point or each in _REDUCED}
-    # A mask has no digits to lose.
+    dtypes = {value.dtype for value in tree_iter(arguments) if isinstance(value, Tensor)}
+    if name == "aten::copy_":  # its first argument is overwritten
+        dtypes = {arguments[0][1].dtype}
+    floating = {dtype for dtype in dtypes if dtype.is_floating_point or dtype in _REDUCED}
+    # A mask loses nothing in any dtype.
     return _REDUCED if not floating and dtypes <= set(_EXACT_SOURCES) else floating
 
 
 @contextmanager
-def checked_dtypes(arithmetic: Arithmetic, segmenter: object = None) -> Iterator[None]:
-    """Refuse a forward pass in the block that computes in another dtype than a run's precision says.
+def checked_dtypes(precision: Precision, segmenter: object = None) -> Iterator[None]:
+    """Check that a forward pass in the block computes in the dtype of the run's precision.
 
     Args:
-        arithmetic: of the run.
-        segmenter: the model; one that PyTorch does not carry out may name its dtypes as `reduced_dtypes`.
+        precision: precision of the run.
+        segmenter: the model; one that does not run in PyTorch may name its dtypes as `reduced_dtypes`.
 
     Raises:
         ModelError: it computes in a reduced dtype that the precision does not name, or never in the one that it names.
+
+    >>> with checked_dtypes(Precision("fp32")):
+    ...     total = torch.ones(2).sum()
     """
-    seen = _Seen()
-    # A compiled network is carried out as one piece; as it is written, it shows its operations.
-    with seen, torch.compiler.set_stance("force_eager") if arithmetic.compiled else nullcontext():
+    recorder = _DtypeRecorder()
+    # A compiled network runs as one piece; uncompiled it shows its operations.
+    with recorder, torch.compiler.set_stance("force_eager") if precision.compiled else nullcontext():
         yield
-    half = HALVES.get(arithmetic.precision)
+    half = HALF_DTYPES.get(precision.format)
     for name in getattr(segmenter, "reduced_dtypes", ()):
-        seen.operations.setdefault(_NAMED[name], "as its file says")
-    for dtype, operation in seen.operations.items():
+        recorder.operations.setdefault(_DTYPES_BY_NAME[name], "as its file says")
+    for dtype, operation in recorder.operations.items():
         if dtype != half:
-            raise wrong_dtype(arithmetic, dtype, f"the network computes in {_text(dtype)} ({operation})")
-    if half is not None and half not in seen.operations:
+            raise wrong_dtype(precision, dtype, f"the network computes in {_dtype_name(dtype)} ({operation})")
+    if half is not None and half not in recorder.operations:
         raise ModelError(
-            f"--precision {arithmetic.precision}: no operation of the network computes in {_text(half)}",
-            "drop --precision: the network keeps its own dtypes, whatever is asked for",
+            f"--precision {precision.format}: no operation of the network computes in {_dtype_name(half)}",
+            "drop --precision: the network keeps its own dtypes",
         )
 
 
-def refuse_reduced(arithmetic: Arithmetic, values: Tensor, what: str) -> None:
-    """Refuse a tensor of a reduced dtype that a run's precision does not name.
+def check_dtype(precision: Precision, values: Tensor, description: str) -> None:
+    """Check that a tensor is not of a reduced dtype that the run's precision does not name.
 
     Args:
-        arithmetic: of the run.
+        precision: precision of the run.
         values: input or logits of a network.
-        what: what they are, with a verb, for the message.
+        description: subject and verb of the message, such as `the logits are`.
 
     Raises:
-        ModelError: its dtype is another one.
+        ModelError: it is.
+
+    >>> check_dtype(Precision("bf16"), torch.zeros(1, dtype=torch.bfloat16), "the logits are")
     """
-    if values.dtype in _REDUCED and values.dtype != HALVES.get(arithmetic.precision):
-        raise wrong_dtype(arithmetic, values.dtype, f"{what} {_text(values.dtype)}")
+    if values.dtype in _REDUCED and values.dtype != HALF_DTYPES.get(precision.format):
+        raise wrong_dtype(precision, values.dtype, f"{description} {_dtype_name(values.dtype)}")
 
 
-def wrong_dtype(arithmetic: Arithmetic, found: torch.dtype, text: str) -> ModelError:
-    """Return the error for numbers of another dtype than a run's precision.
+def wrong_dtype(precision: Precision, dtype: torch.dtype, observation: str) -> ModelError:
+    """Return the error for values in another dtype than that of the run's precision.
 
     Args:
-        arithmetic: of the run.
-        found: the dtype.
-        text: where it was found.
+        precision: precision of the run.
+        dtype: the dtype of the values.
+        observation: sentence about where it occurs.
     """
-    names = [name for name, dtype in HALVES.items() if dtype == found]
-    named = f"pass --precision {names[0]}, or " if names else ""
+    names = [name for name, half in HALF_DTYPES.items() if half == dtype]
+    option = f"pass --precision {names[0]}, or " if names else ""
     return ModelError(
-        f"the run's precision is {arithmetic.precision}, and {text}",
-        f"{named}bring the network to float32 with .float() and switch its own autocast off",
+        f"the run's precision is {precision.format}, and {observation}",
+        f"{option}convert the network to float32 with .float() and switch its own autocast off",
     )
 
 
-def _text(dtype: torch.dtype) -> str:
+def _dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")

@@ -1,26 +1,26 @@
-"""Waiting for a device's work, by PyTorch's generic interface.
+"""Events and synchronisation of a device, by PyTorch's generic interface.
 
-Every device but the CPU is asked by way of its own module (`torch.cuda`, `torch.mps`, `torch.xpu`, that of a package)
-first, then of `torch.accelerator`. What a device, or a version of PyTorch, does not offer has a fallback.
+Functions are looked up in the module of the device's type (`torch.cuda`, `torch.mps`, `torch.xpu`, that of a package),
+then in `torch.accelerator`. What a device or a version of PyTorch lacks has a fallback.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
+from inspect import Parameter, signature
 from typing import Any
 
 import torch
 
 _TRIAL = 1 << 16
-"""Numbers that are added up between two events, to see whether events work."""
+"""Numbers that are summed between two events, to test whether events work."""
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait for everything that was submitted to a device; on a CPU nothing is waited for.
+    """Wait for all work that was submitted to a device; on a CPU return at once.
 
     Raises:
         RuntimeError: some of it failed.
@@ -32,31 +32,36 @@ def synchronize(device: torch.device) -> None:
 
 @dataclass(frozen=True)
 class Events:
-    """How events of a device are made and recorded.
+    """The way to make and record events of a device.
 
     Attributes:
-        make: makes one.
-        stream: the stream that work goes to now; None where the event knows that by itself.
+        make: makes an event.
+        stream: returns the stream that receives work now; None where an event finds it by itself.
     """
 
     make: Callable[[], Any]
     stream: Callable[[], Any] | None
 
     def recorded(self) -> Any:
-        """Return an event behind all work that this thread submitted so far."""
+        """Return an event recorded after all work that this thread submitted so far."""
         event = self.make()
-        # An event by itself takes the stream of the current device, which need not be this one.
-        event.record(*(() if self.stream is None else (self.stream(),)))
+        # Without a stream an event takes that of the current device, which need not be this one.
+        if self.stream is None:
+            event.record()
+        else:
+            event.record(self.stream())
         return event
 
 
 class Mark:
-    """A mark behind the work that was submitted to a device so far; it can be waited for in any thread.
+    """A point in a device's work, after everything submitted so far; any thread can wait for it.
 
-    Where a device has no events, the work is waited for at once: later, work of other images would be waited for, too.
+    Where a device has no events, its work is waited for at once; a later wait would include the work of other images.
 
     Args:
-        device: the device; a CPU's work is done before there is a mark.
+        device: the device; a CPU's work is already done.
+
+    >>> Mark(torch.device("cpu")).wait()
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -77,33 +82,36 @@ class Mark:
 
 @cache
 def events_of(device: torch.device, timed: bool = False) -> Events | None:
-    """Return how a device's events are made; None where it has none that work: each way is tried.
+    """Return the first way to make events that works on a device; None where none does.
 
     Args:
-        device: the device; a CPU has none.
-        timed: whether they are to measure times.
+        device: the device; a CPU has no events.
+        timed: whether the events must measure times.
+
+    >>> events_of(torch.device("cpu")) is None
+    True
     """
     if device.type == "cpu":
         return None
-    own, generic = getattr(_module(device), "Event", None), getattr(torch, "Event", None)
+    generic, specific = getattr(torch, "Event", None), getattr(_module(device), "Event", None)
     makers: list[Callable[[], Any]] = []
     if generic is not None:
         makers.append(lambda: generic(device=device, enable_timing=timed))
-    if own is not None:
-        makers.append(lambda: own(enable_timing=timed))
-    streams = [partial(_called, find, device) for find in _functions(device, "current_stream")]
+    if specific is not None:
+        makers.append(lambda: specific(enable_timing=timed))
+    streams = [partial(_call, function, device) for function in _functions(device, "current_stream")]
     for make in makers:
         for stream in (*streams, None):
             events = Events(make, stream)
-            # A device that lacks something says so in ways of its own.
+            # A device that lacks something may raise anything.
             with suppress(Exception):
-                if _work(events, device, timed):
+                if _events_work(events, device, timed):
                     return events
     return None
 
 
-def _work(events: Events, device: torch.device, timed: bool) -> bool:
-    """Return whether events can be waited for, and measure a time where that is wanted."""
+def _events_work(events: Events, device: torch.device, timed: bool) -> bool:
+    """Return whether events can be waited for, and, if `timed`, measure a time."""
     begin = events.recorded()
     torch.ones(_TRIAL, device=device).sum()
     end = events.recorded()
@@ -113,11 +121,11 @@ def _work(events: Events, device: torch.device, timed: bool) -> bool:
 
 @cache
 def synchronizer(device: torch.device) -> Callable[[], None] | None:
-    """Return what waits for all of a device's work; None where nothing does."""
+    """Return a function that waits for all of a device's work; None where there is none."""
     for function in _functions(device, "synchronize"):
         with suppress(Exception):
-            _called(function, device)
-            return partial(_called, function, device)
+            _call(function, device)
+            return partial(_call, function, device)
     return None
 
 
@@ -129,31 +137,35 @@ def _module(device: torch.device) -> Any:
 
 
 def _functions(device: torch.device, name: str) -> list[Callable[..., Any]]:
-    """Return the functions of a name: that of the device's module, then `torch.accelerator`'s, where it has one."""
+    """Return the functions of a name in the device's module and in `torch.accelerator`, in this order."""
     sources = [_module(device)]
     with suppress(Exception):
         current = torch.accelerator.current_accelerator()
         if current is not None and current.type == device.type:
             sources.append(torch.accelerator)
-    found = [getattr(source, name, None) for source in sources]
-    return [function for function in found if callable(function)]
+    functions = [getattr(source, name, None) for source in sources]
+    return [function for function in functions if callable(function)]
 
 
-def _called(function: Callable[..., Any], device: torch.device) -> Any:
-    """Call a function for a device: some take it, and some know one device alone."""
+def _call(function: Callable[..., Any], device: torch.device) -> Any:
+    """Call a function for a device; some take the device as an argument, and some have only one device."""
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = signature(function).parameters.values()
     except (TypeError, ValueError):  # some built-in callables have no signature
         return function()
-    if any(each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD, each.VAR_POSITIONAL) for each in parameters):
+    positional = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD, Parameter.VAR_POSITIONAL)
+    if any(parameter.kind in positional for parameter in parameters):
         return function(device)
-    return function(device=device) if any(each.name == "device" for each in parameters) else function()
+    return function(device=device) if any(parameter.name == "device" for parameter in parameters) else function()
 
 
-def answer(device: torch.device, name: str) -> Any:
-    """Return what the first function of a name answers; None where there is none that does."""
+def call_first(device: torch.device, name: str) -> Any:
+    """Call the first function of a name that works on a device, and return its result; None where none works.
+
+    >>> call_first(torch.device("cpu"), "no_such_function")
+    """
     for function in _functions(device, name):
-        # Versions and devices lack some, and say so in ways of their own.
+        # Versions and devices lack some, and may raise anything.
         with suppress(Exception):
-            return _called(function, device)
+            return _call(function, device)
     return None

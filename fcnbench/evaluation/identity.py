@@ -1,7 +1,7 @@
-"""The identity of a run: everything that can change an image's integers. Stored results are reused under an equal one.
+"""The identity of a run: everything that can change an image's integers. Results are reused only if it is equal.
 
-What is known before the first image names the journal. What turns out later, modules that are imported only then, is
-written into it, and must still be so when the journal is read again.
+The parts that are known before the first image name the journal. Modules that are imported, and files that are read,
+only later are written into the journal, and must be unchanged when it is read again.
 """
 
 from __future__ import annotations
@@ -21,35 +21,39 @@ _SOURCE, _DATA, _PACKAGE = "source ", "read ", "package "
 
 
 @dataclass
-class Witness:
-    """Notes what takes part in a run: the user's source files and the versions of the imported packages.
+class DependencyTracker:
+    """Tracks what a run depends on: the user's source files, the files they read, and the versions of packages.
 
     Attributes:
         sources: the model's source files.
-        facts: what was noted so far, by name.
+        facts: digests and versions recorded so far, by name.
+
+    >>> tracker = DependencyTracker(Sources())
+    >>> "package numpy" in tracker.update(), tracker.update()
+    (True, {})
     """
 
     sources: Sources
     facts: dict[str, str] = field(default_factory=dict)
     _modules: int = 0
 
-    def news(self) -> dict[str, str]:
-        """Return what takes part since the last call: digests of files and versions of packages."""
+    def update(self) -> dict[str, str]:
+        """Record new dependencies, and return those since the last call: digests of files, versions of packages."""
         if len(sys.modules) == self._modules and not self.sources.pending:
             return {}
         self._modules = len(sys.modules)
         if self.sources:
             self.sources.look()
             remember(self.sources)
-        now = {f"{_SOURCE}{name}": digest for name, digest in self.sources.files.items()}
-        now |= {f"{_DATA}{name}": digest for name, digest in self.sources.data.items()}
-        now |= {f"{_PACKAGE}{name}": version for name, version in imported_packages().items()}
-        found = {name: value for name, value in now.items() if name not in self.facts}
-        self.facts |= found
-        return found
+        current = {f"{_SOURCE}{name}": digest for name, digest in self.sources.files.items()}
+        current |= {f"{_DATA}{name}": digest for name, digest in self.sources.data.items()}
+        current |= {f"{_PACKAGE}{name}": version for name, version in imported_packages().items()}
+        new = {name: value for name, value in current.items() if name not in self.facts}
+        self.facts |= new
+        return new
 
-    def departure(self, facts: Mapping[str, str]) -> str:
-        """Return the first of an earlier run's facts that is not so now, as a sentence; empty where all are."""
+    def difference(self, facts: Mapping[str, str]) -> str:
+        """Return the first of an earlier run's facts that has changed, as a sentence; empty where none has."""
         for name, value in facts.items():
             if name.startswith((_SOURCE, _DATA)):
                 file = name.partition(" ")[2]
@@ -62,31 +66,39 @@ class Witness:
         return ""
 
 
-def departure(identity: Identity, parts: Mapping[str, str], witness: Witness) -> str:
-    """Return the first difference between an earlier run's identity and a new run, as a sentence; empty where none is.
+def identity_difference(identity: Identity, parts: Mapping[str, str], tracker: DependencyTracker) -> str:
+    """Return the first difference between an earlier run's identity and a new run, as a sentence; empty without one.
 
     Args:
-        identity: of the earlier run.
-        parts: what is known of the new run before its first image.
-        witness: of the new run.
+        identity: identity of the earlier run.
+        parts: parts of the new run's identity that are known before its first image.
+        tracker: dependencies of the new run.
+
+    >>> earlier = Identity({"data": "a"}, {})
+    >>> identity_difference(earlier, {"data": "b"}, DependencyTracker(Sources()))
+    'data has changed'
     """
-    # The file is named where one can be, and else the part of the identity.
-    if identity.parts.get("code") != parts.get("code") and (text := witness.departure(identity.facts)):
+    # Name the source file if one has changed, else the part of the identity.
+    if identity.parts.get("code") != parts.get("code") and (text := tracker.difference(identity.facts)):
         return text
     for name in parts:
         if identity.parts.get(name) != parts[name]:
             return f"{name} has changed"
-    return witness.departure(identity.facts)
+    return tracker.difference(identity.facts)
 
 
 def content_digest(text: str | None) -> str:
-    """Return the digest of what `--weights` names: a file, or all files of a folder; empty where it is not a path."""
+    """Return the digest of the file or folder that `--weights` names; empty where it is not a path.
+
+    >>> content_digest("random:0")
+    ''
+    """
     if text is None:
         return ""
     path = Path(text)
     if path.is_file():
         return digest_file(path)
     if path.is_dir() and path.is_absolute():
-        files = sorted(each for each in path.rglob("*") if each.is_file())
-        return digest_lines(f"{each.relative_to(path).as_posix()} {digest_file(each)}" for each in files)
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        return digest_lines(f"{file.relative_to(path).as_posix()} {digest_file(file)}" for file in files)
     return ""

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnbench.errors import OutputError
-from fcnbench.evaluation.identity import Witness
+from fcnbench.evaluation.identity import DependencyTracker
 from fcnbench.metrics.counts import CountSpec
 from fcnbench.records.evaluation import ImageCounts
 from fcnbench.util import paths
@@ -51,7 +51,7 @@ class Journal:
         work: Mapping[str, str],
         specs: Sequence[CountSpec],
         rank: int = 0,
-        witness: Witness | None = None,
+        witness: DependencyTracker | None = None,
     ) -> None:
         self._key = short(digest_lines(f"{name}={work[name]}" for name in sorted(work)), 24)
         self._path = paths.journals() / f"{self._key}{f'.{rank}' if rank else ''}{_ENDING}"
@@ -115,7 +115,7 @@ class Journal:
             "counts": {name: _cells(values) for name, values in scored.counts.items()},
             "digests": dict(scored.digests),
         }
-        if self._witness is not None and (facts := self._witness.news()):
+        if self._witness is not None and (facts := self._witness.update()):
             self._write({"facts": facts})
         self._write(content)
 
@@ -161,7 +161,7 @@ class Journal:
                     found[content["id"]] = self._scored(content)
             except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError):
                 break
-            if self._witness is not None and (departure := self._witness.departure(facts)):
+            if self._witness is not None and (departure := self._witness.difference(facts)):
                 note(f"an interrupted run is not continued: {departure}")
                 return 0
             sound += len(line)

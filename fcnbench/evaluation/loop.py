@@ -17,11 +17,11 @@ from fcnbench.datasets.store.dataset import Dataset
 from fcnbench.datasets.store.manifest import Row
 from fcnbench.errors import DataMissing, Interrupted
 from fcnbench.evaluation.device import peak_memory
-from fcnbench.evaluation.distributed import ALONE, World
+from fcnbench.evaluation.distributed import SINGLE_PROCESS, Ranks
 from fcnbench.evaluation.journal import Journal
 from fcnbench.evaluation.merge import merge
-from fcnbench.evaluation.pipeline import Answered, Look
-from fcnbench.evaluation.precision import FP32, Arithmetic
+from fcnbench.evaluation.pipeline import Look, PendingPrediction
+from fcnbench.evaluation.precision import FP32, Precision
 from fcnbench.evaluation.timing import paper_forward_time
 from fcnbench.models.torch_state import foreign_code
 from fcnbench.records.evaluation import Evaluation, Execution, Timing
@@ -64,9 +64,9 @@ def evaluate(
     journal: Journal,
     trials: int,
     *,
-    arithmetic: Arithmetic = FP32,
+    arithmetic: Precision = FP32,
     batch: int = 1,
-    world: World = ALONE,
+    world: Ranks = SINGLE_PROCESS,
     what: str = "score",
 ) -> Evaluation:
     """Score a model on the samples at `places`, except those that the journal has already.
@@ -95,19 +95,19 @@ def evaluate(
     resumed = int((owners >= 0).sum())
     if resumed:
         note(f"going on from {resumed} images that an interrupted run scored")
-    mine = world.share([place for place, owner in zip(places, owners, strict=True) if owner < 0])
+    mine = world.shard([place for place, owner in zip(places, owners, strict=True) if owner < 0])
     groups = batches(rows, mine, batch)
     if world.size > 1:
         what += f", process {world.rank + 1} of {world.size}"
     started = time.perf_counter()
 
-    def finish(answered: Answered) -> None:
+    def finish(answered: PendingPrediction) -> None:
         journal.add(look.score(answered))
         bar.update()
 
     try:
         with (
-            arithmetic.held(device),
+            arithmetic.applied(device),
             closing(map_ordered(look.read, groups, readers())) as ready,
             progress(resumed + len(mine), what, done=resumed) as bar,
             BackgroundWorker(finish, _WAITING) as scorer,
@@ -118,10 +118,10 @@ def evaluate(
         seconds = time.perf_counter() - started
         own = {wanted[index] for index in np.flatnonzero(owners == world.rank)} | {rows[place].id for place in mine}
         scored = merge(wanted, {name: journal.done[name] for name in own}, look.specs, world)
-        phases = world.gathered(look.phases)
-        seconds, memory = max(world.gathered(seconds)), max(world.gathered(peak_memory(device)))
-        with arithmetic.held(device), foreign_code("the forward pass"):
-            paper = paper_forward_time(look.segmenter, device, trials) if trials and world.first else []
+        phases = world.all_gather(look.phases)
+        seconds, memory = max(world.all_gather(seconds)), max(world.all_gather(peak_memory(device)))
+        with arithmetic.applied(device), foreign_code("the forward pass"):
+            paper = paper_forward_time(look.segmenter, device, trials) if trials and world.is_rank0 else []
     except KeyboardInterrupt:
         hint = "run the same command again: it goes on from there" if journal.kept else "run the command again"
         scored_here = len(journal.done.keys() & set(wanted))
@@ -166,12 +166,12 @@ def batches(rows: Sequence[Row], places: Sequence[int], batch: int) -> list[list
     return groups
 
 
-def _owners(look: Look, journal: Journal, wanted: list[str], world: World) -> NDArray[np.int64]:
+def _owners(look: Look, journal: Journal, wanted: list[str], world: Ranks) -> NDArray[np.int64]:
     """Which process's journal has each image, the first where several have it; -1 where none has."""
     done, writer = journal.done, look.writer
     have = np.zeros((world.size, len(wanted)), np.int64)
     # An earlier run's predictions are decoded once more, which takes a while for thousands.
     names = wanted if writer is None or not done else track(wanted, "look at saved predictions", "image")
     have[world.rank] = [name in done and (writer is None or writer.holds(name, done[name].digests)) for name in names]
-    have = world.summed(have)
+    have = world.all_reduce(have)
     return np.where(have.any(axis=0), have.argmax(axis=0), -1)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from fcnbench.errors import RankLost
-from fcnbench.evaluation.distributed import World
+from fcnbench.evaluation.distributed import Ranks
 from fcnbench.metrics.counts import GEO, LABELS, CountSpec
 from fcnbench.records.evaluation import Counted, Evaluation, ImageCounts
 from fcnbench.util.console import listed
@@ -16,7 +16,7 @@ _DIGEST_NUMBERS = 4
 """64-bit integers that hold a SHA-256."""
 
 
-def merge(ids: Sequence[str], own: Mapping[str, ImageCounts], specs: Sequence[CountSpec], world: World) -> Evaluation:
+def merge(ids: Sequence[str], own: Mapping[str, ImageCounts], specs: Sequence[CountSpec], ranks: Ranks) -> Evaluation:
     """Return the evaluation of all images, of which this process has counted its own.
 
     A count that some image lacks is left out.
@@ -25,7 +25,7 @@ def merge(ids: Sequence[str], own: Mapping[str, ImageCounts], specs: Sequence[Co
         ids: all images, in order.
         own: what this process counted, by image id.
         specs: what may have been counted.
-        world: the processes that share the work.
+        ranks: the processes that share the work.
 
     Raises:
         RankLost: some image was counted by no process, or by several.
@@ -33,7 +33,7 @@ def merge(ids: Sequence[str], own: Mapping[str, ImageCounts], specs: Sequence[Co
     index = {name: position for position, name in enumerate(ids)}
     times = np.zeros(len(ids), np.int64)
     times[[index[name] for name in own]] = 1
-    times = world.summed(times)
+    times = ranks.all_reduce(times)
     if wrong := np.flatnonzero(times != 1).tolist():
         names = [ids[position] for position in wrong]
         raise RankLost(
@@ -46,8 +46,8 @@ def merge(ids: Sequence[str], own: Mapping[str, ImageCounts], specs: Sequence[Co
             if (found := image.counts.get(spec.name)) is not None:
                 values[index[name] if spec.per_image else ...] += found
                 there += 1
-        if int(world.summed(there)[0]) == len(ids):
-            counts[spec.name] = Counted(spec, world.summed(values))
+        if int(ranks.all_reduce(there)[0]) == len(ids):
+            counts[spec.name] = Counted(spec, ranks.all_reduce(values))
     digests = {}
     for label_maps in (LABELS, GEO):
         numbers, there = np.zeros((len(ids), _DIGEST_NUMBERS), np.int64), np.zeros(1, np.int64)
@@ -55,8 +55,8 @@ def merge(ids: Sequence[str], own: Mapping[str, ImageCounts], specs: Sequence[Co
             if label_maps in image.digests:
                 numbers[index[name]] = _numbers(image.digests[label_maps])
                 there += 1
-        if int(world.summed(there)[0]) == len(ids):
-            digests[label_maps] = tuple(_digest(row) for row in world.summed(numbers))
+        if int(ranks.all_reduce(there)[0]) == len(ids):
+            digests[label_maps] = tuple(_digest(row) for row in ranks.all_reduce(numbers))
     return Evaluation(ids=tuple(ids), counts=counts, digests=digests)
 
 

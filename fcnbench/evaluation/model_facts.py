@@ -1,4 +1,4 @@
-"""Facts of a loaded model for its record: where it comes from, its source files, and its leakage."""
+"""Facts about a loaded model for its record: its origin, its source files, and its leakage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from fcnbench.util.git import revision_of
 
 
 def facts_of(loaded: LoadedModel) -> ModelFacts:
-    """Return what a record keeps of a model."""
+    """Return the facts about a model that a record keeps.
+
+    >>> from fcnbench.models.load import open_model
+    >>> facts_of(open_model("fcn8s-pocket")).provider
+    'fcnbench'
+    """
     segmenter = loaded.segmenter
     digest = weights_digest(segmenter)
     if digest is None and (content := content_digest(loaded.weights)):
@@ -24,7 +29,7 @@ def facts_of(loaded: LoadedModel) -> ModelFacts:
         name=loaded.name,
         provider=loaded.provider,
         version=loaded.version,
-        # A path's folders say something about a machine, not about the weights.
+        # The folders of a path belong to the machine, not to the weights.
         weights=Path(loaded.weights).name if loaded.weights is not None else None,
         weights_digest=digest,
         preprocessing=str(getattr(segmenter, "preprocessing", "its own")),
@@ -33,7 +38,7 @@ def facts_of(loaded: LoadedModel) -> ModelFacts:
 
 
 def code_of(sources: Sources) -> CodeFacts | None:
-    """Return what a record keeps of the user's own source files; None where none took part."""
+    """Return the facts about the user's source files that a record keeps; None where there are no such files."""
     sources.look()
     if not sources:
         return None
@@ -42,13 +47,19 @@ def code_of(sources: Sources) -> CodeFacts | None:
 
 
 def leakage_of(loaded: LoadedModel, evaluated: list[str], split: str) -> Leakage:
-    """Return the model's training images among the evaluated ones; name them on standard error."""
+    """Return the model's training images among the evaluated ones, and warn about them on standard error.
+
+    Args:
+        loaded: the model, which declares its training splits and ids.
+        evaluated: ids of the evaluated images.
+        split: name of the evaluated split.
+    """
     segmenter = loaded.segmenter
-    declared, own = getattr(segmenter, "train_splits", ()), getattr(segmenter, "train_ids", ())
-    leakage = find_leakage(evaluated, declared, own, split)
+    splits, ids = getattr(segmenter, "train_splits", ()), getattr(segmenter, "train_ids", ())
+    leakage = find_leakage(evaluated, splits, ids, split)
     if leakage.ids:
         note(
-            f"LEAK: {loaded.name} declares to be trained on {len(leakage.ids)} of the {len(evaluated)} images "
+            f"LEAK: {loaded.name} declares {len(leakage.ids)} of the {len(evaluated)} images as training images "
             f"({listed(leakage.ids)}): this run enters no board"
         )
     if leakage.unlisted:
@@ -58,6 +69,6 @@ def leakage_of(loaded: LoadedModel, evaluated: list[str], split: str) -> Leakage
         )
     if leakage.unknown:
         note(
-            f"unchecked: {loaded.name} declares training on {listed(leakage.unknown)}, and no known split is called so"
+            f"unchecked: {loaded.name} declares training on {listed(leakage.unknown)}, and no known split has this name"
         )
     return leakage

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fcnbench.evaluation.device_argmax import trust_in
+from fcnbench.evaluation.argmax_trust import trust_in
 from fcnbench.labelspace import LabelSpace
 from fcnbench.metrics.counts import LABELS, Count, CountSpec, ImageResult
 from fcnbench.records.evaluation import NEAR_TIES
@@ -52,7 +52,7 @@ def near_ties(logits: Tensor, truth: NDArray[np.uint8], ignore: int) -> NDArray[
     """
     if len(logits) == 1:
         return np.zeros(len(GAPS), np.int64)
-    if not trust_in(logits.device).argmax:
+    if not trust_in(logits.device).usable:
         logits = logits.cpu()
     first, second = logits.float().topk(2, dim=0).values
     # Two logits of plus infinity tie, and their difference is NaN.

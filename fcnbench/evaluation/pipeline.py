@@ -1,4 +1,4 @@
-"""What happens to a picture on its way through the loop: read, forward, score. Each step runs in a thread of its own.
+"""The steps of the loop for one image: read, forward, score. The loop runs `read` in a few threads, `score` in another.
 
 A wrong answer of the model, whatever it is, is named with the image that it was found on.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,12 +19,13 @@ from torch import Tensor, nn
 
 from fcnbench.datasets.store.dataset import Dataset, Sample
 from fcnbench.errors import FcnbenchError, ModelError, PredictionError
-from fcnbench.evaluation.argmax import Map, begun
+from fcnbench.evaluation.argmax import start_argmax
+from fcnbench.evaluation.argmax_trust import trust_in
 from fcnbench.evaluation.device import free_cache, move, out_of_memory
-from fcnbench.evaluation.device_argmax import trust_in
-from fcnbench.evaluation.dtypes import checked_dtypes, refuse_reduced
-from fcnbench.evaluation.precision import FP32, Arithmetic
-from fcnbench.evaluation.timing import Stopwatch
+from fcnbench.evaluation.dtypes import check_dtype, checked_dtypes
+from fcnbench.evaluation.host_argmax import KnownLabelMap, PendingLabelMap
+from fcnbench.evaluation.precision import FP32, Precision
+from fcnbench.evaluation.timer import KnownTime, PendingTime, SharedTime, Timer
 from fcnbench.labelspace import LabelSpace
 from fcnbench.metrics.counts import GEO, LABELS, Count, CountSpec, ImageResult, LabelPair, confusion_counts
 from fcnbench.models.networks import keep_evaluation_mode, layers_made, networks_in, refuse_training_mode
@@ -40,7 +41,7 @@ Phases = dict[str, list[float]]
 
 
 @dataclass(frozen=True, eq=False)
-class Read:
+class PreparedSample:
     """A decoded sample, what the model prepared of it, and the seconds of both; an oracle prepares nothing."""
 
     sample: Sample
@@ -50,7 +51,7 @@ class Read:
 
 
 @dataclass(frozen=True, eq=False)
-class Answered:
+class PendingPrediction:
     """A sample and the model's answer to it, which may still be on its way.
 
     Attributes:
@@ -62,11 +63,11 @@ class Answered:
         begun: seconds that scoring has taken already.
     """
 
-    read: Read
-    prediction: Callable[[], Map]
-    geo: Callable[[], Map] | None
+    read: PreparedSample
+    prediction: PendingLabelMap
+    geo: PendingLabelMap | None
     logits: Tensor | None
-    forward: Callable[[], float]
+    forward: PendingTime
     begun: float = 0.0
 
 
@@ -92,7 +93,7 @@ class Look:
     counts: Sequence[Count] = ()
     phases: Phases = field(default_factory=lambda: {phase: [] for phase in PHASES})
     networks: list[nn.Module] = field(init=False)
-    arithmetic: Arithmetic = field(init=False, default=FP32)
+    arithmetic: Precision = field(init=False, default=FP32)
     _foreign: threading.Lock = field(default_factory=threading.Lock)
     _looked: bool = False
 
@@ -113,11 +114,11 @@ class Look:
     def _keep_logits(self) -> bool:
         return any(count.needs_logits for count in self.counts)
 
-    def expect(self, arithmetic: Arithmetic) -> None:
+    def expect(self, arithmetic: Precision) -> None:
         """Say what arithmetic the next forward passes run in; the first of them is held against it."""
         self.arithmetic, self._looked = arithmetic, False
 
-    def read(self, places: Sequence[int]) -> list[Read]:
+    def read(self, places: Sequence[int]) -> list[PreparedSample]:
         """Decode samples and prepare them for the model; for several threads at once.
 
         Raises:
@@ -127,12 +128,12 @@ class Look:
         """
         return [self._read(place) for place in places]
 
-    def _read(self, place: int) -> Read:
+    def _read(self, place: int) -> PreparedSample:
         started = time.perf_counter()
         sample = self.dataset[place]
         decode = time.perf_counter() - started
         if answers_from_truth(self.segmenter):
-            return Read(sample, None, decode, 0.0)
+            return PreparedSample(sample, None, decode, 0.0)
         # Copies, for a model may write into what it is given, and somebody may keep samples.
         pictures: list[Any] = [np.array(sample.modality(name)) for name in modalities_of(self.segmenter)]
         # Nobody promised that a model's own `prepare` may run twice at the same time.
@@ -143,9 +144,9 @@ class Look:
             self._check_input(box[0])
             # Before the next one is prepared, for which the model may use the same memory.
             prepared = owned(box)
-            return Read(sample, prepared, decode, time.perf_counter() - started)
+            return PreparedSample(sample, prepared, decode, time.perf_counter() - started)
 
-    def forward(self, group: list[Read]) -> list[Answered]:
+    def forward(self, group: list[PreparedSample]) -> list[PendingPrediction]:
         """The model's answers to samples of one size. Where memory does not suffice, half of them are asked at a time.
 
         Raises:
@@ -169,15 +170,15 @@ class Look:
         free_cache(self.device)
         return [answer for part in (group[:half], group[half:]) for answer in self.forward(part)]
 
-    def _asked(self, group: list[Read], batch: Tensor) -> list[Answered]:
+    def _asked(self, group: list[PreparedSample], batch: Tensor) -> list[PendingPrediction]:
         space, geo_space = self.dataset.label_space, self.dataset.geo
         first = not self._looked
         with self._dtypes(), foreign_code("the forward pass"), layers_made() as made:
             refuse_training_mode(self.networks, "preparing an image")
             seed(_seed_of(group[0].sample), self.device.type)
-            stop = Stopwatch(self.device).start()
+            timer = Timer(self.device)
             found = self._logits(batch, geo_space is not None)
-            took = stop()
+            forward = SharedTime(timer.stop(), len(group))
             if first or made:  # some networks make layers in the first forward pass, or in that of a new size
                 self.networks = networks_in(self.segmenter)
             refuse_training_mode(self.networks, "the forward pass")
@@ -189,16 +190,16 @@ class Look:
         geo_logits, geo_alone = take(found) if len(found) > 1 else (None, False)
         logits, alone = take(found)
         kept = logits if alone or not self._keep_logits else logits.clone()
-        maps = [begun(each, owned=alone) for each in logits]
-        geo_maps: list[Callable[[], Map] | None] = [None] * len(group)
+        maps = [start_argmax(each, owned=alone) for each in logits]
+        geo_maps: list[PendingLabelMap | None] = [None] * len(group)
         if geo_logits is not None:
             geo_maps = [
-                begun(each, owned=geo_alone) if read.sample.geo is not None else None
+                start_argmax(each, owned=geo_alone) if read.sample.geo is not None else None
                 for read, each in zip(group, geo_logits, strict=True)
             ]
         spent = (time.perf_counter() - started) / len(group)
         return [
-            Answered(read, prediction, geo, each if self._keep_logits else None, lambda: took() / len(group), spent)
+            PendingPrediction(read, prediction, geo, each if self._keep_logits else None, forward, spent)
             for read, prediction, geo, each in zip(group, maps, geo_maps, kept, strict=True)
         ]
 
@@ -216,7 +217,7 @@ class Look:
         if not isinstance(prepared, Tensor) or prepared.dim() != 3:
             found = tuple(prepared.shape) if isinstance(prepared, Tensor) else type(prepared).__name__
             raise PredictionError(f"prepare gave {found}, expected a tensor [3, H, W]", "return one sample, unbatched")
-        refuse_reduced(self.arithmetic, prepared, "prepare gives")
+        check_dtype(self.arithmetic, prepared, "prepare gives")
 
     def _check_logits(self, logits: Tensor, space: LabelSpace, size: tuple[int, ...]) -> None:
         """Refuse logits that are not floating point [N, C, H, W] for a size of (N, H, W)."""
@@ -230,9 +231,9 @@ class Look:
             )
         if not logits.is_floating_point():
             raise PredictionError(f"logits are {logits.dtype}, expected floating point", "return scores, not labels")
-        refuse_reduced(self.arithmetic, logits, "the logits are")
+        check_dtype(self.arithmetic, logits, "the logits are")
 
-    def _answered(self, read: Read) -> Answered:
+    def _answered(self, read: PreparedSample) -> PendingPrediction:
         """The answer of an oracle, which makes its prediction of the truth."""
         sample, answer = read.sample, getattr(self.segmenter, "answer")  # noqa: B009 - no segmenter need have it
         with _named(sample):
@@ -241,7 +242,9 @@ class Look:
             prediction = np.ascontiguousarray(answer(sample.label.copy())).copy()
             geo = np.ascontiguousarray(answer(sample.geo.copy())).copy() if sample.geo is not None else None
             seconds = time.perf_counter() - started
-        return Answered(read, lambda: prediction, None if geo is None else lambda: geo, None, lambda: seconds)
+        return PendingPrediction(
+            read, KnownLabelMap(prediction), None if geo is None else KnownLabelMap(geo), None, KnownTime(seconds)
+        )
 
     def _logits(self, batch: Tensor, two: bool) -> list[Tensor]:
         """The model's logits, and behind them those for the second label map, where `two` and the model has it."""
@@ -252,7 +255,7 @@ class Look:
         geo = found.get("geo")
         return [found["out"]] if geo is None else [found["out"], geo]
 
-    def score(self, answered: Answered) -> ImageCounts:
+    def score(self, answered: PendingPrediction) -> ImageCounts:
         """Count a prediction against the ground truth; write it where predictions are saved.
 
         Raises:
@@ -262,11 +265,11 @@ class Look:
         sample = answered.read.sample
         with _named(sample):
             # Waiting for the device is not part of scoring.
-            forward = answered.forward()
+            forward = answered.forward.seconds()
             started = time.perf_counter()
-            maps = {LABELS: LabelPair(sample.label, answered.prediction())}
+            maps = {LABELS: LabelPair(sample.label, answered.prediction.wait())}
             if sample.geo is not None and answered.geo is not None:
-                maps[GEO] = LabelPair(sample.geo, answered.geo())
+                maps[GEO] = LabelPair(sample.geo, answered.geo.wait())
             scored = count_image(sample.id, ImageResult(maps, answered.logits), self.counts)
             if self.writer is not None:
                 self.writer.put(sample.id, {name: pair.prediction for name, pair in maps.items()})

@@ -1,6 +1,6 @@
-"""The arithmetic of the forward pass: which floating-point formats it may use, and whether the network is compiled.
+"""The precision of the forward pass: its floating-point format, and whether the network is compiled.
 
-It is part of the protocol, for it can change a number. Everything else about how a run is carried out is not.
+It is part of the protocol, because it can change a number. How a run is executed otherwise is not.
 """
 
 from __future__ import annotations
@@ -18,92 +18,98 @@ from fcnbench.models.segmenter import Segmenter, module_of
 from fcnbench.models.torch_state import held_switches
 from fcnbench.protocol import COMPILED, PRECISIONS
 
-HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-"""The precisions of half the bytes."""
+HALF_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+"""The formats of 16 bits, which autocast casts to."""
 
-_LIMITS = {"cache_size_limit": 1 << 16, "accumulated_cache_size_limit": 1 << 20}
-"""Compilations of one network: ceil-mode pools alone make a few dozen kinds of sizes. PyTorch 2.6 knows no other names,
-and later versions know these too."""
+_COMPILER_LIMITS = {"cache_size_limit": 1 << 16, "accumulated_cache_size_limit": 1 << 20}
+"""Limits on the compilations of one network: ceil-mode pools alone need a few dozen for different image sizes. These
+are the names of PyTorch 2.6; later versions still accept them."""
 
 
 @dataclass(frozen=True)
-class Arithmetic:
-    """How the numbers of a forward pass are worked out.
+class Precision:
+    """Precision of a forward pass.
 
     Attributes:
-        precision: one of `PRECISIONS`.
+        format: one of `PRECISIONS`, such as `fp32` or `bf16`.
         compiled: whether the network is compiled by `torch.compile`.
 
     Raises:
-        UsageError: no such precision.
+        UsageError: the format is unknown.
+
+    >>> Precision("bf16", compiled=True).name
+    'bf16+compile'
     """
 
-    precision: str = "fp32"
+    format: str = "fp32"
     compiled: bool = False
 
     def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise UsageError(f"--precision {self.precision} is unknown", f"choose one of {', '.join(PRECISIONS)}")
+        if self.format not in PRECISIONS:
+            raise UsageError(f"--precision {self.format} is unknown", f"choose one of {', '.join(PRECISIONS)}")
 
     @classmethod
-    def named(cls, name: str) -> Arithmetic:
-        """The arithmetic of a protocol's name, like `fp32` or `bf16+compile`.
+    def parse(cls, name: str) -> Precision:
+        """Return the precision of a protocol's name, such as `fp32` or `bf16+compile`.
 
         Raises:
-            UsageError: no such arithmetic.
+            UsageError: the name is unknown.
+
+        >>> Precision.parse("bf16+compile")
+        Precision(format='bf16', compiled=True)
         """
         return cls(name.removesuffix(COMPILED), name.endswith(COMPILED))
 
     @cached_property
     def name(self) -> str:
-        """As the protocol says it: `fp32`, `bf16+compile`."""
-        return self.precision + COMPILED * self.compiled
+        """Name in the protocol: `fp32`, `bf16+compile`."""
+        return f"{self.format}{COMPILED}" if self.compiled else self.format
 
     @property
     def plain(self) -> bool:
-        """Whether it is float32 as it is written, which other arithmetics are held against."""
+        """Whether it is float32 without compilation, with which other precisions are compared."""
         return self == FP32
 
-    def refuse(self, device: torch.device) -> None:
-        """Refuse what a device can't do.
+    def check_device(self, device: torch.device) -> None:
+        """Check that a device supports the precision.
 
         Raises:
-            UsageError: it can't.
+            UsageError: it does not.
         """
-        if self.precision == "tf32" and device.type != "cuda":
-            raise UsageError("--precision tf32 needs a CUDA device: no other has it", "choose fp32 or bf16")
-        half = HALVES.get(self.precision)
+        if self.format == "tf32" and device.type != "cuda":
+            raise UsageError("--precision tf32 needs a CUDA device: no other supports it", "choose fp32 or bf16")
+        half = HALF_DTYPES.get(self.format)
         if half is not None and device.type != "cpu" and not casts_to(device, half):
             raise UsageError(
-                f"--precision {self.precision}: PyTorch's autocast does not compute in it on {device}", "choose fp32"
+                f"--precision {self.format}: PyTorch's autocast does not compute in it on {device}", "choose fp32"
             )
 
-    def prepare(self, segmenter: Segmenter) -> None:
-        """Have a segmenter's network compiled, where that is wanted; that happens at its first pictures.
+    def compile_network(self, segmenter: Segmenter) -> None:
+        """Mark a segmenter's network for compilation at its first forward pass, if the precision says so.
 
         Raises:
-            ModelError: the segmenter shows no network.
+            ModelError: the segmenter has no `torch.nn.Module` to compile.
         """
-        module = module_of(segmenter)
         if not self.compiled:
             return
+        module = module_of(segmenter)
         if module is None:
             raise ModelError("--compile: the model shows no torch.nn.Module", "drop --compile")
-        # For every size at once, so that no picture's numbers depend on the sizes that came before it.
+        # For all sizes at once, so that no image's numbers depend on the sizes that came before it.
         module.compile(dynamic=True)
 
     @contextmanager
-    def held(self, device: torch.device) -> Iterator[None]:
-        """Run forward passes in this arithmetic inside the block: deterministic cuDNN kernels, no autograd.
+    def applied(self, device: torch.device) -> Iterator[None]:
+        """Run forward passes in this precision inside the block: deterministic cuDNN kernels, no autograd.
 
-        Process-wide settings that can change a number are set for the block, and restored after it.
+        Process-wide settings that can change a number are set for the block and restored after it.
         """
-        half = HALVES.get(self.precision)
+        half = HALF_DTYPES.get(self.format)
         cast = nullcontext() if half is None else torch.autocast(device.type, half)
-        # Past its limit the compiler would quietly run later sizes uncompiled.
-        limits = torch._dynamo.config.patch(_LIMITS) if self.compiled else nullcontext()
+        # Past its limit the compiler would silently run later sizes uncompiled.
+        limits = torch._dynamo.config.patch(_COMPILER_LIMITS) if self.compiled else nullcontext()
         switches = held_switches(
-            tf32=self.precision == "tf32",
+            tf32=self.format == "tf32",
             autocast=None if half is None else (device.type, half),
             device=device.type,
         )
@@ -111,12 +117,12 @@ class Arithmetic:
             yield
 
 
-FP32 = Arithmetic()
-"""What the papers' protocol is measured in."""
+FP32 = Precision()
+"""The precision of the papers' protocol."""
 
 
 @contextmanager
 def uncompiled() -> Iterator[None]:
-    """Run networks as they are written inside the block, compiled or not."""
+    """Run networks without compilation inside the block, even compiled ones."""
     with torch.compiler.set_stance("force_eager"):
         yield

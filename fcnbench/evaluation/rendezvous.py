@@ -1,8 +1,9 @@
-"""The roll call of the processes of a run: they agree on a name for this attempt, and all of them are alive.
+"""Agreement of the ranks on a run id that only the processes of this attempt know.
 
-A rendezvous store may outlive the processes that wrote into it, and no two agents need have started theirs equally
-often. So nobody believes what it finds there. The first process proposes a name of its own making; the others answer
-with one of theirs; and they go on when the first has repeated it.
+A rendezvous store may outlive the processes that wrote into it, and the agents of several machines need not have
+restarted their processes equally often, so values in the store may be stale. Rank 0 proposes a fresh random id, every
+other rank acknowledges it with a fresh random number, and rank 0 confirms by repeating all acknowledgements. A rank
+accepts an id only if its own number is confirmed.
 """
 
 from __future__ import annotations
@@ -13,55 +14,71 @@ from typing import Any
 
 from fcnbench.errors import RankLost
 
-_POLL = 0.02
+_POLL_SECONDS = 0.02
 
-_PROPOSED, _ANSWER, _SETTLED = "fcnbench/proposed", "fcnbench/answer/{}/{}", "fcnbench/settled/{}"
-"""Names in the store: the first process's proposal; who answered to it with what; the answers that it has seen."""
+_PROPOSAL = "fcnbench/proposed"
+"""Key of the id that rank 0 proposes."""
+
+_ACKNOWLEDGEMENT = "fcnbench/acknowledged/{run}/{rank}"
+"""Key of a rank's random number for a proposed id."""
+
+_CONFIRMATION = "fcnbench/confirmed/{run}"
+"""Key of all acknowledgements that rank 0 has read, separated by spaces."""
 
 
-def call_the_roll(store: Any, rank: int, size: int, patience: float) -> str:
-    """A name that only the processes of this attempt know.
+def agree_on_run_id(store: Any, rank: int, size: int, timeout: float) -> str:
+    """Return an id that all ranks of this attempt agree on, and no earlier attempt.
 
     Args:
         store: a store of `torch.distributed`.
-        rank: of this process.
-        size: how many there are.
-        patience: seconds to wait for the others.
+        rank: rank of this process.
+        size: number of ranks.
+        timeout: seconds to wait for the other ranks.
 
     Raises:
-        RankLost: not all of them came.
+        RankLost: some rank did not come in time.
+
+    >>> from torch.distributed import HashStore
+    >>> len(agree_on_run_id(HashStore(), rank=0, size=1, timeout=1))
+    16
     """
-    until = time.monotonic() + patience
-    return _first(store, size, until) if rank == 0 else _other(store, rank, until)
+    deadline = time.monotonic() + timeout
+    if rank == 0:
+        return _propose(store, size, deadline)
+    return _acknowledge(store, rank, deadline)
 
 
-def _first(store: Any, size: int, until: float) -> str:
-    name = secrets.token_hex(8)
-    store.set(_PROPOSED, name)
+def _propose(store: Any, size: int, deadline: float) -> str:
+    """Propose a run id as rank 0, wait for all acknowledgements, and confirm them."""
+    run = secrets.token_hex(8)
+    store.set(_PROPOSAL, run)
     missing = list(range(1, size))
-    while missing := [rank for rank in missing if not store.check([_ANSWER.format(name, rank)])]:
-        if time.monotonic() > until:
-            raise _nobody(f"rank {', '.join(map(str, missing))}")
-        time.sleep(_POLL)
-    answers = [store.get(_ANSWER.format(name, rank)).decode() for rank in range(1, size)]
-    store.set(_SETTLED.format(name), " ".join(answers))
-    return name
+    while missing := [rank for rank in missing if not store.check([_ACKNOWLEDGEMENT.format(run=run, rank=rank)])]:
+        if time.monotonic() > deadline:
+            raise _not_there(f"rank {', '.join(map(str, missing))}")
+        time.sleep(_POLL_SECONDS)
+    numbers = [store.get(_ACKNOWLEDGEMENT.format(run=run, rank=rank)).decode() for rank in range(1, size)]
+    store.set(_CONFIRMATION.format(run=run), " ".join(numbers))
+    return run
 
 
-def _other(store: Any, rank: int, until: float) -> str:
-    own, answered = secrets.token_hex(8), ""
-    while time.monotonic() < until:
-        name = store.get(_PROPOSED).decode() if store.check([_PROPOSED]) else ""
-        if name != answered:
-            store.set(_ANSWER.format(name, rank), own)
-            answered = name
-        settled = _SETTLED.format(name)
-        # What an earlier attempt settled does not hold this process's answer.
-        if name and store.check([settled]) and own in store.get(settled).decode().split():
-            return name
-        time.sleep(_POLL)
-    raise _nobody("rank 0")
+def _acknowledge(store: Any, rank: int, deadline: float) -> str:
+    """Acknowledge every proposal as another rank, until rank 0 confirms one."""
+    number, acknowledged = secrets.token_hex(8), ""
+    while time.monotonic() < deadline:
+        run = store.get(_PROPOSAL).decode() if store.check([_PROPOSAL]) else ""
+        if run != acknowledged:
+            store.set(_ACKNOWLEDGEMENT.format(run=run, rank=rank), number)
+            acknowledged = run
+        confirmation = _CONFIRMATION.format(run=run)
+        # The confirmation of an earlier attempt does not hold this process's number.
+        if run and store.check([confirmation]) and number in store.get(confirmation).decode().split():
+            return run
+        time.sleep(_POLL_SECONDS)
+    raise _not_there("rank 0")
 
 
-def _nobody(who: str) -> RankLost:
-    return RankLost(f"{who} did not come to the roll call", "see that all ranks were started, and what they said")
+def _not_there(ranks: str) -> RankLost:
+    return RankLost(
+        f"{ranks} did not come to the rendezvous", "check that all ranks were started, and what they printed"
+    )

@@ -1,8 +1,7 @@
-"""The certificate of a run: how many pixels change class when nothing should change them.
+"""The reproducibility check: predictions repeated in other ways that should not change a pixel.
 
-A probe of the run's first images is predicted again: a second time, in a batch of two, on one thread, and, where the
-run did otherwise, as the network is written in plain float32. Nothing of that should matter, and near ties flip all the
-same; a board's reader may know how many.
+The first images of a run are predicted a second time, in a batch of two, on one thread, and, where the run used another
+precision or a faster path, in plain float32. Near ties flip all the same; the record says how many pixels did.
 """
 
 from __future__ import annotations
@@ -14,83 +13,91 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fcnbench.evaluation.argmax import Map, label_map
+from fcnbench.evaluation.argmax import label_map
+from fcnbench.evaluation.host_argmax import LabelMap
 from fcnbench.evaluation.pipeline import Look
-from fcnbench.evaluation.precision import FP32, Arithmetic, uncompiled
+from fcnbench.evaluation.precision import FP32, Precision, uncompiled
 from fcnbench.models.fcn.fast import plain
-from fcnbench.records.evaluation import Reproducibility
+from fcnbench.models.segmenter import Segmenter
+from fcnbench.records.evaluation import ReproducibilityCheck
 from fcnbench.util.console import progress
 
-PROBE = 8
-"""Images of the probe."""
+CHECKED_IMAGES = 8
+"""Number of images that are predicted again."""
 
 PLAIN = "plain fp32"
-"""The way of predicting that other arithmetics, and faster paths, are held against."""
+"""Name of the network as written in float32, with which other precisions and faster paths are compared."""
 
-Way = Callable[[Tensor], Map]
-"""From a prepared picture [1, planes, H, W] to its label map."""
+Predict = Callable[[Segmenter, Tensor], LabelMap]
+"""Predicts the label map of one preprocessed image [1, planes, H, W]."""
 
 
-def certify(look: Look, places: list[int], arithmetic: Arithmetic = FP32, *, every: bool = True) -> Reproducibility:
+def check_reproducibility(
+    look: Look, indices: list[int], precision: Precision = FP32, *, every: bool = True
+) -> ReproducibilityCheck:
     """Predict the first images of a run in other ways, and count the pixels that change class.
 
     Args:
         look: the model, on its device, and the samples.
-        places: those that the run scored; the first 8 are the probe.
-        arithmetic: of the run.
+        indices: the samples that the run scored; the first 8 of them are checked.
+        precision: precision of the run.
         every: whether to try every way, or only plain float32.
     """
-    segmenter = look.segmenter
-
-    def as_usual(batch: Tensor) -> Map:
-        return label_map(segmenter.logits(batch)[0])
-
-    ways: dict[str, Way] = {}
-    if every:
-        ways |= {
-            "second run": as_usual,
-            "batch of 2": lambda batch: label_map(segmenter.logits(torch.cat([batch, batch]))[1]),
-            "one thread": lambda batch: _on_one_thread(lambda: as_usual(batch)),
-        }
-    reference = plain(segmenter)
-
-    def as_written(batch: Tensor) -> Map:
-        return label_map(reference.logits(batch)[0])
-
-    held_against = not arithmetic.plain or reference is not segmenter
-    flips: dict[str, int | None] = dict.fromkeys([*ways, *([PLAIN] if held_against else [])], 0)
+    segmenter, reference = look.segmenter, plain(look.segmenter)
+    variants: dict[str, Predict] = dict(_VARIANTS) if every else {}
+    compare_plain = not precision.plain or reference is not segmenter
+    names = [*variants, PLAIN] if compare_plain else list(variants)
+    flips: dict[str, int | None] = dict.fromkeys(names, 0)
     pixels = 0
-    probe = places[:PROBE]
-    with progress(len(probe), "certify") as bar:
-        for place in probe:
-            (read,) = look.read([place])
-            assert read.prepared is not None
-            batch = read.prepared[None]
-            with arithmetic.held(look.device):
-                first = as_usual(batch.clone())
-                for way, predict in ways.items():
-                    flips[way] = _added(flips[way], first, predict, batch)
-            if held_against:
-                with uncompiled(), FP32.held(look.device):
-                    flips[PLAIN] = _added(flips[PLAIN], first, as_written, batch)
+    checked = indices[:CHECKED_IMAGES]
+    with progress(len(checked), "reproducibility") as bar:
+        for index in checked:
+            (sample,) = look.read([index])
+            assert sample.prepared is not None  # only oracles preprocess nothing, and they are not checked
+            batch = sample.prepared[None]
+            with precision.applied(look.device):
+                first = _predict(segmenter, batch.clone())
+                for name, predict in variants.items():
+                    flips[name] = _add_flips(flips[name], first, predict, segmenter, batch)
+            if compare_plain:
+                with uncompiled(), FP32.applied(look.device):
+                    flips[PLAIN] = _add_flips(flips[PLAIN], first, _predict, reference, batch)
             pixels += first.size
             bar.update()
-    return Reproducibility(len(probe), pixels, flips)
+    return ReproducibilityCheck(len(checked), pixels, flips)
 
 
-def _added(flips: int | None, first: Map, predict: Way, batch: Tensor) -> int | None:
-    """The flips so far and those of one more image; None where the model can't be run so."""
+def _add_flips(flips: int | None, first: LabelMap, predict: Predict, segmenter: Segmenter, batch: Tensor) -> int | None:
+    """Return the flips so far plus those of one more image; None where the model can't be run in this way."""
+    if flips is None:
+        return None
     try:
         # A copy for each prediction: a model may write into its input.
-        return None if flips is None else flips + int(np.count_nonzero(predict(batch.clone()) != first))
-    # A network from a file may be fixed to one picture at a time, and says so in its own way.
+        return flips + int(np.count_nonzero(predict(segmenter, batch.clone()) != first))
+    # A network from a file may accept one image at a time only, and may raise anything otherwise.
     except Exception:  # noqa: BLE001
         return None
 
 
-def _on_one_thread(predict: Callable[[], Map]) -> Map:
+def _predict(segmenter: Segmenter, batch: Tensor) -> LabelMap:
+    return label_map(segmenter.logits(batch)[0])
+
+
+def _predict_in_batch(segmenter: Segmenter, batch: Tensor) -> LabelMap:
+    return label_map(segmenter.logits(torch.cat([batch, batch]))[1])
+
+
+def _predict_on_one_thread(segmenter: Segmenter, batch: Tensor) -> LabelMap:
     with _threads(1):
-        return predict()
+        return _predict(segmenter, batch)
+
+
+_VARIANTS: dict[str, Predict] = {
+    "second run": _predict,
+    "batch of 2": _predict_in_batch,
+    "one thread": _predict_on_one_thread,
+}
+"""Ways to predict by the names that records have for them."""
 
 
 @contextmanager

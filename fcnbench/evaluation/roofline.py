@@ -1,7 +1,7 @@
-"""How much work a forward pass is, and how fast a device could do it at best: a roofline of two measured numbers.
+"""A roofline: the work of a forward pass, and the speed that the device reaches at best.
 
-The work comes from the network itself: floating-point operations as PyTorch counts them, and the bytes that have to
-move even if nothing moved twice. The ceilings are measured: one matrix product, one copy.
+The work comes from the network: floating-point operations as PyTorch counts them, and the minimum memory traffic. The
+device's ceilings are measured, by a matrix product and a copy.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from torch import Tensor
 from torch.nn import functional
 
 from fcnbench.evaluation.device import free_cache, out_of_memory
-from fcnbench.evaluation.precision import HALVES, Arithmetic
-from fcnbench.evaluation.timing import Stopwatch
+from fcnbench.evaluation.precision import HALF_DTYPES, Precision
+from fcnbench.evaluation.timer import Timer
 from fcnbench.models.fcn.packed import unfused
 from fcnbench.models.segmenter import Segmenter, module_of
 
 _TRIALS = 5
 _SIDES = (1024, 4096)
-"""Sides of the matrix that is multiplied with one as high and four times as wide."""
+"""Sides of the square matrix that is multiplied by one of the same height and four times its width."""
 
-_COPIED = (1 << 28, 1 << 30)
+_COPIED_BYTES = (1 << 28, 1 << 30)
 """Bytes that are copied: more than any cache holds."""
 
-_SHORT = 5e-3
-"""Seconds below which an accelerator is measured on the larger size: a launch would be a part of the smaller one."""
+_TOO_SHORT = 5e-3
+"""Seconds below which an accelerator is measured at the larger size: the launch would distort the smaller one."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What one forward pass takes.
+    """The work of one forward pass.
 
     Attributes:
-        flops: floating-point operations, two for a multiplication with its addition; of the path that runs.
-        bytes: parameters, input and logits, each moved once.
+        flops: floating-point operations of the path that runs, two for a multiplication with its addition.
+        bytes: minimum memory traffic: parameters, input and logits, each moved once.
     """
 
     flops: int
@@ -46,55 +46,56 @@ class Work:
 
 @dataclass(frozen=True)
 class Ceiling:
-    """What a device reached in this arithmetic.
+    """The speed that a device reached in one precision.
 
     Attributes:
-        flops_per_second: in a matrix product, by the faster of PyTorch's two ways to make one.
+        flops_per_second: in a matrix product, by the faster of PyTorch's two ways to compute one.
         bytes_per_second: in a copy, read and written bytes together.
     """
 
     flops_per_second: float
     bytes_per_second: float
 
-    def seconds(self, work: Work) -> float:
-        """Least time for the work: that of its operations, or that of its bytes."""
-        return max(work.flops / self.flops_per_second, work.bytes / self.bytes_per_second)
-
 
 def work_of(segmenter: Segmenter, batch: Tensor) -> Work:
-    """The work of a forward pass, counted in a second one; a network that is no PyTorch module shows no operations.
+    """Count the work of a forward pass; a network that is not a PyTorch module shows no operations.
 
     Args:
         segmenter: the model, on the batch's device.
-        batch: prepared pictures [N, planes, H, W].
+        batch: preprocessed images [N, planes, H, W].
+
+    >>> from fcnbench.models.segmenter import ModuleSegmenter
+    >>> work_of(ModuleSegmenter(torch.nn.Conv2d(3, 5, 1)), torch.zeros(1, 3, 10, 10))
+    Work(flops=3000, bytes=3280)
     """
     from torch.utils.flop_counter import FlopCounterMode
 
-    # A fused convolution is an operator that PyTorch does not count. A copy for each pass: models may write into it.
+    # PyTorch does not count fused convolutions.
     with torch.no_grad(), unfused():
-        # What is worked out once and kept is no part of a pass.
+        # A first pass, since what a network computes once and keeps is not work of every pass. Each pass gets a copy:
+        # models may write into their input.
         segmenter.logits(batch.clone())
         with FlopCounterMode(display=False) as counter:
             logits = segmenter.logits(batch.clone())
     module = module_of(segmenter)
     parameters = () if module is None else module.parameters()
-    return Work(int(counter.get_total_flops()), sum(each.nbytes for each in (*parameters, batch, logits)))
+    return Work(int(counter.get_total_flops()), sum(tensor.nbytes for tensor in (*parameters, batch, logits)))
 
 
-def ceiling(device: torch.device, arithmetic: Arithmetic) -> Ceiling:
+def ceiling(device: torch.device, precision: Precision) -> Ceiling:
     """Measure a device: the best of a few matrix products and copies."""
-    with arithmetic.held(device):
-        dtype = HALVES.get(arithmetic.precision, torch.float32)
-        side, product = _largest(_SIDES, lambda side: _product(side, dtype, device), device)
-        copied, copy = _largest(_COPIED, lambda size: _copy(size, device), device)
-    return Ceiling(8 * side**3 / product, 2 * copied / copy)
+    with precision.applied(device):
+        dtype = HALF_DTYPES.get(precision.format, torch.float32)
+        side, product_seconds = _largest(_SIDES, lambda side: _product_seconds(side, dtype, device), device)
+        copied, copy_seconds = _largest(_COPIED_BYTES, lambda size: _copy_seconds(size, device), device)
+    return Ceiling(8 * side**3 / product_seconds, 2 * copied / copy_seconds)
 
 
 def _largest(sizes: tuple[int, int], measure: Callable[[int], float], device: torch.device) -> tuple[int, float]:
-    """Return the size that was measured, and its seconds: the larger one where the smaller one is too short a time."""
+    """Return the size that was measured, and its seconds: the larger size where the smaller one takes too short."""
     small, large = sizes
     seconds = measure(small)
-    if device.type == "cpu" or seconds >= _SHORT:
+    if device.type == "cpu" or seconds >= _TOO_SHORT:
         return small, seconds
     try:
         return large, measure(large)
@@ -105,30 +106,33 @@ def _largest(sizes: tuple[int, int], measure: Callable[[int], float], device: to
         return small, seconds
 
 
-def _product(side: int, dtype: torch.dtype, device: torch.device) -> float:
-    """Seconds of a matrix product of 8 * side^3 operations."""
+def _product_seconds(side: int, dtype: torch.dtype, device: torch.device) -> float:
+    """Return the seconds of a matrix product of 8 * side^3 operations."""
     left = torch.randn(side, side, device=device).to(dtype)
     right = torch.randn(side, 4 * side, device=device).to(dtype)
-    # A product is a convolution of one pixel, too: on some processors one library is twice as fast as the other.
+    # The same product as a 1x1 convolution: on some processors one of the two libraries is twice as fast.
     height = math.isqrt(4 * side)
-    flow = right.view(1, side, height, -1).contiguous(memory_format=torch.channels_last)
+    feature_map = right.view(1, side, height, -1).contiguous(memory_format=torch.channels_last)
     filters = left.view(side, side, 1, 1).contiguous(memory_format=torch.channels_last)
-    ways = (lambda: left @ right, lambda: functional.conv2d(flow, filters))
-    return min(_best(way, device) for way in ways)
+    return min(
+        _best_seconds(lambda: left @ right, device),
+        _best_seconds(lambda: functional.conv2d(feature_map, filters), device),
+    )
 
 
-def _copy(size: int, device: torch.device) -> float:
-    """Seconds of a copy of so many bytes."""
+def _copy_seconds(size: int, device: torch.device) -> float:
+    """Return the seconds of a copy of `size` bytes."""
     source = torch.ones(size // 4, device=device)
     target = torch.empty_like(source)
-    return _best(lambda: target.copy_(source), device)
+    return _best_seconds(lambda: target.copy_(source), device)
 
 
-def _best(work: Callable[[], object], device: torch.device) -> float:
-    """Least seconds of a few trials, after one that is not counted."""
+def _best_seconds(work: Callable[[], object], device: torch.device) -> float:
+    """Return the shortest time of a few trials, after an untimed one."""
+    work()
     seconds = []
-    for _ in range(1 + _TRIALS):
-        stop = Stopwatch(device).start()
+    for _ in range(_TRIALS):
+        timer = Timer(device)
         work()
-        seconds.append(stop()())
-    return min(seconds[1:])
+        seconds.append(timer.stop().seconds())
+    return min(seconds)

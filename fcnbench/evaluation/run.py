@@ -11,16 +11,17 @@ from fcnbench.datasets.load import load_dataset
 from fcnbench.datasets.registry import find_dataset
 from fcnbench.datasets.store.dataset import Dataset
 from fcnbench.errors import UsageError
-from fcnbench.evaluation.distributed import World
+from fcnbench.evaluation.distributed import Ranks
 from fcnbench.evaluation.environment import describe
-from fcnbench.evaluation.identity import Witness, content_digest, departure
+from fcnbench.evaluation.filed_record import broadcast_filed
+from fcnbench.evaluation.identity import DependencyTracker, content_digest, identity_difference
 from fcnbench.evaluation.journal import Journal
 from fcnbench.evaluation.loop import evaluate, scorable
 from fcnbench.evaluation.model_facts import code_of, facts_of, leakage_of
 from fcnbench.evaluation.near_ties import NearTieCount
 from fcnbench.evaluation.pipeline import Look
-from fcnbench.evaluation.precision import Arithmetic
-from fcnbench.evaluation.reproducibility import certify
+from fcnbench.evaluation.precision import Precision
+from fcnbench.evaluation.reproducibility import check_reproducibility
 from fcnbench.evaluation.timing import PAPER_TRIALS
 from fcnbench.leaderboard.filing import Filed, file_record
 from fcnbench.metrics.counts import confusion_counts
@@ -59,7 +60,7 @@ class Job:
     weights: str | None
     choices: Choices
     device: torch.device
-    arithmetic: Arithmetic
+    arithmetic: Precision
     root: Path
     target: Path | None
 
@@ -81,7 +82,7 @@ class Job:
         return load_dataset(self.choices.dataset, source, options.allow_partial, options.accept_terms)
 
 
-def run_job(job: Job, world: World, earlier: Identity | None) -> Filed | None:
+def run_job(job: Job, world: Ranks, earlier: Identity | None) -> Filed | None:
     """Run this process's share of a job, and return the whole result; None where the earlier result still holds."""
     spec = find_dataset(job.choices.dataset)
     space = spec.label_space
@@ -92,9 +93,9 @@ def run_job(job: Job, world: World, earlier: Identity | None) -> Filed | None:
     if oracle and not job.arithmetic.plain:
         raise UsageError(f"{job.model} has no forward pass to run in {job.arithmetic.name}", "drop --precision")
     if not oracle:
-        job.arithmetic.prepare(loaded.segmenter)
+        job.arithmetic.compile_network(loaded.segmenter)
     # The first process downloads and builds; the others find it done where they share its disk.
-    data = world.in_turn(job.data)
+    data = world.rank0_first(job.data)
     modalities = modalities_of(loaded.segmenter)
     places = scorable(data, job.options.limit, modalities)
     modality = "+".join(modalities) or "truth"
@@ -105,16 +106,16 @@ def run_job(job: Job, world: World, earlier: Identity | None) -> Filed | None:
     _refuse_mixed(environment, world)
     leakage = leakage_of(loaded, [data.manifest.rows[place].id for place in places], spec.split.name)
     work = _work(job, loaded, facts, data, environment)
-    witness = Witness(loaded.sources)
+    witness = DependencyTracker(loaded.sources)
     if earlier is not None:
-        changed = world.made_by_first(lambda: departure(earlier, work, witness))
+        changed = world.broadcast_from_rank0(lambda: identity_difference(earlier, work, witness))
         if not changed:
             return None
         note(f"run again: {changed}")
     more = (NearTieCount(space),) if job.options.margins else ()
     counts = (*confusion_counts(space, spec.geo), *more)
     with Journal(work, [count.spec for count in counts], world.rank, witness) as journal:
-        name = world.made_by_first(lambda: journal.name)
+        name = world.broadcast_from_rank0(lambda: journal.name)
         writer = PredictionWriter(job.target, spec.devkit_set, name) if job.target is not None else None
         look = Look(loaded.segmenter, data, job.device, writer, more)
         timed = 0 if oracle else job.timed
@@ -145,10 +146,10 @@ def run_job(job: Job, world: World, earlier: Identity | None) -> Filed | None:
             filed = file_record(record, job.root)
             if writer is not None:
                 writer.publish(frozenset(evaluation.ids))
-            witness.news()
+            witness.update()
             return replace(filed, identity=Identity(work, witness.facts))
 
-        done = world.made_by_first(finished)
+        done = broadcast_filed(world, finished)
         journal.forget()
     return done
 
@@ -157,7 +158,9 @@ def _certified(job: Job, evaluation: Evaluation, look: Look, places: list[int]) 
     """The evaluation with its certificate, where one is wanted, or the arithmetic is to be held against another."""
     if not job.options.certify and job.arithmetic.plain:
         return evaluation
-    return replace(evaluation, reproducibility=certify(look, places, job.arithmetic, every=job.options.certify))
+    return replace(
+        evaluation, reproducibility=check_reproducibility(look, places, job.arithmetic, every=job.options.certify)
+    )
 
 
 def _refuse_departures(protocol: Protocol, signature: str) -> None:
@@ -173,10 +176,10 @@ def _refuse_departures(protocol: Protocol, signature: str) -> None:
         )
 
 
-def _refuse_mixed(environment: Environment, world: World) -> None:
+def _refuse_mixed(environment: Environment, world: Ranks) -> None:
     """Refuse processes on devices of several kinds: a record names one."""
     name = environment.device_name if environment.device != "cpu" else ""
-    kinds = sorted(set(world.gathered(f"{environment.device} {name}".strip())))
+    kinds = sorted(set(world.all_gather(f"{environment.device} {name}".strip())))
     if len(kinds) > 1:
         raise UsageError(
             f"the processes of this run have devices of several kinds: {listed(kinds)}",

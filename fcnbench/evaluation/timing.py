@@ -1,14 +1,15 @@
-"""Timing: work on a device, and the papers' forward time at 500x500.
+"""Timing of forward passes: the papers' protocol at 500x500, and the scenarios of `fcnbench bench`.
 
-On any device but the CPU the forward pass is timed by events on the device, and where it has none by waiting for all of
-its work before and after.
+The scenarios have MLPerf Inference's names: `single-stream` waits for each pass and times it; `throughput` hands the
+device one batch after the other and never lets it wait.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,86 +17,148 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fcnbench.errors import FcnbenchError, ModelError
-from fcnbench.evaluation.events import events_of, synchronize
+from fcnbench.errors import FcnbenchError, ModelError, UsageError
+from fcnbench.evaluation.argmax import label_map
+from fcnbench.evaluation.power import PowerCounters
+from fcnbench.evaluation.timer import PendingTime, Timer
 from fcnbench.models.segmenter import Segmenter, modalities_of, prepared_on
 from fcnbench.records.evaluation import PAPER_SIDE
-from fcnbench.util.console import progress
+from fcnbench.util.console import progress, track
 
 PAPER_TRIALS = 20
 """Trials that the papers average (CVPR 2015, Table 1)."""
 
 WARM_UPS = 3
-"""Untimed trials before; the papers do not say how many they took."""
+"""Untimed passes before the timed ones; the papers do not say how many they ran."""
+
+SCENARIOS = ("single-stream", "throughput")
+
+PARTS = ("prepare", "copy", "forward", "labels")
+"""Steps of one image: `prepare` preprocesses on the CPU, `copy` moves the input to the device, `labels` computes the
+argmax and copies the label map back."""
 
 _SEED = 500
-"""Seed of the random picture that is timed."""
+"""Seed of the random image that is timed."""
+
+_PART_TRIALS = 5
+
+_QUEUED = 4
+"""Batches that may wait on the device in `throughput`."""
 
 
-class Stopwatch:
-    """Times work that may run asynchronously on a device.
+@dataclass(frozen=True)
+class ForwardTimes:
+    """The result of `time_scenario`.
 
-    Args:
-        device: where the work runs.
+    Attributes:
+        passes: seconds per forward pass of a whole batch.
+        slowed: indices of the passes during which heat or power limits may have slowed the device down.
+        joules: energy per image; None where the device has no energy counter.
+        parts: seconds of the steps of one image by name, a few samples per step.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self._device, self._events = device, events_of(device, timed=True)
-
-    def start(self) -> Callable[[], Callable[[], float]]:
-        """Start timing.
-
-        Returns:
-            A function to call when the work was submitted; what that answers with waits for the work, in any thread,
-            and gives its seconds.
-        """
-        events = self._events
-        if events is None:
-            synchronize(self._device)
-            started = time.perf_counter()
-
-            def stop() -> Callable[[], float]:
-                synchronize(self._device)
-                seconds = time.perf_counter() - started
-                return lambda: seconds
-
-            return stop
-        begin = events.recorded()
-
-        def stop_on_device() -> Callable[[], float]:
-            end = events.recorded()
-
-            def wait() -> float:
-                end.synchronize()
-                return float(begin.elapsed_time(end)) / 1e3
-
-            return wait
-
-        return stop_on_device
+    passes: tuple[float, ...]
+    slowed: tuple[int, ...]
+    joules: float | None
+    parts: dict[str, tuple[float, ...]]
 
 
 def paper_forward_time(segmenter: Segmenter, device: torch.device, trials: int) -> list[float]:
-    """Seconds per forward pass at 500x500, batch 1, after warm-up: the papers' timing protocol (CVPR 2015, Table 1).
+    """Return seconds per forward pass at 500x500, batch 1, after warm-up (the protocol of CVPR 2015, Table 1).
 
-    Preparing the picture and copying it to the device are not included.
+    Preprocessing and the copy to the device are not included.
+
+    Args:
+        segmenter: the model, on the device.
+        device: the device on which it runs.
+        trials: number of timed passes.
 
     Raises:
-        ModelError: the model can't run at this size.
+        ModelError: the model fails at this size.
     """
     seconds = []
-    with running_at_paper_size("add --trials 0 to leave the papers' timing out"), torch.inference_mode():
+    with running_at_paper_size("add --trials 0 to skip the papers' timing"), torch.inference_mode():
         batch = paper_batch(segmenter, device)
         with progress(WARM_UPS + trials, f"forward at {PAPER_SIDE}x{PAPER_SIDE}", "trial") as bar:
             for trial in range(WARM_UPS + trials):
-                took = forward_time(segmenter, batch, device)()
+                pass_seconds = timed_forward(segmenter, batch, device).seconds()
                 if trial >= WARM_UPS:
-                    seconds.append(took)
+                    seconds.append(pass_seconds)
                 bar.update()
     return seconds
 
 
-def paper_pictures(segmenter: Segmenter) -> list[NDArray[Any]]:
-    """A random picture of 500x500 for every modality that a model takes."""
+def time_scenario(
+    segmenter: Segmenter, device: torch.device, scenario: str, batch: int, trials: int, seconds: float
+) -> ForwardTimes:
+    """Time forward passes at 500x500 until both `trials` and `seconds` are reached.
+
+    Args:
+        segmenter: the model, on the device.
+        device: the device on which it runs.
+        scenario: one of `SCENARIOS`.
+        batch: images per pass.
+        trials: minimum number of passes.
+        seconds: minimum time that the passes take together.
+
+    Raises:
+        UsageError: the scenario is unknown.
+        ModelError: the model fails at this size or with this batch.
+    """
+    if scenario not in SCENARIOS:
+        raise UsageError(f"--scenario {scenario} is unknown", f"choose one of {', '.join(SCENARIOS)}")
+    queued = _QUEUED if scenario == "throughput" else 0
+    counters, passes, slowed = PowerCounters(device), list[float](), list[int]()
+    hint = "run it on such an image by itself" if batch == 1 else "use a smaller --batch"
+    with running_at_paper_size(hint), torch.inference_mode():
+        inputs = paper_batch(segmenter, device, batch)
+        for _ in track(range(WARM_UPS), "warm up", "pass"):
+            timed_forward(segmenter, inputs, device).seconds()
+        before, started = counters.energy(), time.perf_counter()
+        pending: list[PendingTime] = []
+        with progress(trials, f"forward at {PAPER_SIDE}x{PAPER_SIDE}", "pass") as bar:
+            while len(passes) < trials or time.perf_counter() - started < seconds:
+                pending.append(timed_forward(segmenter, inputs, device))
+                if len(pending) > queued:
+                    passes.append(pending.pop(0).seconds())
+                    if counters.slowed():
+                        slowed.append(len(passes) - 1)
+                    bar.update()
+            passes += [each.seconds() for each in pending]
+        after = counters.energy()
+        parts = _time_parts(segmenter, device)
+    joules = None
+    if before is not None and after is not None and after > before:
+        joules = (after - before) / (len(passes) * batch)
+    return ForwardTimes(tuple(passes), tuple(slowed), joules, parts)
+
+
+def _time_parts(segmenter: Segmenter, device: torch.device) -> dict[str, tuple[float, ...]]:
+    """Return the seconds of every step of one image, each waited for."""
+    images, cpu = paper_images(segmenter), torch.device("cpu")
+    seconds: dict[str, list[float]] = {part: [] for part in PARTS}
+    if device.type != "cpu":
+        label_map(segmenter.logits(paper_batch(segmenter, device))[0])  # the first one is compared with the CPU's
+    for _ in track(range(_PART_TRIALS), "parts", "trial"):
+        # A model may write into the images that it preprocesses.
+        copies = [image.copy() for image in images]
+        started = time.perf_counter()
+        prepared = prepared_on(segmenter, cpu, *copies)
+        seconds["prepare"].append(time.perf_counter() - started)
+        timer = Timer(device)
+        inputs = prepared.to(device)[None]
+        seconds["copy"].append(timer.stop().seconds())
+        timer = Timer(device)
+        logits = segmenter.logits(inputs)
+        seconds["forward"].append(timer.stop().seconds())
+        started = time.perf_counter()
+        label_map(logits[0])
+        seconds["labels"].append(time.perf_counter() - started)
+    return {part: tuple(samples) for part, samples in seconds.items()}
+
+
+def paper_images(segmenter: Segmenter) -> list[NDArray[Any]]:
+    """Return a random image of 500x500 for every modality of a model: uint8 [H, W, 3], or uint16 [H, W] for depth."""
     random = np.random.Generator(np.random.PCG64(_SEED))
     colours = random.integers(0, 256, (PAPER_SIDE, PAPER_SIDE, 3), np.uint8)
     millimetres = random.integers(1000, 5000, (PAPER_SIDE, PAPER_SIDE), np.uint16)
@@ -103,35 +166,43 @@ def paper_pictures(segmenter: Segmenter) -> list[NDArray[Any]]:
 
 
 def paper_batch(segmenter: Segmenter, device: torch.device, count: int = 1) -> Tensor:
-    """So many of these pictures, prepared and on the device: [N, planes, 500, 500]."""
-    prepared = prepared_on(segmenter, device, *paper_pictures(segmenter))
+    """Return `count` copies of these images, preprocessed and on the device: [N, planes, 500, 500].
+
+    >>> from fcnbench.models.load import load_model
+    >>> tuple(paper_batch(load_model("fcn32s-pocket"), torch.device("cpu"), 2).shape)
+    (2, 3, 500, 500)
+    """
+    prepared = prepared_on(segmenter, device, *paper_images(segmenter))
     return torch.stack([prepared] * count)
 
 
-def forward_time(segmenter: Segmenter, batch: Tensor, device: torch.device) -> Callable[[], float]:
-    """Run one forward pass on a copy of the batch; the answer waits for it and gives its seconds.
+def timed_forward(segmenter: Segmenter, batch: Tensor, device: torch.device) -> PendingTime:
+    """Run one forward pass on a copy of the batch and return its pending time.
 
-    A model may write into its input, which the next pass needs as it is. The copy is made before the time is taken.
+    A model may write into its input, and the next pass needs it unchanged. The copy is made before the timer starts.
     """
-    own = batch.clone()
-    stop = Stopwatch(device).start()
-    segmenter.logits(own)
-    return stop()
+    copied = batch.clone()
+    timer = Timer(device)
+    segmenter.logits(copied)
+    return timer.stop()
 
 
 @contextmanager
 def running_at_paper_size(hint: str) -> Iterator[None]:
-    """Name the size in whatever goes wrong with a model inside the block.
+    """Name the image size in any error of a model inside the block.
 
     Args:
-        hint: the next step.
+        hint: what the user can do next.
+
+    Raises:
+        ModelError: the model failed.
     """
     try:
         yield
     except FcnbenchError:
         raise
-    # The model is somebody else's code and may fail in any way at a size of its own.
+    # The model is the user's code and may fail in any way at this size.
     except (Exception, SystemExit) as error:
         raise ModelError(
-            f"the model failed on a {PAPER_SIDE}x{PAPER_SIDE} picture: {type(error).__name__}: {error}", hint
+            f"the model failed on a {PAPER_SIDE}x{PAPER_SIDE} image: {type(error).__name__}: {error}", hint
         ) from error

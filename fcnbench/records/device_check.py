@@ -18,8 +18,8 @@ class DeviceCheck:
 
     Attributes:
         created: time in UTC, ISO 8601.
-        right: trials of its argmax that gave numpy's label map.
-        total: trials that it could do.
+        right: argmax cases with numpy's label map.
+        total: argmax cases that it could compute.
         from_golden: pixels of the built-in dataset that must have moved between cells of the expected confusion matrix.
 
     Raises:
@@ -42,10 +42,10 @@ class DeviceCheck:
         """Return it in a line.
 
         >>> DeviceCheck("2026-11-25T10:00:00+00:00", 265, 265, 0).told()
-        '265 of 265 argmax trials right, 0 pixels from the expected integers (2026-11-25)'
+        '265 of 265 argmax cases right, 0 pixels from the expected integers (2026-11-25)'
         """
         return (
-            f"{self.right} of {self.total} argmax trials right, {self.from_golden:,} pixels from the expected integers "
+            f"{self.right} of {self.total} argmax cases right, {self.from_golden:,} pixels from the expected integers "
             f"({self.created[:10]})"
         )
 

@@ -14,7 +14,7 @@ from fcnbench.metrics.counts import CONFUSION, GEO_CONFUSION, LABELS, Count, Cou
 from fcnbench.util.console import listed
 
 PHASES = ("decode", "prepare", "forward", "score")
-"""Phases of the loop in order; `decode` runs in its own thread beside the others."""
+"""Phases of the loop in order. `decode` and `prepare` run ahead in a few threads, `score` behind in another."""
 
 PAPER_SIDE = 500
 """Side of the square input that the papers time (CVPR 2015, Table 1)."""
@@ -76,13 +76,13 @@ NO_TIMING = Timing({}, 0.0, ())
 
 
 @dataclass(frozen=True)
-class Reproducibility:
-    """How many pixels of a probe change class when nothing should change them.
+class ReproducibilityCheck:
+    """Predictions of a few images, repeated in ways that should not change a pixel.
 
     Attributes:
-        images: images of the probe.
-        pixels: their pixels.
-        flips: pixels that changed class, by what was done otherwise; None where the model can't be run so.
+        images: number of repeated images.
+        pixels: number of their pixels.
+        flips: pixels that changed class, by the name of the way; None where the model can't be run in this way.
     """
 
     images: int
@@ -209,7 +209,7 @@ class Evaluation:
     ids: tuple[str, ...]
     counts: Mapping[str, Counted]
     digests: Mapping[str, tuple[str, ...]]
-    reproducibility: Reproducibility | None = None
+    reproducibility: ReproducibilityCheck | None = None
     timing: Timing = NO_TIMING
     resumed: int = 0
     execution: Execution | None = None

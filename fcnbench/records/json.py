@@ -24,7 +24,7 @@ from fcnbench.records.evaluation import (
     Counted,
     Evaluation,
     Execution,
-    Reproducibility,
+    ReproducibilityCheck,
     Summary,
     Timing,
 )
@@ -241,7 +241,7 @@ class RecordFile:
     files: dict[str, Digest] = field(default_factory=dict)
     code: CodeFacts | None = None
     execution: Execution | None = None
-    reproducibility: Reproducibility | None = None
+    reproducibility: ReproducibilityCheck | None = None
 
 
 Arrays = dict[str, NDArray[Any]]

@@ -191,7 +191,7 @@ def test_a_check_of_the_device_is_told_and_is_no_difference(fine: Record) -> Non
     found = {layer.name: layer for layer in layers(fine, changed(fine, {"environment": {"device_check": check}}))}
     assert found["device"].state == "same"
     assert found["device"].text.endswith(
-        "; A not checked; B 264 of 265 argmax trials right, 3 pixels from the expected integers (2026-11-25)"
+        "; A not checked; B 264 of 265 argmax cases right, 3 pixels from the expected integers (2026-11-25)"
     )
 
 

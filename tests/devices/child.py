@@ -1,4 +1,4 @@
-"""Runs commands of fcnbench in a process of its own, on the second device where `SECOND` is set.
+"""Runs fcnbench commands in a separate process, on the second device where `SECOND` is set.
 
     python -m tests.devices.child '[["run", "--device", "second"], ["compare", "A", "B"]]'
 
@@ -22,10 +22,10 @@ from fcnbench.cli.main import main
 
 def shorten() -> None:
     """Leave the large network and most repetitions out of a device's report."""
-    from fcnbench.evaluation import device_report as devicereport
+    from fcnbench.evaluation import device_report
 
-    devicereport.LARGE, devicereport._ROUNDS = "fcn16s-pocket", {"accelerator": 2, "cpu": 2}
-    devicereport._LARGE_IMAGES = {"accelerator": 2, "cpu": 2}
+    device_report.LARGE, device_report._ROUNDS = "fcn16s-pocket", {"accelerator": 2, "cpu": 2}
+    device_report._LARGE_IMAGES = {"accelerator": 2, "cpu": 2}
 
 
 def run(commands: list[list[str]]) -> list[tuple[int, str, str]]:

@@ -1,4 +1,4 @@
-"""Commands on a second device, each test's in processes of its own: a device is registered once per process."""
+"""Commands on a second device, in separate processes: a device is registered once per process."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Net(nn.Module):
         self.layers = nn.Sequential(*layers)
         random = np.random.default_rng(0)
         for value in self.parameters():
-            # Whole numbers: every order of summation gives the same sums.
+            # Integers: every order of summation gives the same sums.
             value.data = torch.from_numpy(random.integers(-3, 4, value.shape).astype(np.float32))
         self.seen = 0
 
@@ -55,7 +55,7 @@ def build():
 
 
 def voc(folder: Path, images: int, size: tuple[int, int] = (40, 50)) -> Path:
-    """A VOC folder whose images have one size."""
+    """Write a VOC folder whose images have one size."""
     root = folder / "VOCdevkit/VOC2012"
     for name in ("JPEGImages", "SegmentationClass"):
         (root / name).mkdir(parents=True)
@@ -67,7 +67,7 @@ def voc(folder: Path, images: int, size: tuple[int, int] = (40, 50)) -> Path:
 
 @dataclass(frozen=True)
 class Done:
-    """A command that ended."""
+    """A finished command."""
 
     code: int
     out: str
@@ -94,7 +94,7 @@ Second = Callable[..., list[Done]]
 @pytest.fixture(params=["second", pytest.param("cuda", marks=pytest.mark.skipif(
     not torch.cuda.is_available(), reason="no GPU here"))])  # fmt: skip
 def device(request: pytest.FixtureRequest) -> str:
-    """The devices that are tried: the one in Python always, a GPU where there is one."""
+    """The devices of the tests: the one in Python, and a GPU where there is one."""
     if request.param == "second" and not PYTHON_BACKENDS:
         pytest.skip(f"PyTorch {torch.__version__} has no devices in Python")
     return str(request.param)
@@ -102,13 +102,13 @@ def device(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def fcn(tmp_path: Path) -> Second:
-    """Run commands in one process: `fcn([...], [...], second="later=0.01", INTERRUPT="3")`."""
+    """Return a function that runs commands in one process: `fcn([...], second="later=0.01", INTERRUPT="3")`."""
 
     def run(*commands: list[str], second: str | None = "", **variables: str) -> list[Done]:
         if second is not None and not PYTHON_BACKENDS:
             pytest.skip(f"PyTorch {torch.__version__} has no devices in Python")
-        places = {"PYTHONPATH": str(REPOSITORY), "FCNBENCH_BOARD": str(tmp_path / "board")}
-        environment = {**os.environ, **places, **variables}
+        folders = {"PYTHONPATH": str(REPOSITORY), "FCNBENCH_BOARD": str(tmp_path / "board")}
+        environment = {**os.environ, **folders, **variables}
         if second is not None:
             environment["SECOND"] = second
         done = subprocess.run(
@@ -123,7 +123,7 @@ def fcn(tmp_path: Path) -> Second:
 
 @pytest.fixture
 def net(tmp_path: Path) -> Callable[[int], str]:
-    """A network of three convolutions whose sums are whole numbers, as `--model` takes it."""
+    """Write a network of three convolutions with integer weights; return its name for `--model`."""
 
     def write(classes: int = 8) -> str:
         path = tmp_path / f"net{classes}.py"

@@ -1,20 +1,20 @@
-"""A second device, in pure Python: its numbers lie in the host's memory, and it behaves as strictly as a device may.
+"""A second device in pure Python: its values lie in the host's memory, and it is as strict as a device may be.
 
 Importing this module registers it with PyTorch under the name `second`, once per process. Operations take tensors of
-one device alone. With `later` a convolution takes so many seconds, and returns at once: only a synchronisation, an
-event or a blocking copy to the host waits. A non-blocking copy to the host holds garbage until somebody has waited for
-it; one to the device is refused, for it would read the host's memory later. `SECOND` says which device it is, in words:
+one device only. With `later` a convolution takes some seconds, but returns at once: only a synchronisation, an event
+or a blocking copy to the host waits. A non-blocking copy to the host holds garbage until it has been waited for; one to
+the device is refused, because it would read the host's memory later. The variable `SECOND` configures the device:
 
-    later=SECONDS      of a convolution; 0 by default
-    devices=N          how many there are; 1 by default
-    limit=BYTES        largest result; beyond it the device is out of memory
+    later=SECONDS      time of a convolution; 0 by default
+    devices=N          number of devices; 1 by default
+    limit=BYTES        largest result; above it the device is out of memory
     no-events          `torch.Event` does not know it
-    no-memory          its module has no functions about memory
+    no-memory          its module has no functions for memory
     no-accelerator     `torch.accelerator` does not know it
-    nameless           its module does not name it
-    no-wait            neither events nor a synchronisation
+    nameless           its module has no name for it
+    no-wait            it has neither events nor a synchronisation
     argmax=KIND        its argmax is wrong: `odd` and `impossible` at odd widths, `middle` at 20,000 to 60,000 pixels,
-                       `changing` from the second look at such a size on
+                       `changing` from the second argmax of such a size on
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ MOVES = ("_to_copy", "copy_", "_copy_from", "_copy_from_and_resize")
 
 @dataclass
 class Queue:
-    """What was submitted to a device and is not known to be done."""
+    """Work that was submitted to a device and may not be done."""
 
     done_at: float = 0.0
     copies: list[tuple[Tensor, Tensor]] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Queue:
         self.done_at = max(self.done_at, time.perf_counter()) + seconds
 
     def wait(self, until: float | None = None, copies: int | None = None) -> None:
-        """Wait for all, or until a time and for the first so many copies."""
+        """Wait for all work, or until a time and for the first `copies` copies."""
         left = (self.done_at if until is None else until) - time.perf_counter()
         if left > 0:
             time.sleep(left)
@@ -66,11 +66,11 @@ class Queue:
 
 
 QUEUE = Queue()
-LOOKS = {"argmax": 0, "emptied": 0, "synchronised": 0}
+COUNTS = {"argmax": 0, "emptied": 0, "synchronised": 0}
 
 
 class Event:
-    """What `torch.Event` is on this device."""
+    """`torch.Event` on this device."""
 
     def __init__(self, device: Any = None, enable_timing: bool = False) -> None:
         self.timed = enable_timing
@@ -90,7 +90,7 @@ class Event:
 
 
 class Module:
-    """What `torch.second` is: PyTorch asks it for the first few."""
+    """`torch.second`; PyTorch itself calls these functions."""
 
     def is_initialized(self) -> bool:
         return True
@@ -116,28 +116,28 @@ class Module:
 
 class Waits(Module):
     def synchronize(self, device: Any = None) -> None:
-        LOOKS["synchronised"] += 1
+        COUNTS["synchronised"] += 1
         QUEUE.wait()
 
 
 def module() -> Module:
-    made = Module() if "no-wait" in WORDS else Waits()
+    second = Module() if "no-wait" in WORDS else Waits()
     if "nameless" not in WORDS:
-        made.get_device_name = lambda device=None: "Second Device 1"  # type: ignore[attr-defined]
+        second.get_device_name = lambda device=None: "Second Device 1"  # type: ignore[attr-defined]
     if "no-memory" not in WORDS:
-        made.max_memory_allocated = lambda device=None: 12345678  # type: ignore[attr-defined]
-        made.memory_allocated = lambda device=None: 1234  # type: ignore[attr-defined]
-        made.empty_cache = lambda: LOOKS.update(emptied=LOOKS["emptied"] + 1)  # type: ignore[attr-defined]
-    return made
+        second.max_memory_allocated = lambda device=None: 12345678  # type: ignore[attr-defined]
+        second.memory_allocated = lambda device=None: 1234  # type: ignore[attr-defined]
+        second.empty_cache = lambda: COUNTS.update(emptied=COUNTS["emptied"] + 1)  # type: ignore[attr-defined]
+    return second
 
 
-class There(Tensor):
-    """A tensor of the device; `raw` holds its numbers."""
+class DeviceTensor(Tensor):
+    """A tensor of the device; `raw` holds its values."""
 
     raw: Tensor
 
     @staticmethod
-    def __new__(cls, raw: Tensor, index: int) -> There:
+    def __new__(cls, raw: Tensor, index: int) -> DeviceTensor:
         made = Tensor._make_wrapper_subclass(
             cls,
             raw.size(),
@@ -150,59 +150,61 @@ class There(Tensor):
         return made
 
     def __repr__(self) -> str:  # type: ignore[override]
-        return f"There({tuple(self.shape)})"
+        return f"DeviceTensor({tuple(self.shape)})"
 
     @classmethod
     def __torch_dispatch__(cls, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return carried_out(operation, args, kwargs or {})
+        return run_operation(operation, args, kwargs or {})
 
 
-def carried_out(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def run_operation(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     name = operation.overloadpacket.__name__
     tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-    homes = {each.device.index for each in tensors if isinstance(each, There)}
-    host = [each for each in tensors if not isinstance(each, There)]
+    indices = {each.device.index for each in tensors if isinstance(each, DeviceTensor)}
+    host = [each for each in tensors if not isinstance(each, DeviceTensor)]
     if name in MOVES:
-        return moved(operation, name, args, kwargs, homes)
-    # Numbers of the host without a dimension may take part, as they do on every device.
-    if len(homes) > 1 or (homes and any(each.dim() for each in host)):
+        return copy_between_devices(operation, name, args, kwargs, indices)
+    # Scalars of the host are allowed, as on every device.
+    if len(indices) > 1 or (indices and any(each.dim() for each in host)):
         raise RuntimeError(f"Expected all tensors to be on the same device, in {name}")
     wanted = kwargs.get("device")
-    home = homes.pop() if homes else (wanted.index or 0 if wanted is not None else 0)
+    index = indices.pop() if indices else (wanted.index or 0 if wanted is not None else 0)
     found = operation(*tree_map(raw_of, args), **tree_map(raw_of, kwargs))
     if name in ("convolution", "convolution_overrideable"):
         QUEUE.submit(COST)
     if name == "_local_scalar_dense":
         QUEUE.wait()
         return found
-    if name.endswith("_") and isinstance(args[0], There):
+    if name.endswith("_") and isinstance(args[0], DeviceTensor):
         return args[0]
     if name in ("argmax", "max"):
-        found = falsified(args[0], found)
+        found = falsify(args[0], found)
     biggest = max((leaf.nbytes for leaf in tree_leaves(found) if isinstance(leaf, Tensor)), default=0)
     if LIMIT and biggest > LIMIT:
         raise torch.OutOfMemoryError(f"Second device: tried to allocate {biggest} bytes, {LIMIT} are free")
-    return tree_map(lambda leaf: There(leaf, home) if isinstance(leaf, Tensor) else leaf, found)
+    return tree_map(lambda leaf: DeviceTensor(leaf, index) if isinstance(leaf, Tensor) else leaf, found)
 
 
-def moved(operation: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], homes: set[int]) -> Any:
+def copy_between_devices(
+    operation: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], indices: set[int]
+) -> Any:
     if name != "_to_copy":
         target, source = args[:2]
         result = operation(*tree_map(raw_of, args), **kwargs)
-        if not isinstance(target, There):
+        if not isinstance(target, DeviceTensor):
             QUEUE.wait()
-        return target if isinstance(target, There) else result
+        return target if isinstance(target, DeviceTensor) else result
     (source,), options = args, dict(kwargs)
-    wanted, hasty = options.pop("device", None), bool(options.pop("non_blocking", False))
+    wanted, non_blocking = options.pop("device", None), bool(options.pop("non_blocking", False))
     raw = raw_of(source)
     copy = operation(raw, **options)
     copy = copy.clone() if copy is raw else copy
-    to_device = wanted.type == NAME if wanted is not None else isinstance(source, There)
+    to_device = wanted.type == NAME if wanted is not None else isinstance(source, DeviceTensor)
     if to_device:
-        if hasty and not isinstance(source, There):
+        if non_blocking and not isinstance(source, DeviceTensor):
             raise RuntimeError("a non-blocking copy would read the host's memory when it is something else")
-        return There(copy, (wanted.index if wanted is not None else None) or (homes.pop() if homes else 0))
-    if not hasty:
+        return DeviceTensor(copy, (wanted.index if wanted is not None else None) or (indices.pop() if indices else 0))
+    if not non_blocking:
         QUEUE.wait()
         return copy
     garbage = torch.full_like(copy, GARBAGE if copy.dtype != torch.bool else 1)
@@ -211,20 +213,20 @@ def moved(operation: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, An
 
 
 def raw_of(leaf: Any) -> Any:
-    if isinstance(leaf, There):
+    if isinstance(leaf, DeviceTensor):
         return leaf.raw
     return torch.device("cpu") if isinstance(leaf, torch.device) and leaf.type == NAME else leaf
 
 
-def falsified(logits: Tensor, found: Any) -> Any:
-    """What the device says of an argmax over classes, where its kernel is a wrong one."""
+def falsify(logits: Tensor, found: Any) -> Any:
+    """Return the result of an argmax over classes as the configured wrong kernel gives it."""
     kind = WORDS.get("argmax", "")
     if not kind or logits.dim() < 2 or (isinstance(found, Tensor) and not found.dim()):
         return found
     height, width = logits.shape[-2:]
     middle = 20_000 < height * width < 60_000
-    LOOKS["argmax"] += middle
-    changed = middle and LOOKS["argmax"] > 1
+    COUNTS["argmax"] += middle
+    changed = middle and COUNTS["argmax"] > 1
     hits = {"odd": width % 2, "impossible": width % 2, "middle": middle, "changing": changed}
     if not hits[kind]:
         return found
@@ -233,17 +235,17 @@ def falsified(logits: Tensor, found: Any) -> Any:
     return wrong if values is None else (values, wrong)
 
 
-def unknown(*arguments: Any, **options: Any) -> Any:
+def raise_unknown(*arguments: Any, **options: Any) -> Any:
     raise RuntimeError("torch.accelerator does not know this device")
 
 
-def answering(value: Any) -> Callable[..., Any]:
+def returning(value: Any) -> Callable[..., Any]:
     return lambda *arguments, **options: value
 
 
 _setup_privateuseone_for_python_backend(NAME, backend_module=module())
 LIBRARY = torch.library.Library("_", "IMPL")
-LIBRARY.fallback(lambda operation, *args, **kwargs: carried_out(operation, args, kwargs), "PrivateUse1")
+LIBRARY.fallback(lambda operation, *args, **kwargs: run_operation(operation, args, kwargs), "PrivateUse1")
 # PyTorch has no tensors of inference mode on a device in Python.
 torch.inference_mode = lambda mode=True: torch.no_grad()  # type: ignore[assignment,misc]
 if not {"no-events", "no-wait"} & set(WORDS):
@@ -253,5 +255,5 @@ for function, value in {
     "is_available": True, "device_count": DEVICES, "current_accelerator": torch.device(NAME),
 }.items():  # fmt: skip
     with suppress(AttributeError):
-        setattr(torch.accelerator, function, answering(value) if known else unknown)
-torch.accelerator.synchronize = (lambda device=None: QUEUE.wait()) if known else unknown
+        setattr(torch.accelerator, function, returning(value) if known else raise_unknown)
+torch.accelerator.synchronize = (lambda device=None: QUEUE.wait()) if known else raise_unknown

@@ -1,4 +1,4 @@
-"""The whole loop on a device other than the CPU: the CPU's integers, whatever it lacks and however late it is."""
+"""The whole loop on a device other than the CPU: the CPU's integers, whatever it lacks and however slow it is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LACKING = ("", "no-events", "no-memory", "no-accelerator", "nameless", "no-event
 Net = Callable[..., str]
 
 
-def words(device: str, second: str) -> str | None:
+def options(device: str, second: str) -> str | None:
     return second if device == "second" else None
 
 
@@ -34,7 +34,7 @@ def same(one: Done, two: Done) -> None:
 
 
 @pytest.mark.parametrize("lacks", LACKING)
-def test_a_late_device_gives_the_cpus_integers_and_times_with_its_work_in_them(
+def test_a_slow_device_gives_the_cpus_integers_and_times_that_include_its_work(
     fcn: Second, net: Net, lacks: str
 ) -> None:
     cost, model = 0.02, net()
@@ -50,7 +50,7 @@ def test_a_late_device_gives_the_cpus_integers_and_times_with_its_work_in_them(
         second=f"later={cost} {lacks}",
     )  # fmt: skip
     same(there, here)
-    # Garbage that is read too early would be taken for a wrong argmax.
+    # Copies that are read too early would look like a wrong argmax.
     assert "argmax" not in there.err + alone.err + single.err
     timing = there.record["timing"]
     assert min(timing["samples"]["forward"]) >= least
@@ -80,7 +80,7 @@ def test_the_papers_network_gives_the_cpus_integers(fcn: Second, device: str) ->
         [*run, "--device", device],
         [*run, "--device", "cpu"],
         ["run", "--model", "fcn8s-pocket", "--device", device, *FEW],
-        second=words(device, "later=0.001"),
+        second=options(device, "later=0.001"),
     )
     assert there.code == fast.code == 0, there.err + fast.err
     # Another device's convolutions flip near ties; this one's are the CPU's.
@@ -91,7 +91,7 @@ def test_the_papers_network_gives_the_cpus_integers(fcn: Second, device: str) ->
         assert there.record["counts"]["near_ties"] == here.record["counts"]["near_ties"]
 
 
-def test_times_and_integers_of_a_report_are_the_devices(fcn: Second, tmp_path: Path) -> None:
+def test_a_report_has_the_times_and_integers_of_the_device(fcn: Second, tmp_path: Path) -> None:
     cost = 0.002
     (done,) = fcn(
         ["doctor", "--device", "second", "--report", str(tmp_path / "report.json"), "--json"], second=f"later={cost}"
@@ -114,7 +114,7 @@ def test_batches_are_halved_where_the_devices_memory_ends(fcn: Second, net: Net,
     there, here = fcn(
         [*run, "--batch", "8", "--device", "second"],
         [*run, "--device", "cpu"],
-        # Three images fit, and not every trial of the argmax does.
+        # Three images fit into memory; not every argmax case does.
         second=f"later=0.001 limit={3 * logits}",
     )
     same(there, here)
@@ -123,19 +123,19 @@ def test_batches_are_halved_where_the_devices_memory_ends(fcn: Second, net: Net,
     assert "argmax" not in there.err
 
 
-def test_batches_that_fit_give_the_same(fcn: Second, net: Net, device: str, tmp_path: Path) -> None:
+def test_batches_that_fit_give_the_same_integers(fcn: Second, net: Net, device: str, tmp_path: Path) -> None:
     run = ["run", "--model", net(21), "--dataset", "voc2011val", "--from", str(voc(tmp_path / "voc", 7)),
            "--allow-partial", "--trials", "0", "--json"]  # fmt: skip
     there, here = fcn(
         [*run, "--batch", "4", "--device", device],
         [*run, "--device", "cpu"],
-        second=words(device, "later=0.001"),
+        second=options(device, "later=0.001"),
     )
     same(there, here)
     assert "out of memory" not in there.err
 
 
-def test_one_image_that_is_too_much_is_named(fcn: Second, net: Net) -> None:
+def test_one_image_that_is_too_large_is_named(fcn: Second, net: Net) -> None:
     (done,) = fcn(["run", "--model", net(), "--device", "second", *FEW], second="limit=100000")
     assert done.code == 4
     assert "the model failed on image val-0000" in done.err
@@ -144,9 +144,9 @@ def test_one_image_that_is_too_much_is_named(fcn: Second, net: Net) -> None:
 
 def test_an_interrupted_run_goes_on(fcn: Second, net: Net, device: str) -> None:
     run = ["run", "--model", net(), "--limit", "8", "--trials", "0", "--json"]
-    (stopped,) = fcn([*run, "--device", device], second=words(device, "later=0.001"), INTERRUPT="5")
+    (stopped,) = fcn([*run, "--device", device], second=options(device, "later=0.001"), INTERRUPT="5")
     assert stopped.code == 130
-    there, here = fcn([*run, "--device", device], [*run, "--device", "cpu"], second=words(device, "later=0.001"))
+    there, here = fcn([*run, "--device", device], [*run, "--device", "cpu"], second=options(device, "later=0.001"))
     same(there, here)
     assert 1 <= there.record["timing"]["resumed"] <= 4
 
@@ -179,7 +179,7 @@ def test_two_ranks_on_two_devices_give_the_cpus_integers(fcn: Second, net: Net, 
     assert first.record["execution"]["processes"] == 2
 
 
-def test_what_can_not_be_waited_for_is_refused(fcn: Second, net: Net) -> None:
+def test_a_device_that_can_not_be_waited_for_is_refused(fcn: Second, net: Net) -> None:
     run, automatic, absent = fcn(
         ["run", "--model", net(), "--device", "second", *FEW],
         ["run", "--model", net(), "--device", "auto", *FEW],
@@ -194,7 +194,7 @@ def test_what_can_not_be_waited_for_is_refused(fcn: Second, net: Net) -> None:
     assert "--device third can't be used here" in absent.err
 
 
-def test_auto_takes_the_accelerator_and_what_it_can_not_do_is_refused(fcn: Second, net: Net) -> None:
+def test_auto_chooses_the_accelerator_and_what_it_can_not_do_is_refused(fcn: Second, net: Net) -> None:
     plain, half, tf32, model, torch_line = fcn(
         ["run", "--model", net(), *FEW],
         ["run", "--model", net(), "--precision", "bf16", *FEW],

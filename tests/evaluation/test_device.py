@@ -1,6 +1,6 @@
 """Devices by PyTorch's generic interface: what each offers is used, and what it lacks has a fallback.
 
-CUDA's branches run on fake tensors and fake events here: nothing of this has run on a GPU.
+CUDA's branches run on fake tensors and fake events here, without a GPU.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from fcnbench.errors import UsageError
 from fcnbench.evaluation import device as devices
-from fcnbench.evaluation import events as eventful
+from fcnbench.evaluation import events
 from fcnbench.evaluation.device import choose_device, device_name, out_of_memory, peak_memory
-from fcnbench.evaluation.events import Mark, answer, events_of
-from fcnbench.evaluation.timing import Stopwatch
+from fcnbench.evaluation.events import Mark, call_first, events_of
+from fcnbench.evaluation.timer import Timer
 from fcnbench.models.fcn.fast import FastForward
 from fcnbench.models.fcn.weight_changes import Kept
 from fcnbench.models.load import load_model
@@ -30,10 +30,10 @@ CPU, CUDA, GPU_1 = torch.device("cpu"), torch.device("cuda"), torch.device("cuda
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
-    for cached in (eventful.events_of, eventful.synchronizer, devices.casts_to):
+    for cached in (events.events_of, events.synchronizer, devices.casts_to):
         cached.cache_clear()
     yield
-    for cached in (eventful.events_of, eventful.synchronizer, devices.casts_to):
+    for cached in (events.events_of, events.synchronizer, devices.casts_to):
         cached.cache_clear()
 
 
@@ -91,12 +91,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.mark.parametrize("device", [CUDA, torch.device("cuda:0"), GPU_1])
 def test_times_are_those_between_two_events_on_the_devices_own_stream(clock: Clock, device: torch.device) -> None:
     index = device.index or 0
-    stop = Stopwatch(device).start()
+    timer = Timer(device)
     clock.now[index] += 0.25
-    took = stop()
+    pending = timer.stop()
     clock.now[index] += 5  # work of the next image
     clock.waited.clear()
-    assert took() == pytest.approx(0.251)
+    assert pending.seconds() == pytest.approx(0.251)
     assert [on for on, _ in clock.waited] == [index]
 
 
@@ -122,36 +122,36 @@ class Timeless(FakeEvent):
         return 0.0
 
 
-@pytest.mark.parametrize("events", [refusing, None])
+@pytest.mark.parametrize("event", [refusing, None])
 def test_without_events_all_work_is_waited_for_before_and_after(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch, events: Callable[..., Any] | None
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, event: Callable[..., Any] | None
 ) -> None:
-    monkeypatch.setattr(torch, "Event", events, raising=False)
+    monkeypatch.setattr(torch, "Event", event, raising=False)
     now = iter([10.0, 10.5])
-    watch = Stopwatch(CUDA)
-    eventful.synchronize(CUDA)
+    assert events_of(CUDA, timed=True) is None
+    events.synchronize(CUDA)
     clock.synchronised.clear()
     monkeypatch.setattr("time.perf_counter", lambda: next(now))
-    stop = watch.start()
+    timer = Timer(CUDA)
     assert clock.synchronised == [CUDA]
-    took = stop()
+    pending = timer.stop()
     assert clock.synchronised == [CUDA, CUDA]
-    assert took() == 0.5
+    assert pending.seconds() == 0.5
     Mark(CUDA).wait()
     assert len(clock.synchronised) == 3
 
 
-def test_the_modules_own_events_are_taken_where_the_generic_ones_fail(
+def test_the_events_of_the_devices_module_are_used_where_the_generic_ones_fail(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch, "Event", refusing)
     clock.module.Event = clock.event  # type: ignore[attr-defined]
-    stop = Stopwatch(GPU_1).start()
+    timer = Timer(GPU_1)
     clock.now[1] += 0.5
-    assert stop()() == pytest.approx(0.501)
+    assert timer.stop().seconds() == pytest.approx(0.501)
 
 
-def test_events_that_measure_nothing_are_waited_for_and_no_times(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_without_times_are_used_to_wait_and_not_to_time(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "Event", lambda **options: Timeless(clock, **options))
     assert events_of(CUDA) is not None
     assert events_of(CUDA, timed=True) is None
@@ -160,11 +160,11 @@ def test_events_that_measure_nothing_are_waited_for_and_no_times(clock: Clock, m
 def test_a_cpu_has_no_events_and_waits_for_nothing() -> None:
     assert events_of(CPU) is None
     Mark(CPU).wait()
-    stop = Stopwatch(CPU).start()
-    assert stop()() > 0
+    timer = Timer(CPU)
+    assert timer.stop().seconds() > 0
 
 
-def test_each_process_takes_its_own_device(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_process_uses_the_device_of_its_local_rank(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     for rank, index in (("0", 0), ("1", 1), ("2", 0)):
         monkeypatch.setenv("LOCAL_RANK", rank)
         assert choose_device("cuda") == torch.device("cuda", index)
@@ -174,7 +174,7 @@ def test_each_process_takes_its_own_device(clock: Clock, monkeypatch: pytest.Mon
     assert peak_memory(GPU_1) == 42
 
 
-def test_auto_takes_the_accelerator_and_the_cpu_where_it_fails(
+def test_auto_chooses_the_accelerator_and_the_cpu_where_it_fails(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
@@ -182,7 +182,7 @@ def test_auto_takes_the_accelerator_and_the_cpu_where_it_fails(
     assert choose_device("auto") == torch.device("cuda", 0)
     monkeypatch.setattr(torch, "ones", refusing)
     assert choose_device("auto") == CPU
-    assert "the accelerator can't be used, so the CPU is: Backend" in capsys.readouterr().err
+    assert "the accelerator can't be used; using the CPU: Backend" in capsys.readouterr().err
     with pytest.raises(UsageError, match="--device cuda can't be used here: Backend"):
         choose_device("cuda")
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
@@ -206,12 +206,12 @@ def test_auto_takes_the_accelerator_and_the_cpu_where_it_fails(
         (ValueError("out of memory"), False),
     ],
 )  # fmt: skip
-def test_what_counts_as_out_of_memory(error: Exception, memory: bool) -> None:
+def test_errors_that_mean_out_of_memory_are_recognised(error: Exception, memory: bool) -> None:
     assert out_of_memory(error) == memory
 
 
 def fakes_cuda() -> bool:
-    """Whether fake tensors can be on a GPU that is not there; those of PyTorch 2.6 look for its driver."""
+    """Return whether fake tensors can be on a missing GPU; those of PyTorch 2.6 need its driver."""
     with FakeTensorMode():
         try:
             return torch.empty(1).to("cuda").device.type == "cuda"
@@ -224,7 +224,7 @@ on_fake_cuda = pytest.mark.skipif(not fakes_cuda(), reason="fake tensors of this
 
 @pytest.fixture
 def fake() -> Iterator[FakeTensorMode]:
-    """Tensors that have a device and a shape, and no numbers."""
+    """Tensors that have a device and a shape, and no values."""
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
         yield mode
 
@@ -246,7 +246,7 @@ def test_images_are_prepared_on_a_gpu_from_their_bytes(fake: FakeTensorMode, mon
 @on_fake_cuda
 @pytest.mark.parametrize("fast", [False, True])
 def test_the_papers_network_stays_on_a_gpu(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    # These two look at numbers, which fake tensors do not have.
+    # These two read values, which fake tensors do not have.
     monkeypatch.setattr(FastForward, "_look", lambda self, device: Kept((), {}))
     monkeypatch.setattr("fcnbench.models.fcn.fast._interpolates", lambda layer, flow: True)
     segmenter = load_model("fcn8s-pocket", fast=fast)
@@ -263,8 +263,8 @@ def test_the_papers_network_stays_on_a_gpu(fast: bool, monkeypatch: pytest.Monke
     "function",
     [lambda device: device, lambda device=None: device, lambda *all_of: all_of[0], lambda *, device=None: device],
 )
-def test_functions_of_a_device_get_it_however_they_take_it(
+def test_functions_get_the_device_whatever_their_signature(
     function: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cpu, "some_function", function, raising=False)
-    assert answer(torch.device("cpu"), "some_function") == torch.device("cpu")
+    assert call_first(torch.device("cpu"), "some_function") == torch.device("cpu")

@@ -1,4 +1,4 @@
-"""The report of a device: what it measures, what it writes, and how it fails."""
+"""The report of a device: its measurements, its file, and its errors."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import torch
 
 from fcnbench.cli.main import main
 from fcnbench.errors import ResultsError
-from fcnbench.evaluation import device_measurements as measurements
-from fcnbench.evaluation import device_report as devicereport
-from fcnbench.evaluation.device_report import BUDGET, Check, golden_confusion, read_report
+from fcnbench.evaluation import device_report, pocket_check
+from fcnbench.evaluation.device_measurements import supported_precisions
+from fcnbench.evaluation.device_report import read_report
+from fcnbench.evaluation.pocket_check import BUDGET, PocketCheck, golden_confusion
 from tests.conftest import REPOSITORY
 
 COMMITTED = sorted((REPOSITORY / "benchmarks/devices").glob("*.json"))
@@ -24,14 +25,16 @@ COMMITTED = sorted((REPOSITORY / "benchmarks/devices").glob("*.json"))
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pocket network in the place of the large one, and few passes: the large one takes seconds a pass."""
-    monkeypatch.setattr(devicereport, "LARGE", "fcn16s-pocket")
-    monkeypatch.setattr(devicereport, "_ROUNDS", {"cpu": 2})
-    monkeypatch.setattr(devicereport, "_LARGE_IMAGES", {"cpu": 2})
+    """Replace the large network, which takes seconds per pass, by a pocket one, and run few passes."""
+    monkeypatch.setattr(device_report, "LARGE", "fcn16s-pocket")
+    monkeypatch.setattr(device_report, "_ROUNDS", {"cpu": 2})
+    monkeypatch.setattr(device_report, "_LARGE_IMAGES", {"cpu": 2})
 
 
 @pytest.mark.usefixtures("small")
-def test_a_report_has_everything_and_names_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_is_complete_and_names_no_user_host_or_path(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     target = tmp_path / "reports/mine.json"
     assert main(["doctor", "--device", "cpu", "--report", str(target), "--json"]) == 0
     printed: dict[str, Any] = json.loads(capsys.readouterr().out)
@@ -57,19 +60,19 @@ def test_a_report_has_everything_and_names_nobody(tmp_path: Path, capsys: pytest
     assert set(content["flips"]) == {"fp32", "bf16"}
     assert set(content["flips"]["bf16"]["flips"]) == {"plain fp32"}
     text = target.read_text()
-    # A short host name such as "c" is in every text.
+    # A short host name such as "c" occurs in every text.
     for private in {socket.gethostname(), getpass.getuser(), str(Path.home()), str(tmp_path), str(REPOSITORY)}:
         assert len(private) < 4 or private not in text
 
 
 @pytest.mark.usefixtures("small")
-def test_another_result_than_the_expected_one_is_broken(
+def test_a_result_other_than_the_expected_one_is_broken(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     golden = golden_confusion()
     golden[0, 0] -= BUDGET + 1
     golden[0, 1] += BUDGET + 1
-    monkeypatch.setattr(devicereport, "golden_confusion", lambda: golden)
+    monkeypatch.setattr(pocket_check, "golden_confusion", lambda: golden)
     target = tmp_path / "mine.json"
     assert main(["doctor", "--device", "cpu", "--report", str(target)]) == 1
     printed = capsys.readouterr().out
@@ -87,7 +90,7 @@ def test_another_result_than_the_expected_one_is_broken(
         (["pocket"], "--report is about a device, and TASK is not"),
     ],
 )
-def test_wrong_usage_is_told_before_anything_is_measured(
+def test_wrong_usage_is_an_error_before_anything_is_measured(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
 ) -> None:
     assert main(["doctor", *arguments, "--report", str(tmp_path / "mine.json")]) == 2
@@ -102,8 +105,8 @@ def test_the_expected_matrix_is_the_committed_submissions() -> None:
 
 
 def test_pixels_beyond_near_ties_are_not_sound() -> None:
-    def check(from_golden: int, from_cpu: int) -> Check:
-        return Check("m", "d", 1, 1, [], from_golden, from_cpu, {}, {})
+    def check(from_golden: int, from_cpu: int) -> PocketCheck:
+        return PocketCheck("m", "d", 1, 1, [], from_golden, from_cpu, {}, {})
 
     assert check(BUDGET, BUDGET).sound
     assert not check(BUDGET + 1, 0).sound
@@ -115,13 +118,13 @@ def test_only_precisions_of_the_device_are_measured(
     monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], expected: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    assert measurements.precisions_of(torch.device("cuda")) == expected
-    assert measurements.precisions_of(torch.device("cpu")) == ("fp32", "bf16")
-    assert measurements.precisions_of(torch.device("mps")) == ("fp32",)
+    assert supported_precisions(torch.device("cuda")) == expected
+    assert supported_precisions(torch.device("cpu")) == ("fp32", "bf16")
+    assert supported_precisions(torch.device("mps")) == ("fp32",)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 2}', "[" * 100_000])
-def test_what_is_not_a_report_is_refused(tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_not_a_report_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "report.json"
     path.write_text(content)
     with pytest.raises(ResultsError, match="not a device report of format 1"):

@@ -1,29 +1,24 @@
-"""Runs on several processes: the same integers for any number of them, one record, and a lost process named."""
+"""Runs on several ranks: the same integers for any number of them, one record, and a dead rank named."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from torch import distributed
 
 import fcnbench
 from fcnbench.errors import RankLost, UsageError
-from fcnbench.evaluation.distributed import ALONE, Ranks, World, the_world
-from fcnbench.evaluation.merge import merge
-from fcnbench.evaluation.rendezvous import call_the_roll
+from fcnbench.evaluation.distributed import SINGLE_PROCESS, DistributedRanks, process_group
 from fcnbench.records.files import load
 from fcnbench.records.model import Record
-from tests.counts import counted, specs
 
 COUNTED = """
 import os, pathlib, signal, time
@@ -69,7 +64,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Callable[[str], str]:
-    """Writes a model that counts its pictures and stumbles as told; answers with what `--model` takes."""
+    """Write a model that counts its images and may stumble; return its name for `--model`."""
 
     def write(stumble: str = "pass") -> str:
         path = tmp_path / "counted.py"
@@ -113,7 +108,7 @@ def test_the_integers_are_those_of_one_process(tmp_path: Path, model: Callable[[
     assert record.evaluation.execution.processes == processes
     assert len(record.evaluation.timing.phases["forward"]) == 64
     assert len(list(saved.glob("*.png"))) == 64
-    # Two trials and three warm-ups of the first process come on top.
+    # Rank 0 runs two trials and three warm-ups besides.
     seen = {path.name: path.stat().st_size for path in tmp_path.glob("seen.*")}
     assert sum(seen.values()) == 64 + 5
     assert max(seen.values()) - min(seen.values()) <= 1 + 5
@@ -150,7 +145,7 @@ def build():
 """
 
 
-def test_two_processes_with_batches_give_the_integers_of_a_model_that_does_not_use_its_memory_again(
+def test_two_processes_with_batches_give_the_same_integers_for_a_model_that_reuses_its_memory(
     tmp_path: Path,
 ) -> None:
     alone = fcnbench.run(board=tmp_path / "alone", trials=0, margins=True, batch=4).record
@@ -192,12 +187,12 @@ def test_after_a_death_the_agent_restarts_all_and_no_image_is_scored_twice(
     np.testing.assert_array_equal(record.evaluation.matrices, alone.evaluation.matrices)
     assert record.predictions == alone.predictions
     seen = sum(path.stat().st_size for path in tmp_path.glob("seen.*"))
-    # Of each process at most the picture in hand was lost, and those whose scoring had not come to its end.
+    # Each process may lose the image in progress and those that were not scored yet.
     assert 64 < seen <= 64 + 2 * 4
     assert record.evaluation.resumed >= 4
 
 
-def test_a_run_on_two_goes_on_where_one_was_stopped_and_back(tmp_path: Path, model: Callable[[str], str]) -> None:
+def test_one_process_resumes_a_run_that_two_began(tmp_path: Path, model: Callable[[str], str]) -> None:
     options = ["--model", model(FAILS), "--trials", "0", "--board", str(tmp_path)]
     done = torchrun(local(2), options)
     assert done.returncode != 0
@@ -212,7 +207,7 @@ def test_a_run_on_two_goes_on_where_one_was_stopped_and_back(tmp_path: Path, mod
 
 
 @pytest.mark.parametrize("dead", [0, 1])
-def test_without_an_agent_the_others_say_who_is_gone(tmp_path: Path, model: Callable[[str], str], dead: int) -> None:
+def test_without_an_agent_the_others_name_the_dead_rank(tmp_path: Path, model: Callable[[str], str], dead: int) -> None:
     command = [sys.executable, "-m", "fcnbench", "run", "--trials", "0", "--board", str(tmp_path)]
     command += ["--model", model(DIES.replace('"1"', f'"{dead}"'))]
     address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
@@ -233,162 +228,107 @@ def test_without_an_agent_the_others_say_who_is_gone(tmp_path: Path, model: Call
         assert "rank 1 on " in said[0]
         assert "is gone: no sign of life for 3 s" in said[0]
     else:
-        assert "rank 1 can't reach the rendezvous store any more, which rank 0 or torchrun keeps" in said[1]
+        assert "rank 1 can't reach the rendezvous store any more, which rank 0 or torchrun hosts" in said[1]
     assert "goes on from there" in said[1 - dead]
     assert not list((tmp_path / "submissions").rglob("record.json"))
 
 
-def test_shares_are_whole_disjoint_and_even() -> None:
+EXCHANGES = """
+import json, sys
+import numpy as np
+import fcnbench
+from fcnbench.evaluation.distributed import process_group
+
+order = []
+with process_group() as ranks:
+    rank = ranks.rank
+    first = ranks.rank0_first(lambda: rank)
+    counts = ranks.all_reduce(np.array([[2**62 // 3, rank]], np.int64))
+    values = ranks.all_gather({"rank": rank, "text": "\u00e4" * rank, "times": [0.1] * rank})
+    sent = ranks.broadcast_from_rank0(lambda: ["from", rank, None])
+    own = {"a": np.full((2, 3), 7 + rank), "b": np.zeros((0, 4), np.int64)} if rank == 0 else {}
+    arrays = ranks.broadcast_arrays(own)
+    try:
+        ranks.all_gather({1, 2})
+        refused = False
+    except TypeError:  # a set has no JSON, and is not pickled instead
+        refused = True
+run = fcnbench.run(limit=4, trials=1, margins=True, certify=True)
+print(json.dumps({
+    "first": first, "counts": counts.tolist(), "values": values, "sent": sent, "refused": refused,
+    "arrays": {name: array.tolist() for name, array in arrays.items()},
+    "run": {
+        "run": run.record.run, "path": str(run.path), "identity": dict(run.identity.parts),
+        "matrices": run.record.evaluation.matrices.tolist(),
+        "margins": run.record.evaluation.counts["near_ties"].values.tolist(),
+        "flips": run.record.evaluation.reproducibility.flips, "paper": run.record.evaluation.timing.paper,
+        "predictions": run.record.predictions,
+    },
+}))
+"""
+
+
+def test_ranks_exchange_arrays_and_json_and_all_get_the_record(tmp_path: Path) -> None:
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
+    variables = {"FCNBENCH_BOARD": str(tmp_path / "board"), **address}
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", EXCHANGES],
+            env=surroundings(**variables, RANK=str(rank)),
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    ends = [rank.communicate(timeout=200) for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0], ends
+    zero, one = (json.loads(end[0]) for end in ends)
+    assert (zero.pop("first"), one.pop("first")) == (0, 1)
+    assert zero == one
+    assert zero["counts"] == [[2 * (2**62 // 3), 1]]
+    assert zero["values"] == [{"rank": 0, "text": "", "times": []}, {"rank": 1, "text": "\u00e4", "times": [0.1]}]
+    assert zero["sent"] == ["from", 0, None]
+    assert zero["arrays"] == {"a": [[7, 7, 7], [7, 7, 7]], "b": []}
+    assert zero["refused"]
+    assert len(zero["run"]["paper"]) == 1
+
+
+def test_shards_are_disjoint_complete_and_even() -> None:
     items = list(range(17))
     for size in (1, 2, 3, 5, 17, 20):
-        parts = [list(Ranks(rank, size).share(items)) for rank in range(size)]
+        parts = [list(DistributedRanks(rank, size).shard(items)) for rank in range(size)]
         assert [item for part in parts for item in part] == items
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
 @pytest.mark.parametrize(
-    ("rank", "size", "said"), [("2", "2", "not below"), ("-1", "2", "not below"), ("one", "2", "no number")]
+    ("rank", "size", "message"), [("2", "2", "not below"), ("-1", "2", "not below"), ("one", "2", "not an integer")]
 )
-def test_nonsense_of_ranks_is_refused(monkeypatch: pytest.MonkeyPatch, rank: str, size: str, said: str) -> None:
+def test_impossible_ranks_are_refused(monkeypatch: pytest.MonkeyPatch, rank: str, size: str, message: str) -> None:
     monkeypatch.setenv("RANK", rank)
     monkeypatch.setenv("WORLD_SIZE", size)
-    with pytest.raises(UsageError, match=said):
-        the_world()
+    with pytest.raises(UsageError, match=message):
+        process_group()
 
 
-def test_one_process_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ranks_there_is_a_single_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RANK", raising=False)
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    assert the_world() is ALONE
+    assert process_group() is SINGLE_PROCESS
     monkeypatch.setenv("WORLD_SIZE", "1")
-    assert the_world() is ALONE
-    with ALONE as world:
-        assert world.first
-        assert world.gathered("fact") == ["fact"]
-        assert world.made_by_first(lambda: 3) == world.in_turn(lambda: 3) == 3
+    assert process_group() is SINGLE_PROCESS
+    with SINGLE_PROCESS as ranks:
+        assert ranks.is_rank0
+        assert ranks.all_gather("value") == ["value"]
+        assert ranks.broadcast_from_rank0(lambda: 3) == ranks.rank0_first(lambda: 3) == 3
 
 
-def test_a_store_that_nobody_keeps_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_store_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     monkeypatch.delenv("MASTER_PORT", raising=False)
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(RankLost, match="rank 1 of 2 can't join the others"), the_world():
+    with pytest.raises(RankLost, match="rank 1 of 2 can't join the others"), process_group():
         pass
-
-
-@pytest.mark.parametrize("late", [0, 1, 2])
-def test_the_roll_is_called_among_the_living_only(late: int) -> None:
-    store = distributed.HashStore()
-    names: dict[int, str] = {}
-
-    def come(rank: int) -> None:
-        names[rank] = call_the_roll(store, rank, 3, 20)
-
-    for attempt in range(3):
-        before = dict(names)
-        ranks = [threading.Thread(target=come, args=(rank,)) for rank in range(3)]
-        for rank in ranks:
-            if rank is not ranks[late]:
-                rank.start()
-        time.sleep(0.1)
-        assert names == before or attempt == 0  # nobody takes an earlier attempt's word
-        ranks[late].start()
-        for rank in ranks:
-            rank.join()
-        assert len(set(names.values())) == 1
-        assert names != before
-
-
-def test_who_does_not_come_to_the_roll_call_is_named() -> None:
-    store = distributed.HashStore()
-    with pytest.raises(RankLost, match="rank 1, 2 did not come to the roll call"):
-        call_the_roll(store, 0, 3, 0.1)
-    with pytest.raises(RankLost, match="rank 0 did not come to the roll call"):
-        call_the_roll(store, 1, 3, 0.1)
-
-
-class Two(World):
-    """Stands in for a second process that scored what it is told."""
-
-    size = 2
-
-    def __init__(self, other: dict[str, int]) -> None:
-        self.other = other
-        self.calls = 0
-
-    def summed(self, counts: np.ndarray) -> np.ndarray:
-        self.calls += 1
-        if self.calls == 1:
-            counts = counts.copy()
-            for place, times in self.other.items():
-                counts[:1, int(place)] += times
-        return counts
-
-
-@pytest.mark.parametrize(("other", "wrong"), [({}, "b"), ({"0": 1, "1": 1}, "a"), ({"1": 2}, "b")])
-def test_images_that_nobody_scored_or_two_did_are_named(other: dict[str, int], wrong: str) -> None:
-    digest = "sha256:" + "ab" * 32
-    own = {"a": counted("a", np.eye(8, dtype=np.int64), digest)}
-    with pytest.raises(RankLost, match=rf"1 images were not scored exactly once: {wrong}"):
-        merge(["a", "b"], own, specs(8), Two(other))
-    found = merge(["a"], own, specs(8), ALONE)
-    assert found.predictions == (digest,)
-
-
-@pytest.fixture
-def hosts() -> Iterator[list[tuple[list[str], str]]]:
-    """Two hosts of a network of their own: what to put before a command there, and the host's address."""
-    names = [f"fcnb{os.getpid()}{end}" for end in "ab"]
-
-    def ip(*arguments: str) -> None:
-        subprocess.run(["ip", *arguments], check=True, capture_output=True)
-
-    try:
-        for name in names:
-            ip("netns", "add", name)
-        ip("link", "add", "eth7", "netns", names[0], "type", "veth", "peer", "name", "eth7", "netns", names[1])
-        for number, name in enumerate(names, start=1):
-            ip("-n", name, "addr", "add", f"10.77.0.{number}/24", "dev", "eth7")
-            for device in ("lo", "eth7"):
-                ip("-n", name, "link", "set", device, "up")
-    except (OSError, subprocess.CalledProcessError) as error:
-        for name in names:
-            subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
-        pytest.skip(f"no network namespaces here: {error}")
-    yield [
-        (["ip", "netns", "exec", name, "unshare", "--uts", "sh", "-c", f'hostname {name}; exec "$@"', "sh"], address)
-        for name, address in zip(names, ("10.77.0.1", "10.77.0.2"), strict=True)
-    ]
-    for name in names:
-        ip("netns", "del", name)
-
-
-def on_hosts(hosts: list[tuple[list[str], str]], tmp_path: Path, model: str, **more: str) -> list[tuple[int, str]]:
-    """One run on two machines, an agent on each; their exit codes and what they said."""
-    agents = []
-    for number, (enter, address) in enumerate(hosts):
-        # Hosts share no disk but the board's.
-        variables = surroundings(GLOO_SOCKET_IFNAME="eth7", FCNBENCH_HOME=str(tmp_path / f"home{number}"), **more)
-        options = ["--nnodes=2", "--nproc-per-node=2", "--rdzv-backend=c10d", "--rdzv-id=hosts", "--max-restarts=1"]
-        options += [f"--rdzv-endpoint={hosts[0][1]}:29571", f"--local-addr={address}"]
-        options += [f"--rdzv-conf=is_host={int(number == 0)}"]
-        command = [*enter, sys.executable, "-m", "torch.distributed.run", *options, "-m", "fcnbench", "run"]
-        command += ["--model", model, "--trials", "0", "--board", str(tmp_path)]
-        agents.append(subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True))
-    return [(agent.returncode, said) for agent, said in ((each, each.communicate(timeout=400)[1]) for each in agents)]
-
-
-@pytest.mark.parametrize("stumble", ["pass", DIES_ONCE])
-def test_two_hosts_give_the_integers_of_one_process(
-    tmp_path: Path, model: Callable[[str], str], hosts: list[tuple[list[str], str]], stumble: str
-) -> None:
-    alone = fcnbench.run(board=tmp_path / "alone", trials=0).record
-    done = on_hosts(hosts, tmp_path, model(stumble))
-    assert [code for code, _ in done] == [0, 0], "\n".join(said for _, said in done)
-    record = only_record(tmp_path)
-    np.testing.assert_array_equal(record.evaluation.matrices, alone.evaluation.matrices)
-    assert record.predictions == alone.predictions
-    assert record.evaluation.execution is not None
-    assert record.evaluation.execution.processes == 4
-    assert (record.evaluation.resumed > 0) == (stumble != "pass")

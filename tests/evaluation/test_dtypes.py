@@ -1,4 +1,4 @@
-"""What the signature says of the precision is what was computed, or the run is refused."""
+"""The precision in the signature is the one that was computed in, or the run is refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 import fcnbench
 from fcnbench.errors import FcnbenchError, ModelError
 from fcnbench.evaluation.dtypes import checked_dtypes
-from fcnbench.evaluation.precision import Arithmetic
+from fcnbench.evaluation.precision import Precision
 
 NETS = """
 import torch
@@ -148,20 +148,20 @@ def prepare_switches():
 
 @pytest.fixture
 def nets(tmp_path: Path) -> str:
-    """A file of networks."""
+    """Write a file of networks and return its path."""
     (tmp_path / "nets.py").write_text(NETS)
     return str(tmp_path / "nets.py")
 
 
 def digest(nets: str, name: str, tmp_path: Path, **options: object) -> str:
-    """Digest of the predictions of a network of the file."""
+    """Return the digest of the predictions of a network of the file."""
     done = fcnbench.run(f"{nets}:{name}", limit=3, board=tmp_path / "board", **options)  # type: ignore[arg-type]
     return done.record.predictions
 
 
 @pytest.mark.parametrize("name", ["left_on", "upcast"])
-def test_what_a_file_leaves_on_changes_no_pixel(nets: str, name: str, tmp_path: Path) -> None:
-    if name == "upcast":  # float32 arithmetic on rounded weights is float32 arithmetic
+def test_settings_that_a_file_leaves_on_change_no_pixel(nets: str, name: str, tmp_path: Path) -> None:
+    if name == "upcast":  # float32 operations on rounded weights are float32 operations
         assert digest(nets, name, tmp_path)
         return
     assert digest(nets, name, tmp_path) == digest(nets, "plain", tmp_path)
@@ -180,7 +180,7 @@ def test_what_a_file_leaves_on_changes_no_pixel(nets: str, name: str, tmp_path: 
         ("prepare_switches", "preparing an image changes a process-wide setting"),
     ],
 )
-def test_other_arithmetic_than_the_signature_says_is_refused(nets: str, name: str, text: str, tmp_path: Path) -> None:
+def test_a_precision_other_than_the_signatures_is_refused(nets: str, name: str, text: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=text) as caught:
         digest(nets, name, tmp_path)
     assert caught.value.exit_code == 4
@@ -205,13 +205,13 @@ TABLE = torch.ones(4, 8, dtype=torch.half)
     ],
 )
 @pytest.mark.parametrize("inference", [False, True])
-def test_what_rounds_nothing_is_no_other_arithmetic(compute: Callable[[], Tensor], inference: bool) -> None:
-    with torch.inference_mode(inference), checked_dtypes(Arithmetic("fp32")):
+def test_operations_that_round_nothing_are_allowed(compute: Callable[[], Tensor], inference: bool) -> None:
+    with torch.inference_mode(inference), checked_dtypes(Precision("fp32")):
         compute()
 
 
 def dynamically_quantised() -> Tensor:
-    """A linear layer that takes and gives float32, and computes in int8."""
+    """Return the output of a linear layer with float32 input and output that computes in int8."""
     net = torch.nn.Sequential(torch.nn.Linear(3, 8)).eval()
     quantised = torch.ao.quantization.quantize_dynamic(net, {torch.nn.Linear}, torch.qint8)
     return quantised(torch.ones(2, 3))  # type: ignore[no-any-return]
@@ -229,18 +229,18 @@ def dynamically_quantised() -> Tensor:
     ],
 )
 @pytest.mark.parametrize("inference", [False, True])
-def test_rounded_arithmetic_is_found_where_results_are_float32(compute: Callable[[], Tensor], inference: bool) -> None:
+def test_rounding_is_found_even_if_results_are_float32(compute: Callable[[], Tensor], inference: bool) -> None:
     if not torch.backends.quantized.supported_engines:
         pytest.skip("this PyTorch has no quantised kernels")
     with (
         pytest.raises(ModelError, match=r"the network computes in (float16|qint8)"),
         torch.inference_mode(inference),
-        checked_dtypes(Arithmetic("fp32")),
+        checked_dtypes(Precision("fp32")),
     ):
         compute()
 
 
-def test_half_precision_that_is_asked_for_is_signed_and_computed(nets: str, tmp_path: Path) -> None:
+def test_half_precision_is_in_the_signature_and_computed(nets: str, tmp_path: Path) -> None:
     done = fcnbench.run(f"{nets}:plain", limit=2, precision="bf16", board=tmp_path / "board")
     assert "|bf16|" in done.record.protocol.signature()
     with pytest.raises(ModelError, match="computes in float16"):
@@ -250,14 +250,14 @@ def test_half_precision_that_is_asked_for_is_signed_and_computed(nets: str, tmp_
 def test_a_network_that_never_computes_in_the_precision_is_refused() -> None:
     with (
         pytest.raises(ModelError, match="no operation of the network computes in bfloat16"),
-        checked_dtypes(Arithmetic("bf16")),
+        checked_dtypes(Precision("bf16")),
     ):
         torch.ones(3) + 1
-    with checked_dtypes(Arithmetic("fp32")):
+    with checked_dtypes(Precision("fp32")):
         torch.ones(3) + 1
 
 
-def test_networks_are_in_evaluation_mode_wherever_they_are(nets: str, tmp_path: Path) -> None:
+def test_networks_are_in_evaluation_mode_wherever_a_model_keeps_them(nets: str, tmp_path: Path) -> None:
     assert digest(nets, "training", tmp_path) == digest(nets, "plain", tmp_path)
 
 

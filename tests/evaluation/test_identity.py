@@ -15,7 +15,7 @@ import pytest
 import fcnbench
 from fcnbench.comparison.attribution import first_difference, layers
 from fcnbench.errors import ModelError
-from fcnbench.evaluation.identity import Witness, content_digest, departure
+from fcnbench.evaluation.identity import DependencyTracker, content_digest, identity_difference
 from fcnbench.evaluation.journal import Journal
 from fcnbench.models.code.source_files import Sources
 from fcnbench.records.files import load
@@ -64,7 +64,7 @@ def build(weights=None):
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """The folder of a model that writes down how often it is called, and stops at the call that STOP_AT says."""
+    """Write a model that counts its calls and stops at call STOP_AT; return its folder."""
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "net.py").write_text(NET.replace("{late}", "from late import K as late"))
@@ -76,7 +76,7 @@ def model(tmp_path: Path) -> Path:
 
 
 def calls(folder: Path) -> int:
-    """How often the model was called since the last time."""
+    """Return the number of calls of the model since the last time."""
     path = folder / "calls"
     count = len(path.read_text()) if path.exists() else 0
     path.unlink(missing_ok=True)
@@ -84,7 +84,7 @@ def calls(folder: Path) -> int:
 
 
 def change(name: str, old: str = "1", new: str = "2") -> Callable[[Path], None]:
-    """Write another content of the same size into a file."""
+    """Return a function that changes a file without changing its size."""
 
     def write(folder: Path) -> None:
         (folder / name).write_text((folder / name).read_text().replace(old, new))
@@ -103,7 +103,7 @@ CHANGES: dict[str, tuple[Callable[[Path], None], bool]] = {
 
 
 @pytest.mark.parametrize(("edit", "kept"), CHANGES.values(), ids=CHANGES)
-def test_an_interrupted_run_goes_on_only_where_nothing_changed(
+def test_an_interrupted_run_resumes_only_if_nothing_changed(
     edit: Callable[[Path], None], kept: bool, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def run() -> None:
@@ -120,7 +120,7 @@ def test_an_interrupted_run_goes_on_only_where_nothing_changed(
 
 
 @pytest.mark.parametrize(("edit", "kept"), CHANGES.values(), ids=CHANGES)
-def test_a_cell_of_a_sweep_is_taken_over_only_where_nothing_changed(
+def test_a_cell_of_a_sweep_is_reused_only_if_nothing_changed(
     edit: Callable[[Path], None], kept: bool, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = f"{model / 'net.py'}:build"
@@ -144,42 +144,47 @@ def test_a_cell_of_a_sweep_is_taken_over_only_where_nothing_changed(
         assert second.record != first.record
 
 
-def test_a_journal_says_which_fact_is_otherwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_journal_names_the_fact_that_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = tmp_path / "net.py"
     source.write_text("x = 1\n")
 
-    def witness(**facts: str) -> Witness:
+    def tracker(**facts: str) -> DependencyTracker:
         sources = Sources(folder=tmp_path, before=frozenset(sys.modules))
         sources.add("net", source)
-        return Witness(sources, dict(facts))
+        return DependencyTracker(sources, dict(facts))
 
-    with Journal({"key": "facts"}, specs(2), witness=witness()) as journal:
+    with Journal({"key": "facts"}, specs(2), witness=tracker()) as journal:
         journal.add(counted("a", np.eye(2, dtype=np.int64), "sha256:0"))
-    with Journal({"key": "facts"}, specs(2), witness=witness()) as journal:
+    with Journal({"key": "facts"}, specs(2), witness=tracker()) as journal:
         assert set(journal.done) == {"a"}
     source.write_text("x = 2\n")
-    with Journal({"key": "facts"}, specs(2), witness=witness()) as journal:
+    with Journal({"key": "facts"}, specs(2), witness=tracker()) as journal:
         assert journal.done == {}
     assert "an interrupted run is not continued: net.py has changed" in capsys.readouterr().err
 
 
-def test_versions_of_packages_that_took_part_must_be_the_same() -> None:
-    witness = Witness(Sources())
+def test_versions_of_the_packages_of_a_run_must_be_the_same() -> None:
+    tracker = DependencyTracker(Sources())
     numpy = version("numpy")
-    assert witness.departure({"package numpy": numpy, "package pillow": version("pillow")}) == ""
-    assert witness.departure({"package numpy": "1.0"}) == f"numpy was 1.0 and is {numpy}"
-    assert witness.departure({"package no-such-thing": "1.0"}) == "no-such-thing was 1.0 and is not installed"
-    assert witness.news()["package numpy"] == numpy
-    assert witness.news() == {}
+    assert tracker.difference({"package numpy": numpy, "package pillow": version("pillow")}) == ""
+    assert tracker.difference({"package numpy": "1.0"}) == f"numpy was 1.0 and is {numpy}"
+    assert tracker.difference({"package no-such-thing": "1.0"}) == "no-such-thing was 1.0 and is not installed"
+    assert tracker.update()["package numpy"] == numpy
+    assert tracker.update() == {}
 
 
 def test_the_first_part_that_differs_is_named() -> None:
     identity = Identity({"code": "a", "data": "b", "device": "cpu"}, {})
-    assert departure(identity, {"code": "a", "data": "b", "device": "cpu"}, Witness(Sources())) == ""
-    assert departure(identity, {"code": "a", "data": "c", "device": "cuda"}, Witness(Sources())) == "data has changed"
+    assert (
+        identity_difference(identity, {"code": "a", "data": "b", "device": "cpu"}, DependencyTracker(Sources())) == ""
+    )
+    assert (
+        identity_difference(identity, {"code": "a", "data": "c", "device": "cuda"}, DependencyTracker(Sources()))
+        == "data has changed"
+    )
 
 
-def test_content_of_weights_is_a_files_or_a_folders(tmp_path: Path) -> None:
+def test_the_digest_of_weights_is_that_of_a_file_or_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1")
     assert content_digest(None) == content_digest("random:0") == ""
     one, folder = content_digest(str(tmp_path / "a")), content_digest(str(tmp_path))
@@ -191,7 +196,7 @@ def test_content_of_weights_is_a_files_or_a_folders(tmp_path: Path) -> None:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git as somebody."""
+    """Run git with a user name."""
     command = ["git", "-c", "user.name=n", "-c", "user.email=e@example.org", "-C", str(folder), *arguments]
     return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
 

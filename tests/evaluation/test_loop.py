@@ -1,4 +1,4 @@
-"""The loop: the same integers whatever the place they are counted, and every wrong answer of a model named."""
+"""The loop: the same integers for any batch size and number of threads, and every error of a model with its image."""
 
 import signal
 import subprocess
@@ -18,9 +18,10 @@ import fcnbench
 from fcnbench.datasets.load import load_dataset
 from fcnbench.datasets.store.manifest import Row
 from fcnbench.errors import DataMissing, Interrupted, ModelError, PredictionError
-from fcnbench.evaluation.argmax import label_map, near_ties
+from fcnbench.evaluation.argmax import label_map
 from fcnbench.evaluation.journal import Journal
 from fcnbench.evaluation.loop import batches, evaluate, scorable
+from fcnbench.evaluation.near_ties import near_ties
 from fcnbench.evaluation.pipeline import Look
 from fcnbench.metrics.confusion import confusion_matrix
 from fcnbench.models.load import load_model
@@ -33,7 +34,7 @@ CPU = torch.device("cpu")
 
 
 class Stub:
-    """A segmenter whose logits a test decides."""
+    """A segmenter with chosen logits."""
 
     def __init__(self, classes: int = 8) -> None:
         self.classes = classes
@@ -42,7 +43,7 @@ class Stub:
         return torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32))
 
     def logits(self, batch: Tensor) -> Tensor:
-        """Class 1 where red is above 127, else class 0."""
+        """Return logits of class 1 where red is above 127, else of class 0."""
         logits = torch.zeros(1, self.classes, *batch.shape[2:])
         logits[:, 1] = batch[:, 0] - 127
         return logits
@@ -56,10 +57,10 @@ def score(segmenter: Segmenter, count: int = 3, key: str = "test", trials: int =
 
 def test_matrices_equal_a_plain_sequential_evaluation() -> None:
     found = score(Stub(), 5)
-    for place, sample in enumerate(load_dataset("pocket")[:5]):
-        assert found.ids[place] == sample.id
+    for index, sample in enumerate(load_dataset("pocket")[:5]):
+        assert found.ids[index] == sample.id
         prediction = (sample.image[:, :, 0] > 127).astype(np.uint8)
-        np.testing.assert_array_equal(found.matrices[place], confusion_matrix(sample.label, prediction, 8))
+        np.testing.assert_array_equal(found.matrices[index], confusion_matrix(sample.label, prediction, 8))
     assert found.matrices.dtype == np.int64
 
 
@@ -137,24 +138,24 @@ class Fails(Stub):
         (Fails, ModelError, r"the model failed on image val-0000 \(\d+x\d+\): RuntimeError: out of luck"),
     ],
 )
-def test_wrong_answers_are_named_with_their_image(model: type[Stub], error: type[ModelError], message: str) -> None:
+def test_wrong_logits_are_refused_with_their_image(model: type[Stub], error: type[ModelError], message: str) -> None:
     with pytest.raises(error, match=message):
         score(model())
 
 
-def test_a_model_that_fails_at_500x500_is_told_how_to_leave_that_out() -> None:
+def test_a_model_that_fails_at_500x500_can_be_run_without_that_timing() -> None:
     class OnlySmall(Stub):
         def logits(self, batch: Tensor) -> Tensor:
             if batch.shape[-1] == 500:
                 raise RuntimeError("too large")
             return super().logits(batch)
 
-    with pytest.raises(ModelError, match="500x500 picture: RuntimeError: too large") as caught:
+    with pytest.raises(ModelError, match="500x500 image: RuntimeError: too large") as caught:
         score(OnlySmall(), trials=1)
     assert "--trials 0" in caught.value.hint
 
 
-def test_an_interrupted_run_goes_on_where_it_stopped() -> None:
+def test_an_interrupted_run_resumes_where_it_stopped() -> None:
     class Stopped(Stub):
         seen = 0
 
@@ -216,7 +217,7 @@ def test_a_journal_in_use_by_another_run_is_left_alone() -> None:
         third.forget()
 
 
-def test_only_samples_with_a_picture_are_scored(make_voc: object, voc_ids: list[str]) -> None:
+def test_only_samples_with_an_image_are_scored(make_voc: object, voc_ids: list[str]) -> None:
     folder = make_voc(voc_ids, without_images=(voc_ids[0], voc_ids[3]))
     data = load_dataset("voc2011val", folder, allow_partial=True)
     assert scorable(data) == [1, 2, 4]
@@ -230,7 +231,7 @@ def test_labels_alone_can_not_be_run(make_voc: object, voc_ids: list[str]) -> No
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
-def test_label_maps_do_not_depend_on_the_way_they_are_found(dtype: torch.dtype) -> None:
+def test_label_maps_are_numpys_in_every_dtype(dtype: torch.dtype) -> None:
     logits = torch.randn(5, 40, 30, generator=torch.Generator().manual_seed(0)).to(dtype)
     np.testing.assert_array_equal(label_map(logits), logits.double().numpy().argmax(0))
     logits[1, 7, 7] = logits[3, 7, 7] = float("inf")
@@ -265,8 +266,8 @@ def test_leaving_the_loop_early_ends_the_thread() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("fcnbench")]
 
 
-class Pairs(Stub):
-    """Refuses more pictures at a time than fit into its memory, and remembers how many it was given."""
+class LimitedMemory(Stub):
+    """Runs out of memory with more than `fit` images at a time, and records the batch sizes."""
 
     def __init__(self, fit: int, error: type[RuntimeError] = torch.cuda.OutOfMemoryError) -> None:
         super().__init__()
@@ -277,31 +278,31 @@ class Pairs(Stub):
         if len(batch) > self.fit:
             raise self.error("DefaultCPUAllocator: can't allocate memory: you tried to allocate too much")
         self.given.append(len(batch))
-        return torch.cat([super(Pairs, self).logits(each[None]) for each in batch])
+        return torch.cat([super(LimitedMemory, self).logits(each[None]) for each in batch])
 
 
 def of_one_size(count: int) -> list[int]:
-    """Places of so many pictures of one size in pocket, which has few."""
+    """Return the indices of `count` images of one size in pocket."""
     rows = load_dataset("pocket").manifest.rows
     sizes = Counter((row.height, row.width) for row in rows)
     size, _ = sizes.most_common(1)[0]
-    return [place for place, row in enumerate(rows) if (row.height, row.width) == size][:count]
+    return [index for index, row in enumerate(rows) if (row.height, row.width) == size][:count]
 
 
-def test_batches_are_of_one_size_and_hold_every_place_once() -> None:
+def test_batches_are_of_one_size_and_hold_every_index_once() -> None:
     sizes = [(3, 4), (3, 4), (4, 3), (3, 4), (4, 3), (5, 5), (3, 4)] * 20
-    rows = [Row(str(place), *size, None, "") for place, size in enumerate(sizes)]
-    places = list(range(3, len(rows)))
-    found = batches(rows, places, 4)
-    assert sorted(place for group in found for place in group) == places
-    assert all(len({sizes[place] for place in group}) == 1 and len(group) <= 4 for group in found)
-    assert len(found) < len(places) / 2
-    assert batches(rows, places, 1) == [[place] for place in places]
+    rows = [Row(str(index), *size, None, "") for index, size in enumerate(sizes)]
+    indices = list(range(3, len(rows)))
+    groups = batches(rows, indices, 4)
+    assert sorted(index for group in groups for index in group) == indices
+    assert all(len({sizes[index] for index in group}) == 1 and len(group) <= 4 for group in groups)
+    assert len(groups) < len(indices) / 2
+    assert batches(rows, indices, 1) == [[index] for index in indices]
 
 
 @pytest.mark.parametrize("batch", [2, 3, 16])
 def test_batches_change_no_integer_and_keep_the_order(batch: int) -> None:
-    alone, model = score(Stub(), 20, key="alone"), Pairs(fit=99)
+    alone, model = score(Stub(), 20, key="alone"), LimitedMemory(fit=99)
     data = load_dataset("pocket")
     with Journal({"key": "batches"}, specs(8)) as journal:
         found = evaluate(Look(model, data, CPU), scorable(data, 20), journal, 0, batch=batch)
@@ -318,21 +319,21 @@ def test_batches_change_no_integer_and_keep_the_order(batch: int) -> None:
 def test_out_of_memory_halves_the_batch_and_goes_on(
     error: type[RuntimeError], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data, model = load_dataset("pocket"), Pairs(fit=2, error=error)
+    data, model = load_dataset("pocket"), LimitedMemory(fit=2, error=error)
     read = Look(model, data, CPU).read(of_one_size(1) * 7)
-    answers = Look(model, data, CPU).forward(read)
-    assert [answer.read for answer in answers] == read
+    pending = Look(model, data, CPU).forward(read)
+    assert [prediction.read for prediction in pending] == read
     assert model.given == [2, 2, 2, 1]
     assert "out of memory with a batch of 7: going on with 4" in capsys.readouterr().err
 
 
-def test_one_picture_too_many_is_said() -> None:
+def test_one_image_that_is_too_large_is_an_error() -> None:
     with pytest.raises(ModelError, match="val-0000") as caught:
-        score(Pairs(fit=0), 2)
+        score(LimitedMemory(fit=0), 2)
     assert "one picture at a time is too much" in caught.value.hint
 
 
-def test_an_error_that_is_none_of_memory_halves_nothing() -> None:
+def test_an_error_other_than_out_of_memory_does_not_halve_the_batch() -> None:
     class Broken(Stub):
         def logits(self, batch: Tensor) -> Tensor:
             raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
@@ -343,10 +344,10 @@ def test_an_error_that_is_none_of_memory_halves_nothing() -> None:
         look.forward(look.read(of_one_size(1) * 4))
 
 
-def test_scoring_and_reading_run_in_threads_of_their_own_and_the_forward_pass_in_the_callers() -> None:
+def test_reading_runs_in_other_threads_and_the_forward_pass_in_the_callers() -> None:
     seen: dict[str, set[str]] = {"prepare": set(), "logits": set()}
 
-    class Tells(Stub):
+    class RecordsThreads(Stub):
         def prepare(self, image: np.ndarray) -> Tensor:
             seen["prepare"].add(threading.current_thread().name)
             return super().prepare(image)
@@ -355,12 +356,12 @@ def test_scoring_and_reading_run_in_threads_of_their_own_and_the_forward_pass_in
             seen["logits"].add(threading.current_thread().name)
             return super().logits(batch)
 
-    score(Tells(), 6)
+    score(RecordsThreads(), 6)
     assert seen["logits"] == {threading.current_thread().name}
     assert all(name.startswith("fcnbench-work") for name in seen["prepare"])
 
 
-def test_a_killed_run_goes_on_with_the_same_integers_and_no_image_twice(tmp_path: Path) -> None:
+def test_a_killed_run_resumes_with_the_same_integers_and_no_image_twice(tmp_path: Path) -> None:
     whole = fcnbench.run("fcn8s-pocket", board=tmp_path / "whole", trials=0)
     model = tmp_path / "logged.py"
     model.write_text(
@@ -388,7 +389,7 @@ def test_a_killed_run_goes_on_with_the_same_integers_and_no_image_twice(tmp_path
         process.wait()
         (journal,) = (tmp_path / "home/journals").glob("*.jsonl")
         sound = journal.read_bytes().count(b"\n")
-        # What the forward pass had seen and nobody had written down is at most what may wait, and one in each hand.
+        # Images that went forward but are not in the journal: at most those that may wait, and one per thread in work.
         assert seen - 4 * kills < sound <= log.stat().st_size <= sound + 4 * kills
         seen = log.stat().st_size
     subprocess.run([*command, "--trials", "0"], check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""What is done for every image, and what only once."""
+"""The steps of one image: training mode, random seeds, and what is done only once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fcnbench.datasets.load import load_dataset
 from fcnbench.errors import ModelError
-from fcnbench.evaluation import pipeline as looks
+from fcnbench.evaluation import pipeline
 from fcnbench.evaluation.journal import Journal
 from fcnbench.evaluation.loop import evaluate, scorable
 from fcnbench.evaluation.pipeline import Look
@@ -22,12 +22,12 @@ from tests.counts import specs
 
 
 class Late(nn.Module):
-    """A network that makes a layer in its first forward pass, or in that of every new size; 4 logits depend on it.
+    """A network that makes a layer in its first forward pass, or in that of every new size.
 
     Args:
         make: makes the layer.
-        each_size: whether every size gets one.
-        hidden: whether it is kept where PyTorch does not look.
+        each_size: whether every size gets a layer.
+        hidden: whether the layer is kept in an attribute that PyTorch does not search.
     """
 
     num_classes = 8
@@ -38,7 +38,7 @@ class Late(nn.Module):
         self.parts: dict[str, nn.Module] = {}
 
     def forward(self, batch: Tensor) -> Tensor:
-        """Logits [N, 8, H, W]."""
+        """Return logits [N, 8, H, W]."""
         key = str(tuple(batch.shape)) if self.each_size else "part"
         if key not in self.parts:
             self.parts[key] = self.make()
@@ -47,9 +47,9 @@ class Late(nn.Module):
         return self.parts[key](torch.cat([batch, batch, batch[:, :2]], 1))
 
 
-def looked(net: nn.Module, count: int = 5) -> NDArray[np.int64]:
-    """The confusion matrices of a network on the first images."""
-    with Journal({"key": "looked"}, specs(8)) as journal:
+def score(net: nn.Module, count: int = 5) -> NDArray[np.int64]:
+    """Return the confusion matrices of a network on the first images."""
+    with Journal({"key": "pipeline"}, specs(8)) as journal:
         data = load_dataset("pocket")
         done = evaluate(Look(ModuleSegmenter(net), data, torch.device("cpu")), scorable(data, count), journal, 0)
         journal.forget()
@@ -63,7 +63,7 @@ def test_layers_that_a_forward_pass_makes_in_training_mode_are_refused(each_size
         return nn.BatchNorm2d(8)
 
     with pytest.raises(ModelError, match="in training mode"):
-        looked(Late(norm, each_size=each_size, hidden=hidden))
+        score(Late(norm, each_size=each_size, hidden=hidden))
     made = iter(range(100))
 
     def later() -> nn.Module:
@@ -71,12 +71,12 @@ def test_layers_that_a_forward_pass_makes_in_training_mode_are_refused(each_size
 
     if each_size:
         with pytest.raises(ModelError, match="in training mode"):
-            looked(Late(later, each_size=True, hidden=hidden))
-    assert looked(Late(lambda: norm().eval(), each_size=each_size, hidden=hidden)).sum() > 0
+            score(Late(later, each_size=True, hidden=hidden))
+    assert score(Late(lambda: norm().eval(), each_size=each_size, hidden=hidden)).sum() > 0
 
 
 class Switching(nn.Module):
-    """A network that switches training mode on, at some point of a forward pass."""
+    """A network that switches training mode on at some point of a forward pass."""
 
     num_classes = 8
 
@@ -85,7 +85,7 @@ class Switching(nn.Module):
         self.when, self.drop = when, nn.Dropout(0.9)
 
     def forward(self, batch: Tensor) -> Tensor:
-        """Logits [N, 8, H, W]."""
+        """Return logits [N, 8, H, W]."""
         if self.when == "before":
             self.drop.train()
         found = self.drop(torch.cat([batch, batch, batch[:, :2]], 1))
@@ -100,21 +100,21 @@ class Switching(nn.Module):
 def test_training_mode_that_a_model_switches_on_is_refused() -> None:
     for when in ("before", "after"):
         with pytest.raises(ModelError, match="the forward pass leaves Switching or a layer in it in training mode"):
-            looked(Switching(when))
-    np.testing.assert_array_equal(looked(Switching("within")), looked(Switching("never")))
+            score(Switching(when))
+    np.testing.assert_array_equal(score(Switching("within")), score(Switching("never")))
     net = Switching("never")
     net.prepare = lambda image: net.train() and torch.from_numpy(image.copy()).permute(2, 0, 1).float()
     with pytest.raises(ModelError, match="in training mode"):
-        looked(net)
+        score(net)
 
 
-def test_a_model_is_searched_for_networks_before_and_after_the_first_pass_alone(
+def test_a_model_is_searched_for_networks_only_before_and_after_the_first_pass(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     searched: list[object] = []
-    found = looks.networks_in
-    monkeypatch.setattr(looks, "networks_in", lambda model: searched.append(model) or found(model))
-    looked(Switching("never"))
+    search = pipeline.networks_in
+    monkeypatch.setattr(pipeline, "networks_in", lambda model: searched.append(model) or search(model))
+    score(Switching("never"))
     assert len(searched) == 2
 
 

@@ -1,4 +1,4 @@
-"""Precisions and compilation: part of the protocol, held against plain float32, and no other run's business."""
+"""Precisions and compilation: part of the protocol, compared with plain float32, and without effect on other runs."""
 
 from pathlib import Path
 
@@ -9,37 +9,37 @@ from torch import Tensor, nn
 
 import fcnbench
 from fcnbench.errors import ModelError, UsageError
-from fcnbench.evaluation.precision import FP32, Arithmetic, uncompiled
+from fcnbench.evaluation.precision import FP32, Precision, uncompiled
 from fcnbench.models.load import load_model
 
 CPU = torch.device("cpu")
-PICTURE = 50 * torch.randn((1, 3, 70, 90), generator=torch.Generator().manual_seed(0))
+IMAGE = 50 * torch.randn((1, 3, 70, 90), generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("name", ["fp32", "tf32", "bf16", "fp16", "fp32+compile", "bf16+compile"])
-def test_names_are_read_as_they_are_written(name: str) -> None:
-    assert Arithmetic.named(name).name == name
-    assert Arithmetic.named(name).plain == (name == "fp32")
+def test_names_are_parsed_as_they_are_written(name: str) -> None:
+    assert Precision.parse(name).name == name
+    assert Precision.parse(name).plain == (name == "fp32")
 
 
 @pytest.mark.parametrize("name", ["", "fp8", "compile", "fp32+compiled"])
-def test_unknown_ones_are_refused(name: str) -> None:
+def test_unknown_names_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match=r"--precision .* is unknown"):
-        Arithmetic.named(name)
+        Precision.parse(name)
 
 
 def test_tensor_float_needs_cuda() -> None:
     with pytest.raises(UsageError, match="needs a CUDA device"):
-        Arithmetic("tf32").refuse(CPU)
-    Arithmetic("tf32").refuse(torch.device("cuda"))
+        Precision("tf32").check_device(CPU)
+    Precision("tf32").check_device(torch.device("cuda"))
 
 
-def test_the_settings_are_as_before_afterwards() -> None:
+def test_the_settings_are_restored() -> None:
     before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic
-    with Arithmetic("tf32").held(CPU):
+    with Precision("tf32").applied(CPU):
         assert torch.get_float32_matmul_precision() == "high"
         assert torch.backends.cudnn.allow_tf32
-    with FP32.held(CPU):
+    with FP32.applied(CPU):
         assert torch.get_float32_matmul_precision() == "highest"
         assert not torch.backends.cudnn.allow_tf32
         assert torch.is_inference_mode_enabled()
@@ -51,19 +51,19 @@ def test_the_settings_are_as_before_afterwards() -> None:
 @pytest.mark.parametrize(("precision", "close"), [("bf16", 0.05), ("fp16", 0.01)])
 def test_half_precision_is_near_float32_and_leaves_it_alone(precision: str, close: float, fast: bool) -> None:
     model = load_model("fcn8s-pocket", fast=fast)
-    with FP32.held(CPU):
-        exact = model.logits(PICTURE)
-    with Arithmetic(precision).held(CPU):
-        rough = model.logits(PICTURE)
+    with FP32.applied(CPU):
+        exact = model.logits(IMAGE)
+    with Precision(precision).applied(CPU):
+        rough = model.logits(IMAGE)
     assert rough.dtype == {"bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     difference = float((rough - exact).abs().max())
     assert 0 < difference < close * float(exact.abs().max())
-    with FP32.held(CPU):
-        assert torch.equal(model.logits(PICTURE), exact)
+    with FP32.applied(CPU):
+        assert torch.equal(model.logits(IMAGE), exact)
 
 
 class Small(nn.Module):
-    """A network that compiles in seconds, and counts how often its code ran as it is written."""
+    """A network that compiles in seconds, and counts how often its code ran uncompiled."""
 
     runs = 0
 
@@ -77,23 +77,23 @@ class Small(nn.Module):
         return self.layer(batch).relu()
 
 
-# Some versions of PyTorch use what they call deprecated themselves.
+# Some versions of PyTorch use functions that they deprecate.
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
-@pytest.mark.filterwarnings("ignore:Skipping serialization of skipfiles")  # PyTorch 2.6 says so of itself
-def test_compiled_networks_answer_alike_at_all_sizes_and_can_be_run_as_written() -> None:
+@pytest.mark.filterwarnings("ignore:Skipping serialization of skipfiles")  # PyTorch 2.6 warns about itself
+def test_compiled_networks_agree_at_all_sizes_and_can_be_run_uncompiled() -> None:
     from fcnbench.models.segmenter import ModuleSegmenter
 
     torch.manual_seed(0)
     model = ModuleSegmenter(Small(), num_classes=8)
-    arithmetic = Arithmetic("fp32", compiled=True)
-    arithmetic.refuse(CPU)
-    arithmetic.prepare(model)
+    precision = Precision("fp32", compiled=True)
+    precision.check_device(CPU)
+    precision.compile_network(model)
     Small.runs = 0
-    for batch in (PICTURE, PICTURE[..., :50], PICTURE[..., 3:20, 1:60]):
-        with arithmetic.held(CPU):
+    for batch in (IMAGE, IMAGE[..., :50], IMAGE[..., 3:20, 1:60]):
+        with precision.applied(CPU):
             compiled = model.logits(batch)
         assert Small.runs == 0
-        with uncompiled(), FP32.held(CPU):
+        with uncompiled(), FP32.applied(CPU):
             plain = model.logits(batch)
         assert Small.runs == 1
         assert torch.allclose(compiled, plain, atol=1e-4)
@@ -109,10 +109,10 @@ def test_a_model_without_a_network_is_not_compiled() -> None:
             return batch
 
     with pytest.raises(ModelError, match=r"shows no torch\.nn\.Module"):
-        Arithmetic("fp32", compiled=True).prepare(Bare())
+        Precision("fp32", compiled=True).compile_network(Bare())
 
 
-def test_a_run_says_its_arithmetic_in_its_signature_and_what_it_flips(tmp_path: Path) -> None:
+def test_a_run_has_its_precision_in_its_signature_and_the_pixels_that_it_flips(tmp_path: Path) -> None:
     plain = fcnbench.run(board=tmp_path, limit=8)
     half = fcnbench.run(board=tmp_path, limit=8, precision="bf16")
     assert (
@@ -130,7 +130,7 @@ def test_a_run_says_its_arithmetic_in_its_signature_and_what_it_flips(tmp_path: 
         fcnbench.run(board=tmp_path, limit=8, precision="fp32", signature=half.record.protocol.signature())
 
 
-def test_an_oracle_has_no_arithmetic(tmp_path: Path) -> None:
+def test_an_oracle_has_no_precision(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="has no forward pass to run in bf16"):
         fcnbench.run("oracle-perfect", board=tmp_path, precision="bf16")
 

@@ -1,4 +1,4 @@
-"""The certificate: what flips on a probe when nothing should, and what can't be tried."""
+"""The reproducibility check: flipped pixels are counted, and ways that a model can't be run in are named."""
 
 from pathlib import Path
 
@@ -9,15 +9,15 @@ from torch import Tensor
 import fcnbench
 from fcnbench.datasets.load import load_dataset
 from fcnbench.evaluation.pipeline import Look
-from fcnbench.evaluation.reproducibility import PROBE, certify
+from fcnbench.evaluation.reproducibility import CHECKED_IMAGES, check_reproducibility
 from fcnbench.models.load import load_model
 from fcnbench.records.files import load
 
 CPU = torch.device("cpu")
 
 
-class Restless:
-    """A segmenter whose every answer flips one pixel more, and that takes one picture at a time."""
+class Irreproducible:
+    """A segmenter of which every prediction flips one more pixel, and which accepts one image at a time."""
 
     def __init__(self) -> None:
         self.turn = 0
@@ -34,9 +34,9 @@ class Restless:
         return logits
 
 
-def test_flips_are_counted_and_the_impossible_is_said() -> None:
+def test_flips_are_counted_and_impossible_ways_are_named() -> None:
     data = load_dataset("pocket")
-    found = certify(Look(Restless(), data, CPU), [3, 4])
+    found = check_reproducibility(Look(Irreproducible(), data, CPU), [3, 4])
     assert found.images == 2
     assert found.pixels == data[3].label.size + data[4].label.size
     assert found.flips == {"second run": 2, "batch of 2": None, "one thread": 4}
@@ -45,13 +45,13 @@ def test_flips_are_counted_and_the_impossible_is_said() -> None:
 
 def test_a_sound_net_on_one_machine_hardly_flips() -> None:
     data = load_dataset("pocket")
-    found = certify(Look(load_model("fcn8s-pocket"), data, CPU), list(range(20)))
-    assert found.images == PROBE
+    found = check_reproducibility(Look(load_model("fcn8s-pocket"), data, CPU), list(range(20)))
+    assert found.images == CHECKED_IMAGES
     assert found.flips["second run"] == 0
     assert all(flips < found.pixels / 1000 for flips in found.flips.values())
 
 
-def test_it_is_recorded_read_back_and_asked_for(tmp_path: Path) -> None:
+def test_the_check_is_recorded_read_back_and_suggested(tmp_path: Path) -> None:
     run = fcnbench.run(board=tmp_path, trials=0, certify=True)
     assert load(run.path).evaluation.reproducibility == run.record.evaluation.reproducibility
     (found,) = fcnbench.verify(run.path)
@@ -63,7 +63,7 @@ def test_it_is_recorded_read_back_and_asked_for(tmp_path: Path) -> None:
     assert "run --certify" in {finding.subject: finding.text for finding in found.findings}["reproducibility"]
 
 
-def test_the_number_of_threads_is_as_before() -> None:
+def test_the_number_of_threads_is_restored() -> None:
     before = torch.get_num_threads()
-    certify(Look(load_model("fcn8s-pocket"), load_dataset("pocket"), CPU), [0])
+    check_reproducibility(Look(load_model("fcn8s-pocket"), load_dataset("pocket"), CPU), [0])
     assert torch.get_num_threads() == before

@@ -1,4 +1,4 @@
-"""Models that use their memory again, and write into what they are given: the integers are those of a plain one."""
+"""Models that reuse their memory, and write into their input: the integers are those of a plain model."""
 
 from __future__ import annotations
 
@@ -19,24 +19,22 @@ from fcnbench.evaluation.journal import Journal
 from fcnbench.evaluation.loop import batches, evaluate
 from fcnbench.evaluation.near_ties import NearTieCount
 from fcnbench.evaluation.pipeline import Look
-from fcnbench.evaluation.precision import Arithmetic
-from fcnbench.evaluation.reproducibility import certify
-from fcnbench.evaluation.scenario import measure
-from fcnbench.evaluation.timing import paper_forward_time
+from fcnbench.evaluation.precision import Precision
+from fcnbench.evaluation.reproducibility import check_reproducibility
+from fcnbench.evaluation.timing import paper_forward_time, time_scenario
 from fcnbench.metrics.confusion import confusion_matrix
 from fcnbench.metrics.counts import CONFUSION
 from fcnbench.models.segmenter import ModuleSegmenter
 from fcnbench.records.evaluation import NEAR_TIES, Evaluation, ImageCounts
-from tests.counts import specs
 from tests.datasets import native
-from tests.evaluation.test_tasks import SIFT_IDS
+from tests.evaluation.test_second_heads_and_modalities import SIFT_IDS
 
 CPU = torch.device("cpu")
 COUNT, CLASSES = 14, 8
 
 
 class Plain:
-    """Class 1 where red is above 127, else class 0, with memory of its own for everything."""
+    """Predicts class 1 where red is above 127, else class 0; every result has new memory."""
 
     def __init__(self, dtype: torch.dtype = torch.float32) -> None:
         self.dtype = dtype
@@ -44,75 +42,75 @@ class Plain:
         self.turn = 0
 
     def prepare(self, image: np.ndarray) -> Tensor:
-        """Eight planes, the second of which is red above 127; exact in half precision too."""
+        """Return eight planes, the second of which is red minus 127; exact in half precision, too."""
         planes = torch.zeros((CLASSES, *image.shape[:2]))
         planes[1] = torch.from_numpy(image[:, :, 0].astype(np.float32)) - 127
         return planes
 
     def logits(self, batch: Tensor) -> Tensor:
-        return self.given(batch.to(self.dtype, copy=True))
+        return self.returned(batch.to(self.dtype, copy=True))
 
-    def given(self, answer: Tensor) -> Tensor:
-        """What is returned of the right answer."""
-        return answer
+    def returned(self, logits: Tensor) -> Tensor:
+        """Return the right logits, in the memory that this model uses."""
+        return logits
 
-    def into(self, answer: Tensor, buffers: int = 1) -> Tensor:
-        """The answer in one of some buffers, which take turns."""
+    def into(self, logits: Tensor, buffers: int = 1) -> Tensor:
+        """Return the logits in one of some buffers, which take turns."""
         while len(self.memory) < buffers:
             self.memory.append(torch.zeros(1 << 20, dtype=self.dtype))
         self.turn += 1
-        return self.memory[self.turn % buffers][: answer.numel()].view(answer.shape).copy_(answer)
+        return self.memory[self.turn % buffers][: logits.numel()].view(logits.shape).copy_(logits)
 
 
 class OneBuffer(Plain):
-    def given(self, answer: Tensor) -> Tensor:
-        return self.into(answer)
+    def returned(self, logits: Tensor) -> Tensor:
+        return self.into(logits)
 
 
 class TwoBuffers(Plain):
-    def given(self, answer: Tensor) -> Tensor:
-        return self.into(answer, 2)
+    def returned(self, logits: Tensor) -> Tensor:
+        return self.into(logits, 2)
 
 
 class FiveBuffers(Plain):
-    def given(self, answer: Tensor) -> Tensor:
-        return self.into(answer, 5)
+    def returned(self, logits: Tensor) -> Tensor:
+        return self.into(logits, 5)
 
 
 class SameObject(Plain):
-    """Gives back one and the same tensor, with other sizes and values."""
+    """Returns the same tensor object each time, with another size and other values."""
 
     whole = torch.zeros(0)
 
-    def given(self, answer: Tensor) -> Tensor:
-        if self.whole.dtype != answer.dtype:
-            self.whole = torch.zeros(0, dtype=answer.dtype)
-        return self.whole.resize_(answer.shape).copy_(answer)
+    def returned(self, logits: Tensor) -> Tensor:
+        if self.whole.dtype != logits.dtype:
+            self.whole = torch.zeros(0, dtype=logits.dtype)
+        return self.whole.resize_(logits.shape).copy_(logits)
 
 
-class NumpysMemory(Plain):
-    """Makes tensors of one numpy array."""
+class NumpyMemory(Plain):
+    """Returns tensors in the memory of one numpy array."""
 
     array = np.zeros(1 << 23, np.uint8)
 
-    def given(self, answer: Tensor) -> Tensor:
-        space = torch.from_numpy(self.array[: answer.nbytes]).view(answer.dtype)
-        return space.view(answer.shape).copy_(answer)
+    def returned(self, logits: Tensor) -> Tensor:
+        space = torch.from_numpy(self.array[: logits.nbytes]).view(logits.dtype)
+        return space.view(logits.shape).copy_(logits)
 
 
 class KeepsArray(Plain):
-    """Keeps arrays of its old answers, and writes over them."""
+    """Keeps its earlier logits, and overwrites them."""
 
-    def given(self, answer: Tensor) -> Tensor:
+    def returned(self, logits: Tensor) -> Tensor:
         for old in self.memory:
             old.fill_(0)
-        self.memory = [answer.view(torch.uint8) if self.turn % 2 else answer]
+        self.memory = [logits.view(torch.uint8) if self.turn % 2 else logits]
         self.turn += 1
-        return answer[:, :]
+        return logits[:, :]
 
 
 class OwnInput(Plain):
-    """Answers in its input's memory, and keeps that."""
+    """Returns logits in its input's memory, and keeps that."""
 
     def logits(self, batch: Tensor) -> Tensor:
         for old in self.memory:
@@ -122,13 +120,13 @@ class OwnInput(Plain):
         return batch if self.dtype == torch.float32 else batch.to(self.dtype)
 
 
-class SpoilsInput(Plain):
-    """Writes into its input after it has read it."""
+class OverwritesInput(Plain):
+    """Overwrites its input after it has read it."""
 
     def logits(self, batch: Tensor) -> Tensor:
-        answer = super().logits(batch)
+        logits = super().logits(batch)
         batch.fill_(-1)
-        return answer
+        return logits
 
 
 class PreparesInOneBuffer(Plain):
@@ -139,7 +137,7 @@ class PreparesInOneBuffer(Plain):
         return self.buffer[: planes.numel()].view(planes.shape).copy_(planes)
 
 
-class PreparesInOneArray(SpoilsInput):
+class PreparesInOneArray(OverwritesInput):
     array = np.zeros(1 << 20, np.float32)
 
     def prepare(self, image: np.ndarray) -> Tensor:
@@ -148,8 +146,8 @@ class PreparesInOneArray(SpoilsInput):
         return torch.from_numpy(self.array)[: planes.numel()].view(planes.shape)
 
 
-class SpoilsImage(Plain):
-    """Writes into the image that it prepares, and gives the image's memory away."""
+class OverwritesImage(Plain):
+    """Overwrites the image that it preprocesses."""
 
     def prepare(self, image: np.ndarray) -> Tensor:
         planes = super().prepare(image)
@@ -157,13 +155,13 @@ class SpoilsImage(Plain):
         return planes
 
 
-TWINS = (
-    OneBuffer, TwoBuffers, FiveBuffers, SameObject, NumpysMemory, KeepsArray, OwnInput, SpoilsInput,
-    PreparesInOneBuffer, PreparesInOneArray, SpoilsImage,
+VARIANTS = (
+    OneBuffer, TwoBuffers, FiveBuffers, SameObject, NumpyMemory, KeepsArray, OwnInput, OverwritesInput,
+    PreparesInOneBuffer, PreparesInOneArray, OverwritesImage,
 )  # fmt: skip
 
 
-class Kept:
+class CachedDataset:
     """A dataset that decodes every sample once."""
 
     def __init__(self, data: Dataset) -> None:
@@ -177,7 +175,7 @@ class Kept:
 
 @cache
 def pocket() -> Any:
-    return Kept(load_dataset("pocket"))
+    return CachedDataset(load_dataset("pocket"))
 
 
 @cache
@@ -193,55 +191,48 @@ PRECISIONS = {torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
 @cache
-def plainly(dtype: torch.dtype, batch: int) -> list[ImageCounts]:
-    return as_late_as_can_be(Plain(dtype), pocket(), batch)
+def plain_scores(dtype: torch.dtype, batch: int) -> list[ImageCounts]:
+    return score_late(Plain(dtype), pocket(), batch)
 
 
-def as_late_as_can_be(segmenter: Any, data: Any, batch: int, ties: bool = True) -> list[ImageCounts]:
-    """Everything prepared before the first forward pass, and all of these before the first is scored."""
+def score_late(segmenter: Any, data: Any, batch: int, ties: bool = True) -> list[ImageCounts]:
+    """Preprocess everything before the first forward pass, and run all of these before the first is scored."""
     look = Look(segmenter, data, CPU, counts=[NearTieCount(data.label_space)] if ties else ())
-    look.expect(Arithmetic(PRECISIONS.get(getattr(segmenter, "dtype", None), "fp32")))
-    places = list(range(len(data.manifest.rows)))[:COUNT]
+    look.expect(Precision(PRECISIONS.get(getattr(segmenter, "dtype", None), "fp32")))
+    indices = list(range(len(data.manifest.rows)))[:COUNT]
     with torch.inference_mode():
-        reads = [look.read(group) for group in batches(data.manifest.rows, places, batch)]
-        answered = [each for read in reads for each in look.forward(read)]
-        scored = {each.id: each for each in map(look.score, answered)}
-    return [scored[data.manifest.rows[place].id] for place in places]
+        groups = [look.read(group) for group in batches(data.manifest.rows, indices, batch)]
+        pending = [each for group in groups for each in look.forward(group)]
+        scored = {each.id: each for each in map(look.score, pending)}
+    return [scored[data.manifest.rows[index].id] for index in indices]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("batch", [1, 4])
-@pytest.mark.parametrize("twin", TWINS)
-def test_reused_memory_changes_no_integer(twin: type[Plain], batch: int, dtype: torch.dtype) -> None:
-    found = as_late_as_can_be(twin(dtype), pocket(), batch)
-    for matrix, right, each in zip(golden(), plainly(dtype, batch), found, strict=True):
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_reused_memory_changes_no_integer(variant: type[Plain], batch: int, dtype: torch.dtype) -> None:
+    found = score_late(variant(dtype), pocket(), batch)
+    for matrix, right, each in zip(golden(), plain_scores(dtype, batch), found, strict=True):
         np.testing.assert_array_equal(right.counts[CONFUSION], matrix)
         np.testing.assert_array_equal(each.counts[CONFUSION], matrix)
         np.testing.assert_array_equal(each.counts[NEAR_TIES], right.counts[NEAR_TIES])
         assert each.digests == right.digests
 
 
-def looped(segmenter: Any, data: Any, batch: int) -> Evaluation:
-    with Journal(
-        {"key": f"{type(segmenter).__name__} {batch}"}, [*specs(CLASSES), NearTieCount(pocket().label_space).spec]
-    ) as journal:
-        return evaluate(
-            Look(segmenter, data, CPU, counts=[NearTieCount(data.label_space)]),
-            list(range(COUNT)),
-            journal,
-            0,
-            batch=batch,
-        )
+def run_loop(segmenter: Any, data: Any, batch: int) -> Evaluation:
+    look = Look(segmenter, data, CPU, counts=[NearTieCount(data.label_space)])
+    with Journal({"key": f"{type(segmenter).__name__} {batch}"}, look.specs) as journal:
+        return evaluate(look, list(range(COUNT)), journal, 0, batch=batch)
 
 
 @pytest.mark.parametrize("batch", [1, 4])
-def test_the_loop_gives_the_integers_of_a_plain_model_for_every_twin(batch: int) -> None:
-    for twin in (Plain, *TWINS):
-        np.testing.assert_array_equal(looped(twin(), pocket(), batch).matrices, golden())
+def test_the_loop_gives_the_integers_of_a_plain_model_for_every_variant(batch: int) -> None:
+    for variant in (Plain, *VARIANTS):
+        np.testing.assert_array_equal(run_loop(variant(), pocket(), batch).matrices, golden())
 
 
 class Heads(Plain):
-    """Two heads, in one memory or in one each."""
+    """Two heads, which share their memory or not."""
 
     together, buffers = True, 1
 
@@ -263,7 +254,7 @@ def test_two_heads_may_share_memory(tmp_path: Path, buffers: int, batch: int, dt
     data = load_dataset("siftflowtest", archive, allow_partial=True)
     alone, shared = Heads(dtype), Heads(dtype)
     alone.together, shared.buffers = False, buffers
-    expected, found = (as_late_as_can_be(each, data, batch) for each in (alone, shared))
+    expected, found = (score_late(each, data, batch) for each in (alone, shared))
     assert len({str(each.counts[CONFUSION]) for each in expected}) == len(expected) == len(SIFT_IDS)
     for right, each in zip(expected, found, strict=True):
         np.testing.assert_array_equal(each.counts[CONFUSION], right.counts[CONFUSION])
@@ -272,8 +263,8 @@ def test_two_heads_may_share_memory(tmp_path: Path, buffers: int, batch: int, dt
         np.testing.assert_array_equal(each.counts[NEAR_TIES], right.counts[NEAR_TIES])
 
 
-class Repeats:
-    """Answers from the ground truth: red herrings where that is class 0."""
+class FromGroundTruth:
+    """An oracle that repeats the ground truth, with class 1 in place of class 0."""
 
     modalities: tuple[str, ...] = ()
     array = np.zeros(1 << 20, np.uint8)
@@ -296,18 +287,18 @@ class Repeats:
             space = self.array[: label.size].reshape(label.shape)
             space[:] = right
             return space
-        if self.how == "spoils the label":
+        if self.how == "overwrites the label":
             label[:] = 3
         return right
 
 
-@pytest.mark.parametrize("how", ["in the label", "in one array", "spoils the label"])
-def test_an_answer_from_the_truth_leaves_the_truth_alone(how: str) -> None:
+@pytest.mark.parametrize("how", ["in the label", "in one array", "overwrites the label"])
+def test_an_oracle_can_not_change_the_ground_truth(how: str) -> None:
     data = pocket()
     before = [sample.label.copy() for sample in data.samples]
     for _ in range(2):
-        expected = as_late_as_can_be(Repeats("plainly"), data, 1, ties=False)
-        found = as_late_as_can_be(Repeats(how), data, 1, ties=False)
+        expected = score_late(FromGroundTruth("in new memory"), data, 1, ties=False)
+        found = score_late(FromGroundTruth(how), data, 1, ties=False)
         for right, each in zip(expected, found, strict=True):
             assert right.counts[CONFUSION][0, 0] == 0
             np.testing.assert_array_equal(each.counts[CONFUSION], right.counts[CONFUSION])
@@ -315,22 +306,22 @@ def test_an_answer_from_the_truth_leaves_the_truth_alone(how: str) -> None:
         np.testing.assert_array_equal(sample.label, label)
 
 
-def test_a_model_may_spoil_the_images_of_a_dataset_that_keeps_them() -> None:
+def test_a_model_may_overwrite_the_images_of_a_dataset_that_keeps_them() -> None:
     data = pocket()
     before = [np.array(sample.image) for sample in data.samples]
-    as_late_as_can_be(SpoilsImage(), data, 4)
+    score_late(OverwritesImage(), data, 4)
     for sample, image in zip(data.samples, before, strict=True):
         np.testing.assert_array_equal(sample.image, image)
 
 
-@pytest.mark.parametrize("twin", TWINS)
-def test_the_certificate_finds_no_flips_of_models_that_use_memory_again(twin: type[Plain]) -> None:
-    found = certify(Look(twin(), pocket(), CPU), [0, 1, 2])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_reproducibility_check_finds_no_flips_of_models_that_reuse_memory(variant: type[Plain]) -> None:
+    found = check_reproducibility(Look(variant(), pocket(), CPU), [0, 1, 2])
     assert found.flips == {"second run": 0, "batch of 2": 0, "one thread": 0}
 
 
-class Spoils(nn.Module):
-    """Writes into its input, and remembers what it was given."""
+class RecordsInput(nn.Module):
+    """Overwrites its input, and records what it was given."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -341,26 +332,26 @@ class Spoils(nn.Module):
         return batch.mul_(0.5).sub_(1)
 
 
-def times(net: Spoils) -> None:
+def paper(net: RecordsInput) -> None:
     paper_forward_time(ModuleSegmenter(net), CPU, 2)
 
 
-def single(net: Spoils) -> None:
-    measure(ModuleSegmenter(net), CPU, "single-stream", 1, trials=3, seconds=0)
+def single(net: RecordsInput) -> None:
+    time_scenario(ModuleSegmenter(net), CPU, "single-stream", 1, trials=3, seconds=0)
 
 
-def throughput(net: Spoils) -> None:
-    measure(ModuleSegmenter(net), CPU, "throughput", 2, trials=7, seconds=0)
+def throughput(net: RecordsInput) -> None:
+    time_scenario(ModuleSegmenter(net), CPU, "throughput", 2, trials=7, seconds=0)
 
 
-@pytest.mark.parametrize("timed", [times, single, throughput])
-def test_every_timed_pass_gets_the_same_input(timed: Callable[[Spoils], None]) -> None:
-    net = Spoils()
+@pytest.mark.parametrize("timed", [paper, single, throughput])
+def test_every_timed_pass_gets_the_same_input(timed: Callable[[RecordsInput], None]) -> None:
+    net = RecordsInput()
     timed(net)
     assert len({total for _, total in net.seen}) == 1
 
 
-DOCTORED = """
+REUSING = """
 import numpy as np, torch
 class Model:
     memory, turns = torch.zeros(1 << 22), 0
@@ -370,16 +361,16 @@ class Model:
         space = self.memory[: planes.size].view(planes.shape)
         return space.copy_(torch.from_numpy(planes))
     def logits(self, batch):
-        Model.turns += {restless}
+        Model.turns += {changing}
         answer = batch[:, [0, 1, 2, 0, 1, 2, 0, 1]] + self.turns
         batch.zero_()
         return self.memory[1 << 21 :][: answer.numel()].view(answer.shape).copy_(answer)
 """
 
 
-@pytest.mark.parametrize("restless", [0, 1])
-def test_the_doctor_judges_models_that_use_memory_again_by_their_numbers(tmp_path: Path, restless: int) -> None:
-    (tmp_path / "net.py").write_text(DOCTORED.replace("{restless}", str(restless)))
+@pytest.mark.parametrize("changing", [0, 1])
+def test_the_doctor_judges_models_that_reuse_memory_by_their_logits(tmp_path: Path, changing: int) -> None:
+    (tmp_path / "net.py").write_text(REUSING.replace("{changing}", str(changing)))
     found = {each.subject: each.sound for each in fcnbench.examine_model(f"{tmp_path}/net.py:Model", device="cpu")}
     wrong = {subject for subject, sound in found.items() if not sound}
-    assert wrong == ({"determinism", "ahead", "batch"} if restless else set())
+    assert wrong == ({"determinism", "ahead", "batch"} if changing else set())

@@ -12,10 +12,9 @@ import torch
 import fcnbench
 from fcnbench.cli.main import main
 from fcnbench.errors import UsageError
-from fcnbench.evaluation import device_exam as deviceexam
-from fcnbench.evaluation import device_report as devicereport
-from fcnbench.evaluation.argmax_trials import few_trials
-from fcnbench.evaluation.distributed import World
+from fcnbench.evaluation import device_examination, pocket_check
+from fcnbench.evaluation.argmax_cases import few_cases
+from fcnbench.evaluation.distributed import Ranks
 from fcnbench.evaluation.environment import describe
 from fcnbench.evaluation.run import _refuse_mixed
 from fcnbench.records.device_check import DeviceCheck, store_check, stored_check
@@ -35,7 +34,7 @@ def test_a_check_is_in_the_records_of_its_device_and_read_back(
     assert describe(CPU).device_check == CHECK
     assert describe_machine().device_check is None
     assert main(["run", "--device", "cpu", "--limit", "2", "--board", str(tmp_path)]) == 0
-    assert "device check: 265 of 265 argmax trials right, 3 pixels from" in capsys.readouterr().out
+    assert "device check: 265 of 265 argmax cases right, 3 pixels from" in capsys.readouterr().out
     (path,) = tmp_path.glob("submissions/*/pocket/*/record.json")
     assert json.loads(path.read_text())["environment"]["device_check"] == {
         "created": CHECK.created, "right": 265, "total": 265, "from_golden": 3,
@@ -72,16 +71,16 @@ def test_a_damaged_file_says_nothing(text: str) -> None:
 def test_the_doctor_checks_the_cpu_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(deviceexam, "all_trials", few_trials)
+    monkeypatch.setattr(device_examination, "all_cases", few_cases)
     assert main(["doctor", "--device", "cpu"]) == 0
     shown = capsys.readouterr().out
-    assert f"ok      argmax: {len(few_trials())} of {len(few_trials())} trials give numpy's label map" in shown
+    assert f"ok      argmax: {len(few_cases())} of {len(few_cases())} cases give numpy's label map" in shown
     path = Path(shown.rpartition("stored  ")[2].strip())
-    assert json.loads(path.read_text())["check"]["right"] == len(few_trials())
-    golden = devicereport.golden_confusion()
+    assert json.loads(path.read_text())["check"]["right"] == len(few_cases())
+    golden = pocket_check.golden_confusion()
     golden[0, 0] -= 1000
     golden[0, 1] += 1000
-    monkeypatch.setattr(devicereport, "golden_confusion", lambda: golden)
+    monkeypatch.setattr(pocket_check, "golden_confusion", lambda: golden)
     assert main(["doctor", "--device", "cpu", "--json"]) == 1
     printed = json.loads(capsys.readouterr().out)
     assert not printed["sound"]
@@ -101,21 +100,21 @@ def test_wrong_usage_of_the_doctor_is_told(arguments: list[str], says: str, caps
     assert says in capsys.readouterr().err
 
 
-class Others(World):
-    """A world whose other process has another device."""
+class OtherRanks(Ranks):
+    """Stands in for a run whose other rank has another device."""
 
     def __init__(self, other: str) -> None:
         self.other = other
 
-    def gathered(self, fact: str) -> list[str]:  # type: ignore[override]
-        return [fact, self.other]
+    def all_gather(self, value: str) -> list[str]:  # type: ignore[override]
+        return [value, self.other]
 
 
 def test_processes_on_devices_of_several_kinds_are_refused() -> None:
     here = replace(describe(CPU), device="cuda", device_name="NVIDIA A100")
-    _refuse_mixed(here, Others("cuda NVIDIA A100"))
+    _refuse_mixed(here, OtherRanks("cuda NVIDIA A100"))
     # Processors of a cluster may differ: their integers are the same.
-    _refuse_mixed(describe(CPU), Others("cpu"))
+    _refuse_mixed(describe(CPU), OtherRanks("cpu"))
     for other in ("cuda NVIDIA H100", "cpu"):
         with pytest.raises(UsageError, match="devices of several kinds"):
-            _refuse_mixed(here, Others(other))
+            _refuse_mixed(here, OtherRanks(other))

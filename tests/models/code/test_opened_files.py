@@ -12,7 +12,7 @@ from torch import nn
 
 import fcnbench
 from fcnbench.api.run import run_unless
-from fcnbench.evaluation.identity import Witness
+from fcnbench.evaluation.identity import DependencyTracker
 from fcnbench.models.load import open_model
 from fcnbench.options import RunOptions
 
@@ -207,8 +207,8 @@ def test_a_library_that_ctypes_loads_counts(tmp_path: Path) -> None:
 def test_what_a_model_writes_itself_does_not_count(folder: Path) -> None:
     sources = open_model(f"{folder / 'net.py'}:writes").sources
     assert not sources.data
-    facts = Witness(sources).news()
-    assert not Witness(open_model(f"{folder / 'net.py'}:writes").sources).departure(facts)
+    facts = DependencyTracker(sources).update()
+    assert not DependencyTracker(open_model(f"{folder / 'net.py'}:writes").sources).difference(facts)
 
 
 def test_files_of_other_folders_and_reads_of_other_code_do_not_count(

@@ -1,4 +1,4 @@
-"""The check of a device: does it give the integers that it should, and the right label map whatever the shape?"""
+"""The examination of a device: the built-in dataset's integers, and the argmax of many shapes, against the CPU's."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 
 from fcnbench.datasets.load import load_dataset
-from fcnbench.evaluation.argmax_trials import Trials, all_trials, outcome, tried
-from fcnbench.evaluation.device_report import DATASET, MODEL, Check, check_integers
+from fcnbench.evaluation.argmax_cases import ArgmaxCheck, all_cases, run_cases, summarise
 from fcnbench.evaluation.environment import describe
 from fcnbench.evaluation.journal import Journal
 from fcnbench.evaluation.loop import evaluate, scorable
 from fcnbench.evaluation.pipeline import Look
+from fcnbench.evaluation.pocket_check import DATASET, MODEL, PocketCheck, check_pocket
 from fcnbench.models.load import open_model
 from fcnbench.records.device_check import DeviceCheck, store_check
 from fcnbench.records.environment import Environment
@@ -22,38 +22,38 @@ from fcnbench.util.console import track
 
 
 @dataclass(frozen=True)
-class DeviceExam:
-    """What was found about a device.
+class DeviceExamination:
+    """The result of `examine`.
 
     Attributes:
-        environment: what it ran on; its `device_check` is what later records say.
-        integers: the built-in dataset's integers.
-        trials: the trials of its argmax.
-        path: the file, in the home folder, that later runs read the outcome from.
+        environment: the machine and the device; its `device_check` goes into later records.
+        pocket: the integers of the built-in dataset.
+        argmax: the results of the argmax cases.
+        path: file in the home folder from which later runs read the result.
     """
 
     environment: Environment
-    integers: Check
-    trials: Trials
+    pocket: PocketCheck
+    argmax: ArgmaxCheck
     path: Path
 
 
-def examine(device: torch.device) -> DeviceExam:
-    """Check a device, and write the outcome down for later runs.
+def examine(device: torch.device) -> DeviceExamination:
+    """Examine a device, and store the result for later runs.
 
     Raises:
         ModelError: a forward pass failed on it.
-        OutputError: the outcome could not be written.
+        OutputError: the result could not be written.
     """
-    battery = all_trials()
-    trials = outcome(tried(device, track(battery, "argmax", "trial")))
+    argmax = summarise(run_cases(device, track(all_cases(), "argmax", "case")))
     data = load_dataset(DATASET)
     look, indices = Look(open_model(MODEL).segmenter, data, device), scorable(data)
     with Journal({"examination": str(device)}, look.specs) as journal:
         evaluation = evaluate(look, indices, journal, 0, what=f"{MODEL} on {DATASET}")
         journal.forget()
-    integers = check_integers(look, indices, evaluation)
+    pocket = check_pocket(look, indices, evaluation)
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    check = DeviceCheck(created, trials.right, trials.total, integers.from_golden)
+    check = DeviceCheck(created, argmax.right, argmax.total, pocket.from_golden)
     path = store_check(describe(device).key, check)
-    return DeviceExam(describe(device), integers, trials, path)
+    # Described again, now with the stored check.
+    return DeviceExamination(describe(device), pocket, argmax, path)

@@ -1,0 +1,106 @@
+"""The pocket check: does a device give the integers of the built-in dataset that the committed record has?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files as resources
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fcnbench.evaluation.argmax import label_map
+from fcnbench.evaluation.host_argmax import LabelMap
+from fcnbench.evaluation.pipeline import Look
+from fcnbench.evaluation.precision import FP32
+from fcnbench.metrics.scores import scores
+from fcnbench.models.load import open_model
+from fcnbench.records.evaluation import Evaluation
+from fcnbench.util.console import progress
+
+MODEL, DATASET = "fcn8s-pocket", "pocket"
+"""Model and dataset of the check: shipped weights on the built-in dataset."""
+
+BUDGET = 200
+"""Pixels of the 1.7 million that may differ from the expected ones: near ties that other kernels flip."""
+
+
+@dataclass(frozen=True)
+class PocketCheck:
+    """The integers of the built-in dataset on a device.
+
+    Attributes:
+        model: name of the model.
+        dataset: name of the dataset.
+        images: number of scored images.
+        pixels: number of pixels of their label maps.
+        confusion: confusion matrix, rows = ground truth, columns = prediction.
+        from_golden: least number of pixels that differ from the expected run, by its confusion matrix.
+        from_cpu: pixels whose class differs from that of the same machine's CPU in fp32.
+        scores: the four metrics as fractions.
+        golden_scores: the four metrics of the expected confusion matrix.
+    """
+
+    model: str
+    dataset: str
+    images: int
+    pixels: int
+    confusion: list[list[int]]
+    from_golden: int
+    from_cpu: int
+    scores: dict[str, float]
+    golden_scores: dict[str, float]
+
+    @property
+    def sound(self) -> bool:
+        """Whether no more pixels differ than near ties explain."""
+        return max(self.from_golden, self.from_cpu) <= BUDGET
+
+
+def golden_confusion() -> NDArray[np.int64]:
+    """Return the confusion matrix of `fcn8s-pocket` on `pocket` behind the committed board row, int64 [8, 8].
+
+    >>> golden_confusion().shape
+    (8, 8)
+    """
+    text = (resources("fcnbench.evaluation") / "pocket-golden.json").read_text(encoding="utf-8")
+    return np.array(json.loads(text)["confusion"], np.int64)
+
+
+def check_pocket(look: Look, indices: list[int], evaluation: Evaluation) -> PocketCheck:
+    """Compare an evaluation of `MODEL` on `DATASET` with the expected matrix, and its label maps with the CPU's."""
+    confusion, golden = evaluation.matrices.sum(axis=0), golden_confusion()
+    pixels, differing = 0, 0
+    for on_device, on_cpu in _label_maps(look, indices):
+        pixels += on_device.size
+        differing += int(np.count_nonzero(on_device != on_cpu))
+    return PocketCheck(
+        model=MODEL,
+        dataset=DATASET,
+        images=len(indices),
+        pixels=pixels,
+        confusion=confusion.tolist(),
+        # A pixel that moves between two cells changes both of them by one.
+        from_golden=int(np.abs(confusion - golden).sum() + 1) // 2,
+        from_cpu=differing,
+        scores=scores(confusion).as_dict(),
+        golden_scores=scores(golden).as_dict(),
+    )
+
+
+def _label_maps(look: Look, indices: list[int]) -> Iterator[tuple[LabelMap, LabelMap]]:
+    """Yield the label map of every image as predicted on the device and on the CPU."""
+    cpu = Look(open_model(MODEL).segmenter, look.dataset, torch.device("cpu"))
+    with progress(len(indices), "compare with the CPU") as bar:
+        for index in indices:
+            yield _predict(look, index), _predict(cpu, index)
+            bar.update()
+
+
+def _predict(look: Look, index: int) -> LabelMap:
+    (sample,) = look.read([index])
+    assert sample.prepared is not None  # the model is a network
+    with FP32.applied(look.device):
+        return label_map(look.segmenter.logits(sample.prepared[None])[0])
