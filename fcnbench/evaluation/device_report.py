@@ -39,7 +39,7 @@ from fcnbench.evaluation.reproducibility import certify
 from fcnbench.evaluation.roofline import work_of
 from fcnbench.evaluation.timing import paper_batch
 from fcnbench.metrics.scores import scores
-from fcnbench.models.fcn.fast import plain
+from fcnbench.models.fcn.fast import without_fast_path
 from fcnbench.models.load import open_model
 from fcnbench.records.environment import Environment
 from fcnbench.records.evaluation import Certificate, Evaluation, Summary
@@ -242,7 +242,7 @@ def _forward(device: torch.device) -> Iterator[ForwardFigure]:
         move(segmenter, device)
         with FP32.held(device):
             batch = paper_batch(segmenter, device)
-            reference = plain(segmenter).logits(batch).cpu().argmax(1)
+            reference = without_fast_path(segmenter).logits(batch).cpu().argmax(1)
             flops = work_of(segmenter, batch).flops
         contestants = {name: Contestant(segmenter.logits, flops)}
         yield from forward_figures(contestants, batch, reference, _by_type(_ROUNDS, device))

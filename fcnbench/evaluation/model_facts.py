@@ -18,6 +18,7 @@ def facts_of(loaded: LoadedModel) -> ModelFacts:
     """Return what a record keeps of a model."""
     segmenter = loaded.segmenter
     digest = weights_digest(segmenter)
+    mapping = loaded.class_mapping
     if digest is None and (content := content_digest(loaded.weights)):
         digest = content
     return ModelFacts(
@@ -28,7 +29,7 @@ def facts_of(loaded: LoadedModel) -> ModelFacts:
         weights=Path(loaded.weights).name if loaded.weights is not None else None,
         weights_digest=digest,
         preprocessing=str(getattr(segmenter, "preprocessing", "its own")),
-        labels=None if loaded.labels is None or loaded.labels.identity else loaded.labels.as_dict(),
+        labels=None if mapping is None or mapping.identity else mapping.as_dict(),
     )
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from fcnbench.evaluation.argmax import Map, label_map
 from fcnbench.evaluation.pipeline import Look
 from fcnbench.evaluation.precision import FP32, Arithmetic, uncompiled
-from fcnbench.models.fcn.fast import plain
+from fcnbench.models.fcn.fast import without_fast_path
 from fcnbench.records.evaluation import Certificate
 from fcnbench.util.console import progress
 
@@ -52,7 +52,7 @@ def certify(look: Look, places: list[int], arithmetic: Arithmetic = FP32, *, eve
             "batch of 2": lambda batch: label_map(segmenter.logits(torch.cat([batch, batch]))[1]),
             "one thread": lambda batch: _on_one_thread(lambda: as_usual(batch)),
         }
-    reference = plain(segmenter)
+    reference = without_fast_path(segmenter)
 
     def as_written(batch: Tensor) -> Map:
         return label_map(reference.logits(batch)[0])

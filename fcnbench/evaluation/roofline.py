@@ -17,7 +17,7 @@ from torch.nn import functional
 from fcnbench.evaluation.device import free_cache, out_of_memory
 from fcnbench.evaluation.precision import HALVES, Arithmetic
 from fcnbench.evaluation.timing import Stopwatch
-from fcnbench.models.fcn.packed import unfused
+from fcnbench.models.fcn.convolution import without_fused_convolution
 from fcnbench.models.segmenter import Segmenter, module_of
 
 _TRIALS = 5
@@ -71,7 +71,7 @@ def work_of(segmenter: Segmenter, batch: Tensor) -> Work:
     from torch.utils.flop_counter import FlopCounterMode
 
     # A fused convolution is an operator that PyTorch does not count. A copy for each pass: models may write into it.
-    with torch.no_grad(), unfused():
+    with torch.no_grad(), without_fused_convolution():
         # What is worked out once and kept is no part of a pass.
         segmenter.logits(batch.clone())
         with FlopCounterMode(display=False) as counter:

@@ -23,7 +23,7 @@ from fcnbench.evaluation.timing import (
     paper_pictures,
     running_at_paper_size,
 )
-from fcnbench.models.segmenter import Segmenter, prepared_on
+from fcnbench.models.segmenter import Segmenter, preprocess_on
 from fcnbench.records.evaluation import PAPER_SIDE
 from fcnbench.util.console import followed, progress
 
@@ -107,7 +107,7 @@ def _parts(segmenter: Segmenter, device: torch.device) -> dict[str, tuple[float,
         # A model may write into the pictures that it prepares.
         own = [picture.copy() for picture in pictures]
         started = time.perf_counter()
-        prepared = prepared_on(segmenter, cpu, *own)
+        prepared = preprocess_on(segmenter, cpu, *own)
         taken["prepare"].append(time.perf_counter() - started)
         stop = Stopwatch(device).start()
         inputs = prepared.to(device)[None]

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from fcnbench.errors import FcnbenchError, ModelError
 from fcnbench.evaluation.events import events_of, synchronize
-from fcnbench.models.segmenter import Segmenter, modalities_of, prepared_on
+from fcnbench.models.segmenter import Segmenter, modalities_of, preprocess_on
 from fcnbench.records.evaluation import PAPER_SIDE
 from fcnbench.util.console import progress
 
@@ -104,7 +104,7 @@ def paper_pictures(segmenter: Segmenter) -> list[NDArray[Any]]:
 
 def paper_batch(segmenter: Segmenter, device: torch.device, count: int = 1) -> Tensor:
     """So many of these pictures, prepared and on the device: [N, planes, 500, 500]."""
-    prepared = prepared_on(segmenter, device, *paper_pictures(segmenter))
+    prepared = preprocess_on(segmenter, device, *paper_pictures(segmenter))
     return torch.stack([prepared] * count)
 
 

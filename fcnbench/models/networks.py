@@ -21,7 +21,7 @@ from torch.nn.modules.module import (
 
 from fcnbench.errors import ModelError
 from fcnbench.models.code.source_files import users_own
-from fcnbench.models.segmenter import Around, in_evaluation_mode
+from fcnbench.models.segmenter import SegmenterWrapper, in_evaluation_mode
 from fcnbench.models.tensor_bytes import Part, number_parts
 from fcnbench.util.digests import digest_bytes
 
@@ -154,7 +154,7 @@ def _is(each: Any, kinds: tuple[type, ...]) -> bool:
 
 def _inside(each: Any) -> list[Any]:
     """What an object holds: its content as a container, and its attributes."""
-    if _is(each, (Around,)):
+    if _is(each, (SegmenterWrapper,)):
         return [each.inner]  # what it keeps itself is made of that
     found: list[Any] = []
     for look in (_content, _attributes, _slots):

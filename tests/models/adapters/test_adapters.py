@@ -70,8 +70,8 @@ def test_torchvisions_own_weights_bring_their_preprocessing_and_classes(monkeypa
     member = LRASPP_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1
     monkeypatch.setattr(type(member), "get_state_dict", lambda self, *a, **k: state)
     found = open_model("torchvision:lraspp_mobilenet_v3_large", None, 21, classes=VOC21.classes)
-    assert found.labels is not None
-    assert found.labels.identity
+    assert found.class_mapping is not None
+    assert found.class_mapping.identity
     assert found.segmenter.preprocessing == "RGB - (0.485, 0.456, 0.406) / (0.229, 0.224, 0.225), short side 520"
     assert found.segmenter.train_splits == ("coco2017",)
     assert logits(found.segmenter).shape == (1, 21, 45, 67)
@@ -125,8 +125,8 @@ def test_hugging_face_models_bring_their_preprocessing_and_classes(
     to_voc = torch.tensor([0, 1, 15, 8])
     agreed = (ours.argmax(1)[0] == to_voc[theirs]).float().mean()
     assert agreed > 0.95  # Pillow's resizing and PyTorch's differ by a grey level here and there
-    assert found.labels is not None
-    assert found.labels.as_dict()["person"] == ["person"]
+    assert found.class_mapping is not None
+    assert found.class_mapping.as_dict()["person"] == ["person"]
 
 
 @pytest.mark.filterwarnings("ignore")

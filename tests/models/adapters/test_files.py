@@ -294,7 +294,7 @@ def test_archives_with_two_heads(tmp_path: Path, kind: str) -> None:
 def test_archives_that_describe_themselves_wrongly(tmp_path: Path, kind: str) -> None:
     for about, said in (
         ({"mean": [123.0, 116.0, 103.0]}, "mean is"),
-        ({"classes": list("abcdefg"), "output": 0}, "gives logits for 7 classes"),
+        ({"classes": list("abcdefg"), "output": 0}, "has logits for 7 classes"),
     ):
         with pytest.raises(ModelError, match=said):
             largest(saved_archive(kind, tmp_path, about))

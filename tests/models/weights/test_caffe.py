@@ -13,12 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fcnbench.errors import WeightsError
+from fcnbench.models.fcn.alexnet import AlexNetTrunk
 from fcnbench.models.fcn.fcn import AT_ONCE, FCN, Head, bilinear_kernel
-from fcnbench.models.fcn.trunks import AlexNetTrunk, Stream, VggTrunk
+from fcnbench.models.fcn.trunk import Stream
+from fcnbench.models.fcn.vgg import VGGTrunk
 from fcnbench.models.weights.caffe import read_caffemodel
 from fcnbench.models.weights.load import load_weights, randomise
 from fcnbench.models.weights.published import read_caffe_state
-from tests.models.fcn.test_geometry import NARROW
+from tests.models.fcn.nets import NARROW
 from tests.models.weights.caffemodel import Written, caffemodel
 
 RANDOM = np.random.default_rng(0)
@@ -239,7 +241,7 @@ def add(name: str, first: str, second: str) -> str:
 
 def vgg_prototxt(net: FCN, height: int, width: int) -> str:
     """The reference's net definition, in the words of a prototxt."""
-    assert isinstance(net.trunk, VggTrunk)
+    assert isinstance(net.trunk, VGGTrunk)
     text = f'input: "data" input_shape {{ dim: 1 dim: 3 dim: {height} dim: {width} }}\n'
     below = "data"
     for stage, depth in enumerate(net.trunk.depths, 1):
@@ -292,7 +294,7 @@ def alexnet_prototxt(net: FCN, height: int, width: int) -> str:
     return text + crop("score", "upscore", "data", net.crops["upscore"])
 
 
-WIDER = VggTrunk(widths=(4, 5, 6, 7, 8), depths=(2, 2, 3, 3, 3), fc_kernel=7, fc_width=9, pad=100)
+WIDER = VGGTrunk(widths=(4, 5, 6, 7, 8), depths=(2, 2, 3, 3, 3), fc_kernel=7, fc_width=9, pad=100)
 SMALL_ALEXNET = AlexNetTrunk(widths=(6, 8, 10, 12, 8), fc_width=9)
 
 

@@ -18,7 +18,7 @@ from fcnbench.errors import WeightsError
 from fcnbench.models.fcn.fcn import FCN
 from fcnbench.models.load import load_model
 from fcnbench.models.weights.load import fill, load_weights, randomise, read_state
-from tests.models.fcn.test_geometry import NARROW
+from tests.models.fcn.nets import NARROW
 
 
 @pytest.fixture

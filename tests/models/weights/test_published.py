@@ -20,7 +20,7 @@ from fcnbench.models.fcn.zoo import DEFINITIONS, Definition
 from fcnbench.models.weights import published
 from fcnbench.models.weights.load import load_weights, randomise
 from tests.datasets.server import Behaviour, serving
-from tests.models.fcn.test_geometry import NARROW
+from tests.models.fcn.nets import NARROW
 from tests.models.weights.caffemodel import caffemodel
 from tests.models.weights.test_caffe import written
 
