@@ -39,7 +39,7 @@ class Witness:
             return {}
         self._modules = len(sys.modules)
         if self.sources:
-            self.sources.look()
+            self.sources.update()
             remember(self.sources)
         now = {f"{_SOURCE}{name}": digest for name, digest in self.sources.files.items()}
         now |= {f"{_DATA}{name}": digest for name, digest in self.sources.data.items()}
@@ -53,7 +53,7 @@ class Witness:
         for name, value in facts.items():
             if name.startswith((_SOURCE, _DATA)):
                 file = name.partition(" ")[2]
-                if not self.sources.still(file, value):
+                if not self.sources.is_unchanged(file, value):
                     return f"{file} has changed"
             elif name.startswith(_PACKAGE):
                 package = name.removeprefix(_PACKAGE)

@@ -35,7 +35,7 @@ def facts_of(loaded: LoadedModel) -> ModelFacts:
 
 def code_of(sources: Sources) -> CodeFacts | None:
     """Return what a record keeps of the user's own source files; None where none took part."""
-    sources.look()
+    sources.update()
     if not sources:
         return None
     revision, dirty = revision_of(sources.paths[0].parent, sources.paths)

@@ -22,7 +22,7 @@ from torch import nn
 from fcnbench.errors import FcnbenchError, ModelError, UnknownName, WeightsError
 from fcnbench.models.class_mapping import ClassMapping, MappedSegmenter, match_classes
 from fcnbench.models.code.model_file import forget_changed_package, import_model_file, remember
-from fcnbench.models.code.neighbours import neighbours_kept
+from fcnbench.models.code.neighbours import restore_neighbours
 from fcnbench.models.code.opened_files import watch
 from fcnbench.models.code.source_files import Sources, file_of
 from fcnbench.models.fcn.fast import with_fast_path
@@ -155,7 +155,7 @@ def _build(model: ModelName, weights: str | None, num_classes: int | None) -> tu
     """Import a model's factory and call it; return what it returned and the source files of the model."""
     outer = _sources_of_inner_models.get()
     with (
-        neighbours_kept(wanted=outer is not None),
+        restore_neighbours(wanted=outer is not None),
         protected(restore_path=False),
         _collect_inner_models() as inner,
     ):
@@ -167,7 +167,7 @@ def _build(model: ModelName, weights: str | None, num_classes: int | None) -> tu
         settle()
         sources.inner += inner
         if not model.scheme and not model.builtin:
-            sources.look()
+            sources.update()
         set_evaluation_mode(built)
         for network in networks_in(built):
             refuse_unset(network, model.display)
@@ -212,7 +212,7 @@ def _import_factory(name: ModelName, *, nested: bool) -> tuple[Any, Sources]:
         before = frozenset(sys.modules)
         factory = MODELS.load(name.argument)
         folder = _folder_of(factory)
-        opened = watch(folder, as_well=nested) if folder is not None and package else None
+        opened = watch(folder, keep_others=nested) if folder is not None and package else None
         sources = Sources(folder=folder, package=package, before=before, opened=opened) if package else Sources()
         return factory, sources
     module_name, _, function = SCHEMES[name.scheme].target.partition(":")

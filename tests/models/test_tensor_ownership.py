@@ -65,7 +65,7 @@ def test_memory_that_somebody_else_can_reach_is_copied(kind: str, mode: bool) ->
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("mode", [False, True])
 def test_a_models_usual_answer_is_not_copied(dtype: torch.dtype, mode: bool) -> None:
-    assert ownership._single() is not None
+    assert ownership._single_owner_count() is not None
     layer = torch.nn.Conv2d(3, 4, 1).to(dtype)
     batch = torch.ones(2, 3, 5, 5, dtype=dtype)
     with torch.inference_mode(mode):
@@ -91,9 +91,9 @@ def test_a_models_usual_answer_is_not_copied(dtype: torch.dtype, mode: bool) -> 
 def test_where_owners_are_not_counted_everything_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong in (lambda _: 1, lambda _: (_ for _ in ()).throw(AttributeError("no such function"))):
         with monkeypatch.context() as patch:
-            patch.setattr(ownership, "_owners", wrong)
-            ownership._single.cache_clear()
-            assert ownership._single() is None
+            patch.setattr(ownership, "_count_owners", wrong)
+            ownership._single_owner_count.cache_clear()
+            assert ownership._single_owner_count() is None
             assert not take([torch.zeros(3)])[1]
-    ownership._single.cache_clear()
+    ownership._single_owner_count.cache_clear()
     assert take([torch.zeros(3)])[1]

@@ -15,7 +15,7 @@ import torch
 import fcnbench
 from fcnbench.errors import ModelError
 from fcnbench.models.code.model_file import import_model_file
-from fcnbench.models.code.source_files import imported_files, users_own
+from fcnbench.models.code.source_files import imported_files, is_user_file
 from fcnbench.models.load import open_model
 from tests.models.written import BIAS, answer, net, run_one
 
@@ -204,7 +204,7 @@ def test_what_only_turns_up_later_is_noted(tmp_path: Path) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules["hidden"] = module
     spec.loader.exec_module(module)
-    sources.look()
+    sources.update()
     assert set(sources.files) == {"net.py", "hidden.py"}
     del sys.modules["hidden"]
 
@@ -225,11 +225,11 @@ def test_import_statements_are_found_without_running_them(tmp_path: Path) -> Non
 
 
 def test_only_the_users_own_files_count(tmp_path: Path) -> None:
-    assert users_own(tmp_path / "net.py")
-    assert not users_own(Path(importlib.__file__))
-    assert not users_own(Path(torch.__file__))
-    assert not users_own(Path(fcnbench.__file__).parent / "models" / "load.py")
-    assert not users_own(tmp_path / ".venv/lib/python3.11/site-packages/timm/models.py")
+    assert is_user_file(tmp_path / "net.py")
+    assert not is_user_file(Path(importlib.__file__))
+    assert not is_user_file(Path(torch.__file__))
+    assert not is_user_file(Path(fcnbench.__file__).parent / "models" / "load.py")
+    assert not is_user_file(tmp_path / ".venv/lib/python3.11/site-packages/timm/models.py")
 
 
 def test_a_file_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:

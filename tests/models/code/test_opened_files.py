@@ -219,5 +219,5 @@ def test_files_of_other_folders_and_reads_of_other_code_do_not_count(
     (folder / "far.py").write_text(NET.replace("os.path.dirname(__file__)", repr(str(elsewhere))))
     sources = open_model(f"{folder / 'far.py'}:text").sources
     (folder / "k.txt").read_text()
-    sources.look()
+    sources.update()
     assert not sources.data
