@@ -15,7 +15,7 @@ from torch import nn
 import fcnbench
 from fcnbench.datasets.families.voc import VOC21
 from fcnbench.errors import ModelError, UnknownName, WeightsError
-from fcnbench.models.adapters.resized import Resized
+from fcnbench.models.adapters.resizing import ResizingSegmenter
 from fcnbench.models.load import open_model
 from fcnbench.models.segmenter import weights_digest
 
@@ -240,8 +240,8 @@ def test_a_torchvision_that_does_not_fit_torch_is_named(monkeypatch: pytest.Monk
 
 def test_networks_that_answer_with_something_else_are_named() -> None:
     for answer in (torch.zeros(1, 8), torch.zeros(1, 8, 4, 4, dtype=torch.int64), "logits"):
-        with pytest.raises(ModelError, match="the network answers with"):
-            logits(Resized(lambda batch, answer=answer: answer))  # type: ignore[misc]
+        with pytest.raises(ModelError, match="the network returns"):
+            logits(ResizingSegmenter(lambda batch, answer=answer: answer))  # type: ignore[misc]
 
 
 def test_a_mapped_model_runs_and_its_map_is_stored(tmp_path: Path) -> None:

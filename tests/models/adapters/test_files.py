@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from fcnbench.errors import ModelError
-from fcnbench.models.adapters.metadata import KEYS, About, about_archive, about_onnx, meant
-from fcnbench.models.adapters.outputs import Output, chosen, picking
-from fcnbench.models.adapters.resized import Resized
+from fcnbench.models.adapters.metadata import KEYS, Metadata, read_archive_metadata, read_onnx_metadata, similar_key
+from fcnbench.models.adapters.outputs import Output, choose_output, logits_function
+from fcnbench.models.adapters.resizing import ResizingSegmenter
 from fcnbench.models.load import open_model
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (12, 18, 3), np.uint8)
@@ -91,16 +91,16 @@ def onnx_form(found: dict[str, Any]) -> dict[str, str]:
 @pytest.mark.parametrize(("found", "said"), WRONG)
 def test_what_is_out_of_range_is_refused_in_either_form(found: dict[str, Any], said: str) -> None:
     with pytest.raises(ModelError, match=said) as caught:
-        about_onnx(HERE, onnx_form(found))
+        read_onnx_metadata(HERE, onnx_form(found))
     assert "net.onnx describes its" in caught.value.message
     with pytest.raises(ModelError, match=said):
-        about_archive(HERE, json.dumps(found))
+        read_archive_metadata(HERE, json.dumps(found))
 
 
 @pytest.mark.parametrize(("found", "said"), WRONG_JSON)
 def test_json_of_another_kind_is_refused(found: Any, said: str) -> None:
     with pytest.raises(ModelError, match=said):
-        about_archive(HERE, json.dumps(found))
+        read_archive_metadata(HERE, json.dumps(found))
 
 
 @pytest.mark.parametrize(
@@ -108,13 +108,13 @@ def test_json_of_another_kind_is_refused(found: Any, said: str) -> None:
     [
         ("{", "is not JSON"),
         (b"\xff\xfe", "is not JSON"),
-        ('{"mean": [0,0,0], "mean": [1,1,1]}', "the key 'mean' is there twice"),
+        ('{"mean": [0,0,0], "mean": [1,1,1]}', "the key 'mean' occurs twice"),
         ("[" * 100_000, "is not JSON"),
     ],
 )
 def test_what_is_no_json_is_refused(text: str | bytes, said: str) -> None:
     with pytest.raises(ModelError, match=said):
-        about_archive(HERE, text)
+        read_archive_metadata(HERE, text)
 
 
 @pytest.mark.parametrize(
@@ -131,35 +131,35 @@ def test_what_is_no_json_is_refused(text: str | bytes, said: str) -> None:
 )
 def test_metadata_of_another_form_is_refused(metadata: dict[str, str], said: str) -> None:
     with pytest.raises(ModelError, match=said):
-        about_onnx(HERE, metadata)
+        read_onnx_metadata(HERE, metadata)
 
 
 def test_what_is_right_is_taken() -> None:
-    wanted = About((0.0, 0.5, 1.0), (1 / 255, 0.5, 1.0), True, ("a", "b c"), "scores")
+    wanted = Metadata((0.0, 0.5, 1.0), (1 / 255, 0.5, 1.0), True, ("a", "b c"), "scores")
     found = {"mean": [0, 0.5, 1], "std": [1 / 255, 0.5, 1], "order": "bgr", "classes": ["a", "b c"], "output": "scores"}
-    assert about_archive(HERE, json.dumps(found)) == wanted
-    assert about_archive(HERE, json.dumps(found | {"order": ["B", "G", "R"]})) == wanted
-    assert about_onnx(HERE, onnx_form(found)) == wanted
-    assert about_onnx(HERE, onnx_form(found) | {"order": "B, G, R", "classes": "a, b c"}) == wanted
-    assert about_archive(HERE, "") == about_onnx(HERE, {}) == About()
-    assert about_archive(HERE, '{"output": 1}').output == "1"
+    assert read_archive_metadata(HERE, json.dumps(found)) == wanted
+    assert read_archive_metadata(HERE, json.dumps(found | {"order": ["B", "G", "R"]})) == wanted
+    assert read_onnx_metadata(HERE, onnx_form(found)) == wanted
+    assert read_onnx_metadata(HERE, onnx_form(found) | {"order": "B, G, R", "classes": "a, b c"}) == wanted
+    assert read_archive_metadata(HERE, "") == read_onnx_metadata(HERE, {}) == Metadata()
+    assert read_archive_metadata(HERE, '{"output": 1}').output == "1"
 
 
 def test_keys_of_other_programs_do_not_matter_in_onnx() -> None:
-    assert about_onnx(HERE, dict.fromkeys(FOREIGN, "x")) == About()
+    assert read_onnx_metadata(HERE, dict.fromkeys(FOREIGN, "x")) == Metadata()
 
 
 @pytest.mark.parametrize(("ours", "key"), [(ours, key) for ours, keys in NEAR.items() for key in keys])
 def test_keys_that_look_like_ours_are_refused(ours: str, key: str) -> None:
     with pytest.raises(ModelError, match=rf"has a key '{key}', which is not '{ours}' and looks like it") as caught:
-        about_onnx(HERE, {key: "0,0,0"})
+        read_onnx_metadata(HERE, {key: "0,0,0"})
     assert f"rename the key to '{ours}'" in caught.value.hint
     with pytest.raises(ModelError, match="unknown key"):
-        about_archive(HERE, json.dumps({key: [0, 0, 0]}))
+        read_archive_metadata(HERE, json.dumps({key: [0, 0, 0]}))
 
 
 def test_our_own_keys_mean_themselves() -> None:
-    assert [meant(key) for key in KEYS] == list(KEYS)
+    assert [similar_key(key) for key in KEYS] == list(KEYS)
 
 
 # --- outputs ---------------------------------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ def output(name: str, *shape: int | str | None, floating: bool = True) -> Output
 def test_the_output_that_is_named_or_alone_fits_is_taken(
     outputs: list[Output], wanted: str | None, expected: str
 ) -> None:
-    assert chosen(HERE, outputs, wanted, 21) == expected
+    assert choose_output(HERE, outputs, wanted, 21) == expected
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_several_outputs_are_refused_with_names_and_shapes(
     outputs: list[Output], wanted: str | None, said: str
 ) -> None:
     with pytest.raises(ModelError, match=said):
-        chosen(HERE, outputs, wanted, 21)
+        choose_output(HERE, outputs, wanted, 21)
 
 
 class Pair(NamedTuple):
@@ -228,7 +228,7 @@ A, B = torch.zeros(1, 5, 4, 4), torch.ones(1, 5, 4, 4)
     ],
 )  # fmt: skip
 def test_logits_are_picked_from_an_answer(answer: Any, wanted: str | None) -> None:
-    assert picking(lambda batch: answer, HERE, wanted, 5)(A) is B
+    assert logits_function(lambda batch: answer, HERE, wanted, 5)(A) is B
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_logits_are_picked_from_an_answer(answer: Any, wanted: str | None) -> No
 )
 def test_answers_that_are_ambiguous_are_refused(answer: Any, wanted: str | None, said: str) -> None:
     with pytest.raises(ModelError, match=said):
-        picking(lambda batch: answer, HERE, wanted, 5)(A)
+        logits_function(lambda batch: answer, HERE, wanted, 5)(A)
 
 
 class Two(nn.Module):
@@ -373,6 +373,6 @@ def test_onnx_files_that_describe_themselves_wrongly(onnx_file: Callable[..., st
 
 
 def test_classes_that_do_not_fit_are_noticed_when_the_network_answers() -> None:
-    found = Resized(lambda batch: torch.zeros(1, 8, *batch.shape[2:]), classes=("a", "b", "c"))
-    with pytest.raises(ModelError, match="answers with 8 channels, and names 3 classes"):
+    found = ResizingSegmenter(lambda batch: torch.zeros(1, 8, *batch.shape[2:]), classes=("a", "b", "c"))
+    with pytest.raises(ModelError, match="returns 8 channels, and names 3 classes"):
         found.logits(found.prepare(IMAGE)[None])

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from fcnbench.errors import WeightsError
 from fcnbench.models.fcn.alexnet import AlexNetTrunk
-from fcnbench.models.fcn.fcn import AT_ONCE, FCN, Head, bilinear_kernel
+from fcnbench.models.fcn.fcn import AT_ONCE, FCN, Head
 from fcnbench.models.fcn.trunk import Stream
+from fcnbench.models.fcn.upsampling import bilinear_kernel
 from fcnbench.models.fcn.vgg import VGGTrunk
 from fcnbench.models.weights.caffe import read_caffemodel
 from fcnbench.models.weights.load import load_weights, randomise
@@ -152,7 +153,7 @@ def test_a_large_file_is_read_at_the_speed_of_the_disk(tmp_path: Path) -> None:
     [
         (b"", "can't be read"),
         (b"<!DOCTYPE html><html>" * 20, "can't be read"),
-        (b"\x0a\x03net", "holds no layer"),
+        (b"\x0a\x03net", "has no layer"),
         (caffemodel([("a", "Convolution", [array(2, 2)])])[:-3], "ends in the middle"),
         (caffemodel([("a", "Convolution", [array(2, 2)])]) + b"\xa2\x06\xff\xff\xff\xff\x0f", "ends in the middle"),
     ],
@@ -323,14 +324,15 @@ def test_opencv_gives_the_same_logits(tmp_path: Path, kind: str, size: tuple[int
 
 
 def test_unknown_heads_and_streams_have_the_references_names() -> None:
-    names = set(FCN(33, 8, NARROW, suffix="_sem", more=(Head(3, "geo", "_geo"),)).state_dict())
+    names = set(FCN(33, 8, NARROW, suffix="_sem", extra_heads=(Head(3, "geo", "_geo"),)).state_dict())
     for suffix in ("_sem", "_geo"):
         assert {f"score_fr{suffix}.bias", f"upscore2{suffix}.weight", f"score_pool4{suffix}.weight"} < names
         assert {f"upscore_pool4{suffix}.weight", f"score_pool3{suffix}.bias", f"upscore8{suffix}.weight"} < names
     names = set(FCN(40, 32, NARROW, streams=(Stream("color"), Stream("hha"))).state_dict())
     assert {"conv1_1color.weight", "conv5_3hha.bias", "fc7color.weight", "score_frhha.weight", "upscore.weight"} < names
     assert (
-        "conv1_1_bgrd.weight" in FCN(40, 32, NARROW, streams=(Stream(channels=4, first="conv1_1_bgrd"),)).state_dict()
+        "conv1_1_bgrd.weight"
+        in FCN(40, 32, NARROW, streams=(Stream(channels=4, first_layer="conv1_1_bgrd"),)).state_dict()
     )
 
 
