@@ -1,4 +1,4 @@
-"""What networks are given: every channel has its own values, whatever PyTorch's defaults are and were."""
+"""Preprocessing of channels: each is normalised by its own values, whatever PyTorch's defaults are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`fcnbench doctor --model`: each promise that is broken is named."""
+"""`fcnbench doctor --model`: each fault of a model is named."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ def test_a_sound_model(tmp_path: Path) -> None:
         ("raise SystemExit(3)", "determinism", "SystemExit: 3"),
     ],
 )
-def test_broken_promises_are_named(tmp_path: Path, broken: str, subject: str, said: str) -> None:
+def test_faults_of_a_model_are_named(tmp_path: Path, broken: str, subject: str, said: str) -> None:
     sound, text = verdicts(tmp_path, broken)[subject]
     assert not sound
     assert said in text
 
 
-def test_a_model_that_keeps_something_for_its_logits_is_told(tmp_path: Path) -> None:
+def test_a_model_that_keeps_state_for_its_logits_is_reported(tmp_path: Path) -> None:
     (tmp_path / "keeps.py").write_text(
         "import numpy as np, torch\n"
         "class Keeps:\n"
@@ -92,7 +92,7 @@ def test_a_model_that_keeps_something_for_its_logits_is_told(tmp_path: Path) -> 
     assert all(finding.sound for finding in found if finding.subject in ("97x131", "determinism"))
 
 
-def test_a_model_that_lacks_classes_is_told(tmp_path: Path) -> None:
+def test_a_model_that_lacks_classes_is_reported(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(
         NET.replace("{broken}", "pass").replace("turns =", "classes = ('disk', 'star', *'abcdef')\n    turns =")
         + "\nclass Named:\n"

@@ -1,4 +1,4 @@
-"""Models from anywhere: names, files with a factory, modules, objects of one's own; and all that can go wrong."""
+"""Loading models from names, files with a factory, modules and objects, and the errors of each."""
 
 import subprocess
 import sys
@@ -145,7 +145,7 @@ def test_unknown_names_are_refused_with_a_suggestion() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("output", "said"),
     [
         ([1], r"a list \(0: int\)"),
         (None, "a NoneType,"),
@@ -153,10 +153,10 @@ def test_unknown_names_are_refused_with_a_suggestion() -> None:
         ({"logits": torch.zeros(1, 8, 2, 2), "loss": None}, r"a dict \(logits: \[1, 8, 2, 2\], loss: NoneType\)"),
     ],
 )
-def test_a_module_without_logits_is_named_with_what_it_gives(answer: object, said: str) -> None:
+def test_a_module_without_logits_is_named_with_its_output(output: object, said: str) -> None:
     class Nothing(nn.Module):
         def forward(self, batch: torch.Tensor) -> object:
-            return answer
+            return output
 
     with pytest.raises(PredictionError, match=f"Nothing returns {said}"):
         ModuleSegmenter(Nothing()).logits(torch.zeros(1, 3, 2, 2))
@@ -190,7 +190,7 @@ def test_imagenet_rgb_equals_torchvisions_normalisation() -> None:
     torch.testing.assert_close(imagenet_rgb(image), expected)
 
 
-def test_preparing_never_changes_the_picture() -> None:
+def test_preprocessing_never_changes_the_image() -> None:
     image = np.full((3, 3, 3), 7, np.uint8)
     image.setflags(write=False)
     caffe_bgr(image)
@@ -225,13 +225,13 @@ def test_what_a_model_prepares_itself_is_never_passed_over() -> None:
     cpu = torch.device("cpu")
 
     class Halved(ModuleSegmenter):
-        def prepare(self, *pictures: np.ndarray) -> torch.Tensor:
-            return super().prepare(*pictures) / 2
+        def prepare(self, *images: np.ndarray) -> torch.Tensor:
+            return super().prepare(*images) / 2
 
     plain = load_model("fcn8s-pocket", fast=False)
     around = SegmenterWrapper(plain)
     replaced = load_model("fcn8s-pocket", fast=False)
-    replaced.prepare = lambda picture: caffe_bgr(picture) / 2
+    replaced.prepare = lambda image: caffe_bgr(image) / 2
     assert torch.equal(preprocess_on(plain, cpu, image), caffe_bgr(image))
     assert torch.equal(preprocess_on(around, cpu, image), caffe_bgr(image))
     for own in (Halved(plain.module, caffe_bgr), SegmenterWrapper(Halved(plain.module, caffe_bgr)), replaced):

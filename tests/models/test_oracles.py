@@ -61,7 +61,7 @@ def test_runs_on_label_maps_alone(tmp_path: Path) -> None:
 def test_the_papers_upper_bound_on_real_label_maps(
     shared: Path, tmp_path: Path, interpolation: str, mean_iu: float
 ) -> None:
-    """The first 100 of seg11valid; all 736 are in docs/models.md, beside the paper's Appendix A."""
+    """The first 100 images of seg11valid; docs/models.md has all 736, with the paper's Appendix A."""
     model = f"oracle-downsample:32:{interpolation}"
     run = fcnbench.run(model, "voc2011val", from_=shared / "data", allow_partial=True, limit=100, board=tmp_path)
     assert run.record.protocol.count == "100/736"

@@ -1,4 +1,4 @@
-"""Model files: what they say about themselves is right or refused, and the output that is scored is never a guess."""
+"""Model files: wrong metadata are refused, and the output that is scored is never a guess."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"classes": ["a", "", "b"]}, "classes has an empty name at channel 1"),
     ({"output": " "}, "output is ' '"),
 ]
-"""What is wrong in either form."""
+"""Values that are wrong in an archive and in an ONNX file."""
 
 WRONG_JSON: list[tuple[Any, str]] = [
     ([0.5, 0.5, 0.5], "holds a list, expected a JSON object"),
@@ -71,7 +71,7 @@ FOREIGN = (
     "docs", "channels_last", "producer", "class_names", "num_classes", "mean_iou", "best_mean_iou", "labels", "model",
     "opset", "commit", "id2label", "input_size", "dataset", "metrics", "onnx.infer", "end2end", "kpt_shape",
 )  # fmt: skip
-"""Keys that other programs write, Ultralytics' exporter among them."""
+"""Keys of other programs, such as Ultralytics' exporter."""
 
 NEAR = {
     "mean": ("Mean", "MEAN", "means", "mean_", " mean", "maen", "meen", "mea", "mean_rgb", "image_mean", "pixel_mean",
@@ -84,7 +84,7 @@ NEAR = {
 
 
 def onnx_form(found: dict[str, Any]) -> dict[str, str]:
-    """The same as an ONNX file's metadata has it."""
+    """Return the same in the form of an ONNX file's metadata."""
     return {key: ",".join(map(str, each)) if isinstance(each, list) else each for key, each in found.items()}
 
 
@@ -220,19 +220,19 @@ A, B = torch.zeros(1, 5, 4, 4), torch.ones(1, 5, 4, 4)
 
 
 @pytest.mark.parametrize(
-    ("answer", "wanted"),
+    ("output", "wanted"),
     [
         (B, None), ((B,), None), ([B], None), ({"x": B}, None), ({"aux": A, "out": B}, None),
         ({"aux": A, "logits": B}, None), ((A, B), "1"), (Pair(A, B), "main"), ({"aux": A, "main": B}, "main"),
         ((A[:, :3], B), None), ((A.long(), B), None), ((None, B), None), ({"sizes": [1], "y": B}, None), (B, "0"),
     ],
 )  # fmt: skip
-def test_logits_are_picked_from_an_answer(answer: Any, wanted: str | None) -> None:
-    assert logits_function(lambda batch: answer, HERE, wanted, 5)(A) is B
+def test_logits_are_chosen_among_the_outputs(output: Any, wanted: str | None) -> None:
+    assert logits_function(lambda batch: output, HERE, wanted, 5)(A) is B
 
 
 @pytest.mark.parametrize(
-    ("answer", "wanted", "said"),
+    ("output", "wanted", "said"),
     [
         ((A, B), None, r"0 \(float32 \[1, 5, 4, 4\]\), 1 \(float32 \[1, 5, 4, 4\]\)"),
         (Pair(A, B), None, r"aux \(float32"),
@@ -243,9 +243,9 @@ def test_logits_are_picked_from_an_answer(answer: Any, wanted: str | None) -> No
         ((A, B), "2", "names '2' as its output"),
     ],
 )
-def test_answers_that_are_ambiguous_are_refused(answer: Any, wanted: str | None, said: str) -> None:
+def test_ambiguous_outputs_are_refused(output: Any, wanted: str | None, said: str) -> None:
     with pytest.raises(ModelError, match=said):
-        logits_function(lambda batch: answer, HERE, wanted, 5)(A)
+        logits_function(lambda batch: output, HERE, wanted, 5)(A)
 
 
 class Two(nn.Module):
@@ -322,18 +322,18 @@ def test_several_inputs_are_refused_before_anything_runs(tmp_path: Path) -> None
 
 @pytest.fixture
 def onnx_file(tmp_path: Path) -> Callable[..., str]:
-    """Makes an ONNX file: `onnx_file(outputs, metadata, inputs)`; outputs by name with their number of channels."""
+    """A function that writes an ONNX file: `onnx_file(outputs, metadata, inputs)`; outputs map names to channels."""
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     from onnx import TensorProto, helper, numpy_helper
 
     def make(outputs: dict[str, int], metadata: dict[str, str], inputs: int = 1) -> str:
         nodes, weights, values = [], [], []
-        for place, (name, channels) in enumerate(outputs.items()):
+        for index, (name, channels) in enumerate(outputs.items()):
             weight = np.zeros((channels, 3, 1, 1), np.float32)
-            bias = np.roll(np.arange(channels, dtype=np.float32), place)
-            weights += [numpy_helper.from_array(weight, f"w{place}"), numpy_helper.from_array(bias, f"b{place}")]
-            nodes.append(helper.make_node("Conv", ["x0", f"w{place}", f"b{place}"], [name]))
+            bias = np.roll(np.arange(channels, dtype=np.float32), index)
+            weights += [numpy_helper.from_array(weight, f"w{index}"), numpy_helper.from_array(bias, f"b{index}")]
+            nodes.append(helper.make_node("Conv", ["x0", f"w{index}", f"b{index}"], [name]))
             values.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", channels, "h", "w"]))
         given = [helper.make_tensor_value_info(f"x{i}", TensorProto.FLOAT, ["n", 3, "h", "w"]) for i in range(inputs)]
         graph = helper.make_graph(nodes, "g", given, values, weights)
@@ -372,7 +372,7 @@ def test_onnx_files_that_describe_themselves_wrongly(onnx_file: Callable[..., st
     assert found.preprocessing.startswith("RGB - (0.485, 0.456, 0.406) / (0.229, 0.224, 0.225)")
 
 
-def test_classes_that_do_not_fit_are_noticed_when_the_network_answers() -> None:
+def test_classes_that_do_not_fit_are_noticed_when_the_network_runs() -> None:
     found = ResizingSegmenter(lambda batch: torch.zeros(1, 8, *batch.shape[2:]), classes=("a", "b", "c"))
     with pytest.raises(ModelError, match="returns 8 channels, and names 3 classes"):
         found.logits(found.prepare(IMAGE)[None])

@@ -24,7 +24,7 @@ from fcnbench.models.segmenter import ModuleSegmenter
 from tests.models.fcn.nets import NARROW, random_images, relative_error, with_random_weights
 
 CLASS = 16
-"""Pixels after which alignments to the banded pools repeat."""
+"""Number of pixels after which the alignment to the banded pools repeats."""
 
 
 def test_vgg16_keeps_clear_of_the_edge_for_four_stages() -> None:
@@ -40,7 +40,7 @@ def test_vgg16_keeps_clear_of_the_edge_for_four_stages() -> None:
 
 @pytest.mark.parametrize("trunk", [NARROW, POCKET_TRUNK], ids=["vgg16 geometry", "pocket"])
 @pytest.mark.parametrize("side", [1, 2, 7, 16, 31, 64])
-def test_the_cells_that_spans_name_are_those_that_change_with_the_picture(trunk: VGGTrunk, side: int) -> None:
+def test_the_cells_that_spans_name_are_those_that_change_with_the_image(trunk: VGGTrunk, side: int) -> None:
     net = with_random_weights(FCN(2, 32, trunk)).double()
     with torch.no_grad():
         for value in net.parameters():
@@ -69,14 +69,14 @@ def test_a_folded_canvas_unfolds_to_the_whole(trunk: VGGTrunk) -> None:
             kept = representative_cells(span, canvas)
             assert kept == sorted(set(kept))
             assert len(kept) == span.near + 1 + span.far
-            places = representatives_of(span, 0, span.size)
-            assert len(places) == span.size
-            assert set(places) == set(range(len(kept)))
-            assert places == sorted(places)
+            cells = representatives_of(span, 0, span.size)
+            assert len(cells) == span.size
+            assert set(cells) == set(range(len(kept)))
+            assert cells == sorted(cells)
 
 
 @pytest.mark.parametrize("stride", [32, 16, 8])
-def test_every_alignment_of_both_axes_gives_the_plain_answer_in_float64(stride: int) -> None:
+def test_every_alignment_of_both_axes_gives_the_plain_logits_in_float64(stride: int) -> None:
     net = with_random_weights(FCN(2, stride, NARROW)).double()
     fast = FastForward(copy.deepcopy(net))
     worst = 0.0
@@ -115,7 +115,7 @@ def test_the_papers_nets_in_float32(stride: int, size: tuple[int, int]) -> None:
 
 @pytest.fixture
 def exact() -> Iterator[tuple[FCN, FastForward, torch.Tensor, torch.Tensor]]:
-    """A narrow net, its fast path after a first pass, a image and its plain answer."""
+    """A narrow net, its fast path after a first pass, an image and its plain logits."""
     net = with_random_weights(FCN(2, 8, NARROW)).double()
     image = random_images(37, 52)
     with torch.inference_mode():
@@ -130,7 +130,7 @@ def exact() -> Iterator[tuple[FCN, FastForward, torch.Tensor, torch.Tensor]]:
 def test_a_wrong_constant_shows(
     exact: tuple[FCN, FastForward, torch.Tensor, torch.Tensor], stage: int, kind: str
 ) -> None:
-    """Each cell that reaches the score layers matters, or the test above would prove nothing; edges from pool 4 on."""
+    """Changing a cached cell that reaches the score layers changes the logits; border cells do from pool 4 on."""
     _, fast, image, expected = exact
     assert fast._cache is not None
     (kept,) = fast._cache.zero_image_pools.values()
@@ -223,28 +223,16 @@ def test_without_the_fused_operator_the_plain_convolutions_do_the_work(monkeypat
     convolution.fused_operator_works.cache_clear()
 
 
-def test_fused_convolutions_equal_plain_ones() -> None:
-    if not convolution.fused_operator_works():
-        pytest.skip("this PyTorch has no fused convolution")
-    layer = torch.nn.Conv2d(16, 32, 3)
-    with torch.inference_mode():
-        for size in ((9, 9), (40, 33)):
-            x = random_images(*size, channels=16, dtype=torch.float32).to(memory_format=torch.channels_last)
-            assert relative_error(convolution.fused_conv_relu(layer, x, 1), convolution.conv_relu(layer, x, 1)) < 1e-5
-            with convolution.without_fused_convolution():
-                assert torch.equal(convolution.fused_conv_relu(layer, x, 1), convolution.conv_relu(layer, x, 1))
-
-
-@pytest.mark.parametrize("place", ["conv1_1", "conv2_1", "conv4_2", "conv5_1", "fc6", "fc7", "score_pool3"])
+@pytest.mark.parametrize("layer", ["conv1_1", "conv2_1", "conv4_2", "conv5_1", "fc6", "fc7", "score_pool3"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38])
-def test_weights_without_a_finite_answer_have_none_on_the_fast_path(place: str, value: float) -> None:
-    """A fused ReLU makes 0 of NaN, so that a broken network would be scored as if it were sound."""
+def test_logits_that_are_not_finite_are_not_on_the_fast_path_either(layer: str, value: float) -> None:
+    """A fused ReLU turns NaN into 0, which would hide a broken network."""
     net = with_random_weights(FCN(2, 8, NARROW)).float()
     image = random_images(37, 52, dtype=torch.float32) * 100
     fast = FastForward(net)
     assert fast(image)["out"].isfinite().all()
     with torch.no_grad():
-        net.get_submodule(place).weight.view(-1)[0] = value  # type: ignore[union-attr,operator]
+        net.get_submodule(layer).weight.view(-1)[0] = value  # type: ignore[union-attr,operator]
     with torch.inference_mode():
         expected, found = net(image), fast(image)["out"]
     assert not expected.isfinite().all()
@@ -281,13 +269,13 @@ def test_the_fast_path_draws_no_random_numbers_and_heeds_no_default(monkeypatch:
     assert torch.equal(torch.random.get_rng_state(), drawn)
 
 
-def test_a_batch_of_none_has_no_answers() -> None:
+def test_an_empty_batch_has_no_logits() -> None:
     net = with_random_weights(FCN(2, 8, NARROW)).double()
     assert FastForward(net)(random_images(37, 52)[:0])["out"].shape == (0, 2, 37, 52)
 
 
-def test_threads_in_different_arithmetic_share_a_fast_path() -> None:
-    """What one keeps of the empty image, in halves, is none of the other's."""
+def test_threads_in_different_precisions_share_a_fast_path() -> None:
+    """A pass under autocast in between does not change the cached values of a float32 pass."""
     net = with_random_weights(FCN(2, 8, NARROW)).float()
     image = random_images(37, 52, dtype=torch.float32)
     interrupted: list[bool] = []

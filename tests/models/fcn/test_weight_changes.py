@@ -41,8 +41,8 @@ def net() -> FCN:
 
 def plainly(net: nn.Module) -> torch.Tensor:
     with torch.inference_mode():
-        answer: torch.Tensor = net(IMAGE)
-        return answer
+        logits: torch.Tensor = net(IMAGE)
+        return logits
 
 
 def under_no_grad(layer: nn.Conv2d) -> None:
@@ -145,7 +145,7 @@ def test_weights_there_and_back_again_take_effect_each_time(net: FCN) -> None:
         assert relative_error(fast(IMAGE)["out"], plainly(net)) < 1e-10
 
 
-def test_an_upsampling_that_became_bilinear_and_no_longer_is_gives_the_plain_answer(net: FCN) -> None:
+def test_an_upsampling_that_became_bilinear_and_no_longer_is_gives_the_plain_logits(net: FCN) -> None:
     fast = FastForward(net)
     bilinear = net.upscore8.weight.data.clone()
     for values in (bilinear, bilinear * 0.5, bilinear, bilinear.flip(0)):
@@ -294,7 +294,7 @@ def test_every_convolution_of_the_plain_network_is_called_with_its_hooks(net: FC
     assert sorted(seen) == sorted(name for name, _ in net.named_children())
 
 
-def test_another_network_in_the_segmenter_is_the_one_that_answers(net: FCN) -> None:
+def test_another_network_in_the_segmenter_is_the_one_that_runs(net: FCN) -> None:
     segmenter = FastSegmenter(ModuleSegmenter(net))
     segmenter.logits(IMAGE)
     for other in (with_random_weights(FCN(2, 16, TRUNK), seed=1).double(), nn.Conv2d(3, 2, 1).double()):
@@ -324,14 +324,12 @@ class DoublingMode(TorchFunctionMode):
     """A mode that changes what PyTorch's functions do."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        answer = function(*args, **(kwargs or {}))
-        return 2 * answer if function is functional.conv2d else answer
+        output = function(*args, **(kwargs or {}))
+        return 2 * output if function is functional.conv2d else output
 
 
 @pytest.mark.parametrize("owner", [nn.Conv2d, functional, None], ids=["the class", "the function", "a mode"])
-def test_functions_of_other_tools_in_the_place_of_pytorchs_are_called(
-    net: FCN, owner: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_functions_that_replace_pytorchs_are_called(net: FCN, owner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     segmenter = FastSegmenter(ModuleSegmenter(net))
     before = segmenter.logits(IMAGE).clone()
     if owner is not None:

@@ -32,7 +32,7 @@ def array(*shape: int) -> np.ndarray:
 
 
 def written(net: torch.nn.Module) -> list[Written]:
-    """A network's layers as Caffe would write them."""
+    """Return a network's layers as Caffe would write them."""
     layers: list[Written] = []
     for name, module in net.named_modules():
         blobs = [value.detach().numpy() for value in module.parameters(recurse=False)]
@@ -137,7 +137,7 @@ def test_a_net_that_was_never_loaded_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_large_file_is_read_at_the_speed_of_the_disk(tmp_path: Path) -> None:
-    """50 million numbers, packed and unpacked: seconds, where a loop over them would take minutes."""
+    """50 million numbers, packed and unpacked, take seconds; a loop over them would take minutes."""
     big = np.arange(5_000_000, dtype=np.float32).reshape(5, -1)
     for packed in (True, False):
         path = tmp_path / "big.caffemodel"
@@ -241,7 +241,7 @@ def add(name: str, first: str, second: str) -> str:
 
 
 def vgg_prototxt(net: FCN, height: int, width: int) -> str:
-    """The reference's net definition, in the words of a prototxt."""
+    """Return the reference's net definition as a prototxt."""
     assert isinstance(net.trunk, VGGTrunk)
     text = f'input: "data" input_shape {{ dim: 1 dim: 3 dim: {height} dim: {width} }}\n'
     below = "data"
@@ -314,11 +314,11 @@ def test_opencv_gives_the_same_logits(tmp_path: Path, kind: str, size: tuple[int
     other = FCN(5, strides[kind], net.trunk).eval()
     load_weights(other, str(tmp_path / "net.caffemodel"), kind)
     theirs = cv2.dnn.readNetFromCaffe(str(tmp_path / "net.prototxt"), str(tmp_path / "net.caffemodel"))
-    picture = np.random.default_rng(1).uniform(-120, 140, (1, 3, *size)).astype(np.float32)
-    theirs.setInput(picture)
+    image = np.random.default_rng(1).uniform(-120, 140, (1, 3, *size)).astype(np.float32)
+    theirs.setInput(image)
     expected = theirs.forward("score")
     with torch.inference_mode():
-        found = other(torch.from_numpy(picture)).numpy()
+        found = other(torch.from_numpy(image)).numpy()
     assert found.shape == expected.shape == (1, 5, *size)
     np.testing.assert_allclose(found, expected, atol=1e-3 * float(np.abs(expected).max()), rtol=1e-3)
 
