@@ -1,6 +1,6 @@
 """Loading a model: from a registered name, a `file.py:factory` or a `scheme:argument` to a segmenter.
 
-Every factory, built in or not, is called with `weights=` (what `--weights` said, or None) and `num_classes=` (the
+Every factory, built in or not, is called with `weights=` (the value of `--weights`, or None) and `num_classes=` (the
 dataset's number of classes), as far as its signature takes them. It returns a segmenter or a `torch.nn.Module`.
 """
 
@@ -49,7 +49,7 @@ class LoadedModel:
         name: the registered name, or `file.py:factory`.
         provider: the distribution, or the file, that its factory comes from.
         version: the distribution's version, or the start of the file's digest.
-        weights: what `--weights` said; None if the model uses its default weights.
+        weights: the value of `--weights`; None if the model uses its default weights.
         segmenter: the model itself.
         class_mapping: the mapping of its classes to the dataset's; None if the model does not name its classes.
         sources: the user's source files that the model consists of.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from fcnbench.errors import ModelError, WeightsError
 from fcnbench.models.adapters.resizing import ResizingSegmenter
-from fcnbench.models.names import RANDOM
 from fcnbench.models.weights.load import fill, randomise_seeded, read_state
+from fcnbench.models.weights.names import RANDOM
 
 _MULTIPLE = 32
 """The sides of the network's input must be multiples of this, the stride of the deepest encoders."""

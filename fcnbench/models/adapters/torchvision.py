@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from fcnbench.errors import ModelError, UnknownName, WeightsError
 from fcnbench.models.adapters.resizing import ResizingSegmenter
-from fcnbench.models.names import RANDOM
 from fcnbench.models.weights.load import fill, randomise_seeded, read_state
+from fcnbench.models.weights.names import RANDOM
 from fcnbench.util.console import listed
 
 

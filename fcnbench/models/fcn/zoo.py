@@ -19,11 +19,11 @@ from fcnbench.models.fcn.fcn import AT_ONCE, FCN, Head
 from fcnbench.models.fcn.googlenet import GOOGLENET
 from fcnbench.models.fcn.pocket import POCKET_SPLITS, POCKET_TRUNK
 from fcnbench.models.fcn.trunk import Stream
-from fcnbench.models.names import own_weights
 from fcnbench.models.preprocess import caffe_bgr, nyud_bgr, nyud_bgr_depth, nyud_bgr_hha, nyud_hha, siftflow_bgr
 from fcnbench.models.registry import SHIPPED
 from fcnbench.models.segmenter import ModuleSegmenter, Preprocess
 from fcnbench.models.weights.load import fill, load_weights, read_state
+from fcnbench.models.weights.names import own_weights
 from fcnbench.models.weights.published import published
 
 Factory = Callable[..., ModuleSegmenter]

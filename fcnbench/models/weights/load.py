@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from fcnbench.errors import WeightsError
-from fcnbench.models.names import TRUNK, find_weights, seed_of
+from fcnbench.models.weights.names import TRUNK, find_weights, seed_of
 from fcnbench.models.weights.published import fetch_weights, read_caffe_state
 from fcnbench.util.console import listed
 
