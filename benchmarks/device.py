@@ -38,7 +38,7 @@ from fcnbench.evaluation.pipeline import Look
 from fcnbench.evaluation.power import PowerCounters
 from fcnbench.evaluation.precision import FP32
 from fcnbench.evaluation.roofline import work_of
-from fcnbench.models.fcn.fast import Fast, FastForward
+from fcnbench.models.fcn.fast import FastForward, FastSegmenter
 from fcnbench.models.fcn.fcn import FCN
 from fcnbench.models.preprocess import caffe_bgr
 from fcnbench.models.segmenter import ModuleSegmenter
@@ -74,7 +74,7 @@ def forwards(device: torch.device, side: int, rounds: int, compiled: bool) -> li
         reference = exact.argmax(1)
     flops = {
         "plain": work_of(ModuleSegmenter(ours), image).flops,
-        "band": work_of(Fast(ModuleSegmenter(ours)), image).flops,
+        "band": work_of(FastSegmenter(ModuleSegmenter(ours)), image).flops,
     }
     named = {who: ForwardPass(each, flops["band" if "band" in who else "plain"]) for who, each in rivals.items()}
     return measure_forward(named, image, reference, rounds)
@@ -85,7 +85,7 @@ def loop(device: torch.device, images: int) -> list[LoopMeasurement]:
     with tempfile.TemporaryDirectory() as scratch, mock.patch.dict(os.environ, FCNBENCH_HOME=f"{scratch}/home"):
         data = load_dataset("voc2011val", drawn(Path(scratch) / "VOC2012", images), allow_partial=True)
         ours, _ = same_networks(NAME)
-        look = Look(Fast(ModuleSegmenter(ours, caffe_bgr, 21)), data, device)
+        look = Look(FastSegmenter(ModuleSegmenter(ours, caffe_bgr, 21)), data, device)
         precisions = supported_precisions(device) if device.type == "cuda" else ("fp32",)
         return [measure_loop(look, scorable(data), NAME, precision)[0] for precision in precisions]
 

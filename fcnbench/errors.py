@@ -114,7 +114,7 @@ class PredictionsError(PredictionError):
     """A folder of predictions can't be scored as it is; all of its faults are listed.
 
     Args:
-        message: one sentence, track by one line per kind of fault.
+        message: one sentence, followed by one line per kind of fault.
         hint: the next step for the user.
         problems: each kind of fault, with the files or ids that have it.
 

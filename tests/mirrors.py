@@ -27,7 +27,7 @@ from fcnbench.models.weights.published import published
 from fcnbench.util.digests import digest_lines
 from tests.conftest import REPOSITORY
 from tests.datasets import native
-from tests.models.fcn.test_geometry import NARROW
+from tests.models.fcn.nets import NARROW
 from tests.models.weights.caffemodel import caffemodel
 from tests.models.weights.test_caffe import written
 
@@ -38,9 +38,9 @@ STRIDES = {"fcn32s": 32, "fcn16s": 16, "fcn8s": 8, "fcn8s-atonce": 8}
 
 NARROW_NETWORKS = """
 
-from fcnbench.models.fcn.trunks import VggTrunk  # noqa: E402
+from fcnbench.models.fcn.vgg import VGGTrunk  # noqa: E402
 
-_NARROW = VggTrunk(widths=(2, 2, 2, 2, 2), depths=(2, 2, 3, 3, 3), fc_kernel=7, fc_width=4, pad=100)
+_NARROW = VGGTrunk(widths=(2, 2, 2, 2, 2), depths=(2, 2, 3, 3, 3), fc_kernel=7, fc_width=4, pad=100)
 DEFINITIONS |= {
     "fcn32s": Definition(lambda classes: FCN(classes, 32, _NARROW), 21),
     "fcn16s": Definition(lambda classes: FCN(classes, 16, _NARROW), 21),

@@ -78,7 +78,7 @@ def test_missing_weights_say_what_to_pass(site: Path, tmp_path: Path) -> None:
 def test_another_label_space_is_refused(site: Path, tmp_path: Path) -> None:
     result = fcnbench(site, tmp_path, "run", "--model", "voc-deeplab", "--weights", "x.npz")
     assert result.returncode == 4
-    assert "knows the 21 classes of PASCAL VOC, and the data set has 8" in result.stderr
+    assert "predicts the 21 classes of PASCAL VOC, and the dataset has 8" in result.stderr
 
 
 def test_files_with_other_arrays_are_refused(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

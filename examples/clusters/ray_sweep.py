@@ -1,10 +1,10 @@
-"""A sweep on a Ray cluster: a task a cell.
+"""A sweep on a Ray cluster, with one task per cell.
 
     pip install ray
     python examples/clusters/ray_sweep.py sweep.toml --board /shared/results --gpus 1
 
-Without a cluster Ray starts one on this machine. A task whose node dies is tried again elsewhere and goes on from its
-journal, where the home folder of fcnbench (FCNBENCH_HOME) is on a disk that all nodes share.
+Without a cluster, Ray starts one on this machine. A task whose node dies is restarted on another node. It continues
+from its journal if the home folder of fcnbench (FCNBENCH_HOME) is on a disk that all nodes share.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import fcnbench
 
 
 def main() -> None:
-    """Submit, wait, and say what failed."""
+    """Submit the cells, wait for them, and print which failed."""
     parser = argparse.ArgumentParser(description="a sweep on a Ray cluster")
     parser.add_argument("sweep", type=Path, help="TOML file, as for fcnbench run --sweep")
     parser.add_argument("--board", type=Path, default=Path(), help="folder of submissions/, shared by all nodes")
-    parser.add_argument("--gpus", type=float, default=0, help="GPUs of a task (default: %(default)s)")
-    parser.add_argument("--cpus", type=float, default=1, help="CPUs of a task (default: %(default)s)")
+    parser.add_argument("--gpus", type=float, default=0, help="GPUs per task (default: %(default)s)")
+    parser.add_argument("--cpus", type=float, default=1, help="CPUs per task (default: %(default)s)")
     options = parser.parse_args()
 
     plan, board = fcnbench.read_sweep(options.sweep), options.board.resolve()

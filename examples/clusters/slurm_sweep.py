@@ -1,11 +1,11 @@
-"""A sweep on a SLURM cluster by submitit: an array of jobs, one a cell.
+"""A sweep on a SLURM cluster with submitit: an array of jobs, one per cell.
 
     pip install 'fcnbench[submitit]'
     python examples/clusters/slurm_sweep.py sweep.toml --board /shared/results --partition gpu --gpus 1
 
-A job that is preempted, or runs out of time, is queued again and goes on from its journal, where the home folder of
-fcnbench (FCNBENCH_HOME) is on a disk that all nodes share. `--cluster local` tries the same with processes of this
-machine. When all is done, `fcnbench run --sweep sweep.toml --board /shared/results` prints the table.
+A job that is preempted or runs out of time is queued again. It continues from its journal if the home folder of
+fcnbench (FCNBENCH_HOME) is on a disk that all nodes share. `--cluster local` runs the jobs as processes of this
+machine. When all jobs are done, `fcnbench run --sweep sweep.toml --board /shared/results` prints the table.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from fcnbench.api.sweep import Cell, Outcome, Sweep
 
 
 class Job:
-    """One cell; submitit calls `checkpoint` before it takes the node away, and submits what that answers with."""
+    """The job of one cell. Before a preemption, submitit calls `checkpoint` and submits the job that it returns."""
 
     def __call__(self, plan: Sweep, cell: Cell, board: Path) -> Outcome:
         """Run the cell, unless it has a record."""
         return fcnbench.run_cell(plan, cell, board=board)
 
     def checkpoint(self, plan: Sweep, cell: Cell, board: Path) -> submitit.helpers.DelayedSubmission:
-        """The same again: the journal knows how far it came."""
+        """Return the same job, which will continue from the journal."""
         return submitit.helpers.DelayedSubmission(self, plan, cell, board)
 
 
 def main() -> None:
-    """Submit, wait, and say what failed."""
+    """Submit the cells, wait for them, and print which failed."""
     parser = argparse.ArgumentParser(description="a sweep on a SLURM cluster")
     parser.add_argument("sweep", type=Path, help="TOML file, as for fcnbench run --sweep")
     parser.add_argument("--board", type=Path, default=Path(), help="folder of submissions/, shared by all nodes")
-    parser.add_argument("--cluster", help="slurm, or local to try it here (default: slurm where there is one)")
+    parser.add_argument("--cluster", help="slurm, or local for this machine (default: slurm if available)")
     parser.add_argument("--partition", help="SLURM partition")
-    parser.add_argument("--gpus", type=int, default=0, help="GPUs of a job (default: %(default)s)")
-    parser.add_argument("--cpus", type=int, default=4, help="CPUs of a job (default: %(default)s)")
-    parser.add_argument("--minutes", type=int, default=240, help="time limit of a job (default: %(default)s)")
+    parser.add_argument("--gpus", type=int, default=0, help="GPUs per job (default: %(default)s)")
+    parser.add_argument("--cpus", type=int, default=4, help="CPUs per job (default: %(default)s)")
+    parser.add_argument("--minutes", type=int, default=240, help="time limit per job (default: %(default)s)")
     parser.add_argument("--at-once", type=int, default=64, help="jobs that may run at once (default: %(default)s)")
     options = parser.parse_args()
 

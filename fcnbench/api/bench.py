@@ -160,7 +160,7 @@ def _timed(options: _Options, trials: int, seconds: float) -> SpeedRecord:
     from fcnbench.evaluation.roofline import ceiling, work_of
     from fcnbench.evaluation.timing import WARM_UPS, paper_batch, running_at_paper_size, time_scenario
     from fcnbench.models.load import open_model
-    from fcnbench.models.segmenter import answers_from_truth, module_of
+    from fcnbench.models.segmenter import is_oracle, module_of
     from fcnbench.models.torch_state import foreign_code
     from fcnbench.records.model import new_run
     from fcnbench.records.speed import SpeedRecord
@@ -168,7 +168,7 @@ def _timed(options: _Options, trials: int, seconds: float) -> SpeedRecord:
     on, arithmetic, batch = options.on, options.arithmetic, options.batch
     loaded = open_model(options.model, options.weights, options.classes, fast=options.fast)
     segmenter = loaded.segmenter
-    if answers_from_truth(segmenter):
+    if is_oracle(segmenter):
         raise UsageError(f"{options.model} has no forward pass", "time a network")
     move(segmenter, on)
     arithmetic.compile_network(segmenter)

@@ -76,7 +76,7 @@ def examine_model(
     check_device(device, model)
     require_consent(downloads, accept_terms)
     from fcnbench.evaluation.device import choose_device, move
-    from fcnbench.models.check import conformance
+    from fcnbench.models.check import check_segmenter
     from fcnbench.models.load import open_model
     from fcnbench.models.torch_state import protected
 
@@ -87,7 +87,7 @@ def examine_model(
             loaded = open_model(model, chosen, space.num_classes, classes=space.classes)
         move(loaded.segmenter, on)
         with progress(None, f"examine {loaded.name}", "check") as bar:
-            for finding in conformance(loaded, space.num_classes, on):
+            for finding in check_segmenter(loaded, space.num_classes, on):
                 findings.append(finding)
                 bar.update()
     return findings

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fcnbench.models.fcn.architecture import Architecture
 
 
 @dataclass(frozen=True)
@@ -22,27 +26,6 @@ class Listed:
     provider: str
 
 
-@dataclass(frozen=True)
-class ModelFacts:
-    """What a built-in model is made of.
-
-    Attributes:
-        name: what `--model` takes.
-        layers: learned layers from the picture to the score layer.
-        parameters: learned numbers.
-        receptive_field: side in pixels of what a cell of the coarsest score layer sees.
-        stride: pixels between two of its cells.
-        paper: the same in the CVPR paper's Table 1, for its three nets.
-    """
-
-    name: str
-    layers: int
-    parameters: int
-    receptive_field: int
-    stride: int
-    paper: str
-
-
 def list_models() -> list[Listed]:
     """The registered models, and the schemes that take an argument; nothing of them is imported."""
     from fcnbench.models.registry import ABOUT, MODELS
@@ -59,20 +42,12 @@ def list_models() -> list[Listed]:
     return named + schemes
 
 
-def model_facts() -> list[ModelFacts]:
-    """Layers, parameters, receptive field and stride of the built-in models, computed from their modules."""
-    from dataclasses import asdict
-
-    from fcnbench.models.fcn.architecture import PAPER, builtin_facts
+def model_facts() -> list[Architecture]:
+    """Return layers, parameters, receptive field and stride of the built-in models, computed from their modules."""
+    from fcnbench.models.fcn.architecture import architecture_of
     from fcnbench.models.fcn.zoo import DEFINITIONS
 
-    def paper(name: str) -> str:
-        if name not in PAPER:
-            return ""
-        layers, parameters, field, stride = PAPER[name]
-        return f"{layers} layers, {parameters}, {field}, {stride}"
-
-    return [ModelFacts(name, **asdict(builtin_facts(name)), paper=paper(name)) for name in DEFINITIONS]
+    return [architecture_of(name) for name in DEFINITIONS]
 
 
 def list_datasets() -> list[Listed]:

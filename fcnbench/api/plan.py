@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from fcnbench.api.defaults import DEFAULT_DATASET, DEFAULT_MODEL
 from fcnbench.datasets.registry import DATASETS
 from fcnbench.errors import DataMissing, UsageError, WeightsError
-from fcnbench.models.names import check_weights, find_model, own_weights
+from fcnbench.models.names import find_model
+from fcnbench.models.weights.names import check_weights, own_weights
 from fcnbench.models.weights.published import missing_weights, published
 from fcnbench.util import paths
 from fcnbench.util.consent import Download

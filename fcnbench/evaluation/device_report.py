@@ -36,7 +36,7 @@ from fcnbench.evaluation.precision import FP32, Precision
 from fcnbench.evaluation.reproducibility import check_reproducibility
 from fcnbench.evaluation.roofline import work_of
 from fcnbench.evaluation.timing import paper_batch
-from fcnbench.models.fcn.fast import plain
+from fcnbench.models.fcn.fast import without_fast_path
 from fcnbench.models.load import open_model
 from fcnbench.records.environment import Environment
 from fcnbench.records.evaluation import ReproducibilityCheck, Summary
@@ -163,7 +163,7 @@ def _measure_networks(device: torch.device) -> Iterator[ForwardMeasurement]:
         move(segmenter, device)
         with FP32.applied(device):
             batch = paper_batch(segmenter, device)
-            reference = plain(segmenter).logits(batch).cpu().argmax(1)
+            reference = without_fast_path(segmenter).logits(batch).cpu().argmax(1)
             flops = work_of(segmenter, batch).flops
         passes = {name: ForwardPass(segmenter.logits, flops)}
         yield from measure_forward(passes, batch, reference, _by_type(_ROUNDS, device))

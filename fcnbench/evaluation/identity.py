@@ -43,7 +43,7 @@ class DependencyTracker:
             return {}
         self._modules = len(sys.modules)
         if self.sources:
-            self.sources.look()
+            self.sources.update()
             remember(self.sources)
         current = {f"{_SOURCE}{name}": digest for name, digest in self.sources.files.items()}
         current |= {f"{_DATA}{name}": digest for name, digest in self.sources.data.items()}
@@ -57,7 +57,7 @@ class DependencyTracker:
         for name, value in facts.items():
             if name.startswith((_SOURCE, _DATA)):
                 file = name.partition(" ")[2]
-                if not self.sources.still(file, value):
+                if not self.sources.is_unchanged(file, value):
                     return f"{file} has changed"
             elif name.startswith(_PACKAGE):
                 package = name.removeprefix(_PACKAGE)

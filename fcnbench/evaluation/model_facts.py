@@ -23,6 +23,7 @@ def facts_of(loaded: LoadedModel) -> ModelFacts:
     """
     segmenter = loaded.segmenter
     digest = weights_digest(segmenter)
+    mapping = loaded.class_mapping
     if digest is None and (content := content_digest(loaded.weights)):
         digest = content
     return ModelFacts(
@@ -33,13 +34,13 @@ def facts_of(loaded: LoadedModel) -> ModelFacts:
         weights=Path(loaded.weights).name if loaded.weights is not None else None,
         weights_digest=digest,
         preprocessing=str(getattr(segmenter, "preprocessing", "its own")),
-        labels=None if loaded.labels is None or loaded.labels.identity else loaded.labels.as_dict(),
+        labels=None if mapping is None or mapping.identity else mapping.as_dict(),
     )
 
 
 def code_of(sources: Sources) -> CodeFacts | None:
     """Return the facts about the user's source files that a record keeps; None where there are no such files."""
-    sources.look()
+    sources.update()
     if not sources:
         return None
     revision, dirty = revision_of(sources.paths[0].parent, sources.paths)

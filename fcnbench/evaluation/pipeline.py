@@ -29,7 +29,7 @@ from fcnbench.evaluation.timer import KnownTime, PendingTime, SharedTime, Timer
 from fcnbench.labelspace import LabelSpace
 from fcnbench.metrics.counts import GEO, LABELS, Count, CountSpec, ImageResult, LabelPair, confusion_counts
 from fcnbench.models.networks import keep_evaluation_mode, layers_made, networks_in, refuse_training_mode
-from fcnbench.models.segmenter import Segmenter, answers_from_truth, modalities_of, prepared_on
+from fcnbench.models.segmenter import Segmenter, is_oracle, modalities_of, preprocess_on
 from fcnbench.models.tensor_ownership import owned, take
 from fcnbench.models.torch_state import foreign_code, seed
 from fcnbench.records.evaluation import PHASES, ImageCounts, count_image
@@ -102,7 +102,7 @@ class Look:
         self.networks = networks_in(self.segmenter)
         keep_evaluation_mode(self.networks)
         move(self.segmenter, self.device)
-        if self.device.type != "cpu" and not answers_from_truth(self.segmenter):
+        if self.device.type != "cpu" and not is_oracle(self.segmenter):
             trust_in(self.device)
 
     @property
@@ -132,7 +132,7 @@ class Look:
         started = time.perf_counter()
         sample = self.dataset[place]
         decode = time.perf_counter() - started
-        if answers_from_truth(self.segmenter):
+        if is_oracle(self.segmenter):
             return PreparedSample(sample, None, decode, 0.0)
         # Copies, for a model may write into what it is given, and somebody may keep samples.
         pictures: list[Any] = [np.array(sample.modality(name)) for name in modalities_of(self.segmenter)]
@@ -140,7 +140,7 @@ class Look:
         with _named(sample), self._foreign, foreign_code("preparing an image"):
             seed_generators(_seed_of(sample))
             started = time.perf_counter()
-            box = [prepared_on(self.segmenter, self.device, *pictures)]
+            box = [preprocess_on(self.segmenter, self.device, *pictures)]
             self._check_input(box[0])
             # Before the next one is prepared, for which the model may use the same memory.
             prepared = owned(box)
@@ -153,7 +153,7 @@ class Look:
             PredictionError: logits of a wrong shape or type.
             ModelError: the model failed.
         """
-        if answers_from_truth(self.segmenter):
+        if is_oracle(self.segmenter):
             return [self._answered(read) for read in group]
         inputs = [read.prepared for read in group if read.prepared is not None]
         if len({each.shape for each in inputs}) > 1:
@@ -235,7 +235,7 @@ class Look:
 
     def _answered(self, read: PreparedSample) -> PendingPrediction:
         """The answer of an oracle, which makes its prediction of the truth."""
-        sample, answer = read.sample, getattr(self.segmenter, "answer")  # noqa: B009 - no segmenter need have it
+        sample, answer = read.sample, getattr(self.segmenter, "predict_from_ground_truth")  # noqa: B009 - oracles only
         with _named(sample):
             started = time.perf_counter()
             # Copies both ways: it may write into what it is given, return that, or use its own array again.

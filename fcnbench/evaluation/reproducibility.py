@@ -17,7 +17,7 @@ from fcnbench.evaluation.argmax import label_map
 from fcnbench.evaluation.host_argmax import LabelMap
 from fcnbench.evaluation.pipeline import Look
 from fcnbench.evaluation.precision import FP32, Precision, uncompiled
-from fcnbench.models.fcn.fast import plain
+from fcnbench.models.fcn.fast import without_fast_path
 from fcnbench.models.segmenter import Segmenter
 from fcnbench.records.evaluation import ReproducibilityCheck
 from fcnbench.util.console import progress
@@ -43,7 +43,7 @@ def check_reproducibility(
         precision: precision of the run.
         every: whether to try every way, or only plain float32.
     """
-    segmenter, reference = look.segmenter, plain(look.segmenter)
+    segmenter, reference = look.segmenter, without_fast_path(look.segmenter)
     variants: dict[str, Predict] = dict(_VARIANTS) if every else {}
     compare_plain = not precision.plain or reference is not segmenter
     names = [*variants, PLAIN] if compare_plain else list(variants)

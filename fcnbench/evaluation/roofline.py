@@ -17,7 +17,7 @@ from torch.nn import functional
 from fcnbench.evaluation.device import free_cache, out_of_memory
 from fcnbench.evaluation.precision import HALF_DTYPES, Precision
 from fcnbench.evaluation.timer import Timer
-from fcnbench.models.fcn.packed import unfused
+from fcnbench.models.fcn.convolution import without_fused_convolution
 from fcnbench.models.segmenter import Segmenter, module_of
 
 _TRIALS = 5
@@ -71,7 +71,7 @@ def work_of(segmenter: Segmenter, batch: Tensor) -> Work:
     from torch.utils.flop_counter import FlopCounterMode
 
     # PyTorch does not count fused convolutions.
-    with torch.no_grad(), unfused():
+    with torch.no_grad(), without_fused_convolution():
         # A first pass, since what a network computes once and keeps is not work of every pass. Each pass gets a copy:
         # models may write into their input.
         segmenter.logits(batch.clone())

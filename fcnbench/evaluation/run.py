@@ -27,7 +27,7 @@ from fcnbench.leaderboard.filing import Filed, file_record
 from fcnbench.metrics.counts import confusion_counts
 from fcnbench.models.load import LoadedModel, open_model
 from fcnbench.models.networks import state_digest
-from fcnbench.models.segmenter import answers_from_truth, modalities_of, module_of
+from fcnbench.models.segmenter import is_oracle, modalities_of, module_of
 from fcnbench.options import RunOptions
 from fcnbench.protocol import RULES_VERSION, Choices, Protocol
 from fcnbench.records.assemble import assemble, protocol_of
@@ -89,7 +89,7 @@ def run_job(job: Job, world: Ranks, earlier: Identity | None) -> Filed | None:
     loaded = open_model(
         job.model, job.weights, space.num_classes, classes=space.classes, dense=job.options.dense, fast=job.fast
     )
-    oracle = answers_from_truth(loaded.segmenter)
+    oracle = is_oracle(loaded.segmenter)
     if oracle and not job.arithmetic.plain:
         raise UsageError(f"{job.model} has no forward pass to run in {job.arithmetic.name}", "drop --precision")
     if not oracle:

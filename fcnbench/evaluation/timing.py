@@ -21,7 +21,7 @@ from fcnbench.errors import FcnbenchError, ModelError, UsageError
 from fcnbench.evaluation.argmax import label_map
 from fcnbench.evaluation.power import PowerCounters
 from fcnbench.evaluation.timer import PendingTime, Timer
-from fcnbench.models.segmenter import Segmenter, modalities_of, prepared_on
+from fcnbench.models.segmenter import Segmenter, modalities_of, preprocess_on
 from fcnbench.records.evaluation import PAPER_SIDE
 from fcnbench.util.console import progress, track
 
@@ -143,7 +143,7 @@ def _time_parts(segmenter: Segmenter, device: torch.device) -> dict[str, tuple[f
         # A model may write into the images that it preprocesses.
         copies = [image.copy() for image in images]
         started = time.perf_counter()
-        prepared = prepared_on(segmenter, cpu, *copies)
+        prepared = preprocess_on(segmenter, cpu, *copies)
         seconds["prepare"].append(time.perf_counter() - started)
         timer = Timer(device)
         inputs = prepared.to(device)[None]
@@ -172,7 +172,7 @@ def paper_batch(segmenter: Segmenter, device: torch.device, count: int = 1) -> T
     >>> tuple(paper_batch(load_model("fcn32s-pocket"), torch.device("cpu"), 2).shape)
     (2, 3, 500, 500)
     """
-    prepared = prepared_on(segmenter, device, *paper_images(segmenter))
+    prepared = preprocess_on(segmenter, device, *paper_images(segmenter))
     return torch.stack([prepared] * count)
 
 

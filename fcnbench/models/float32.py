@@ -1,7 +1,7 @@
-"""What float32 kernels may round to: PyTorch's settings for it, old and new, read and set as one value.
+"""The precision of float32 kernels: PyTorch's settings for TF32 and the like, read and set as one value.
 
-PyTorch 2.9 gave every backend and operation an fp32 precision of its own. The older settings (`allow_tf32`,
-`set_float32_matmul_precision`) write some of the new ones, and can't be read while the two contradict each other.
+Since PyTorch 2.9 every backend and operation has its own `fp32_precision`. The older settings (`allow_tf32`,
+`set_float32_matmul_precision`) write some of the new ones, and can't be read while old and new contradict each other.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ _KEYS = (
     ("cuda", "all"), ("cuda", "conv"), ("cuda", "rnn"), ("cuda", "matmul"),
     ("mkldnn", "all"), ("mkldnn", "conv"), ("mkldnn", "rnn"), ("mkldnn", "matmul"),
 )  # fmt: skip
-"""Backends and operations that have an fp32 precision of their own in PyTorch 2.9 and later."""
+"""Backends and operations with an `fp32_precision` in PyTorch 2.9 and later."""
 
 _AGREEING: tuple[Mapping[tuple[str, str], str], ...] = (
     {},
     {("cuda", "conv"): "tf32", ("cuda", "rnn"): "tf32", ("cuda", "matmul"): "tf32", ("mkldnn", "matmul"): "tf32"},
     {("cuda", "conv"): "tf32", ("cuda", "rnn"): "tf32", ("cuda", "matmul"): "tf32", ("mkldnn", "matmul"): "bf16"},
 )
-"""Settings that agree with each value of the older ones, which can be read only where both agree."""
+"""New settings with which the older ones can be read: for each value of the older ones, those that agree with it."""
 
 _INHERITED = "none"
-"""The fp32 precision of an operation that takes its backend's."""
+"""The precision of an operation that uses its backend's."""
 
 
 @dataclass(frozen=True)
 class Precision:
-    """What float32 kernels may round to.
+    """The precision of float32 kernels.
 
     Attributes:
-        values: the fp32 precision of every backend and operation; before PyTorch 2.9, the older settings.
-        older: cuDNN's `allow_tf32` and the precision of matrix products, which `values` follow as long as nothing else
-            is set; None where they were not read.
+        values: the `fp32_precision` of every backend and operation; before PyTorch 2.9, the older settings.
+        older: cuDNN's `allow_tf32` and the precision of matrix products, which determine `values` unless those are set
+            too; None where they were not read.
     """
 
     values: tuple[Any, ...]
@@ -46,7 +46,7 @@ class Precision:
 
 
 def wanted_precision(tf32: bool) -> Precision:
-    """Return the precision of an evaluation: float32 everywhere, or TF32 in CUDA's kernels."""
+    """Return the precision that an evaluation needs: float32 everywhere, or TF32 in CUDA's kernels."""
     older = (tf32, "high" if tf32 else "highest")
     if not _per_backend():
         return Precision(older, older)
@@ -58,31 +58,34 @@ def _per_backend() -> bool:
 
 
 def read_precision() -> Precision:
-    """Return the precision that is set now, but for the older settings."""
+    """Return the current precision, without the older settings."""
     if not _per_backend():
         return Precision((torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()))
     return Precision(tuple(torch._C._get_fp32_precision_getter(*key) for key in _KEYS))
 
 
 def first_precision() -> Precision:
-    """Return the precision with the older settings, which PyTorch only lets be read where the newer ones agree."""
-    found = read_precision()
+    """Return the current precision with the older settings.
+
+    To read these, the new settings are changed for a moment, and restored.
+    """
+    precision = read_precision()
     if not _per_backend():
-        return Precision(found.values, found.values)
+        return Precision(precision.values, precision.values)
     tf32, products = False, "highest"
-    for each in _AGREEING:
-        _set_values([each.get(key, _INHERITED) for key in _KEYS])
+    for settings in _AGREEING:
+        _set_values([settings.get(key, _INHERITED) for key in _KEYS])
         with suppress(RuntimeError):
             tf32 = torch.backends.cudnn.allow_tf32
         with suppress(RuntimeError):
             products = torch.get_float32_matmul_precision()
-    _set_values(found.values)
-    return Precision(found.values, (tf32, products))
+    _set_values(precision.values)
+    return Precision(precision.values, (tf32, products))
 
 
 def set_precision(value: Precision) -> None:
-    """Set a precision, with the older settings where they are known."""
-    # The older settings write some of the newer ones: those are set last.
+    """Set a precision, including the older settings if they are known."""
+    # The older settings write some of the new ones, so the new ones are set last.
     if _per_backend():
         _set_values([_INHERITED] * len(_KEYS))
     if value.older is not None:
@@ -99,5 +102,5 @@ def _set_values(values: Sequence[Any]) -> None:
 
 
 def float32_precision() -> tuple[Any, ...]:
-    """Return what float32 kernels may round to now, in every backend: equal values, equal arithmetic."""
+    """Return the current precision of float32 kernels in every backend, to compare for equality."""
     return read_precision().values

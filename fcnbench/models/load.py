@@ -1,8 +1,7 @@
-"""`load_model`: from a name, or a `file.py:factory`, to a segmenter.
+"""Loading a model: from a registered name, a `file.py:factory` or a `scheme:argument` to a segmenter.
 
-Every factory is called the same way, built in or not: with `weights=` (what `--weights` said, or None) and
-`num_classes=` (the data set's number of classes), as far as its signature takes them. It answers with a segmenter or
-with a `torch.nn.Module`.
+Every factory, built in or not, is called with `weights=` (the value of `--weights`, or None) and `num_classes=` (the
+dataset's number of classes), as far as its signature takes them. It returns a segmenter or a `torch.nn.Module`.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ from typing import Any
 from torch import nn
 
 from fcnbench.errors import FcnbenchError, ModelError, UnknownName, WeightsError
+from fcnbench.models.class_mapping import ClassMapping, MappedSegmenter, match_classes
 from fcnbench.models.code.model_file import forget_changed_package, import_model_file, remember
-from fcnbench.models.code.neighbours import neighbours_kept
+from fcnbench.models.code.neighbours import restore_neighbours
 from fcnbench.models.code.opened_files import watch
 from fcnbench.models.code.source_files import Sources, file_of
-from fcnbench.models.fcn.dense import COARSE, Dense
-from fcnbench.models.fcn.fast import accelerated
-from fcnbench.models.label_map import LabelMap, Mapped, match_labels
+from fcnbench.models.fcn.fast import with_fast_path
+from fcnbench.models.fcn.shift_and_stitch import COARSE_STRIDE, ShiftAndStitch
 from fcnbench.models.names import ModelName, dense_factor, find_model
 from fcnbench.models.networks import networks_in, set_evaluation_mode
 from fcnbench.models.registry import MODELS
@@ -44,16 +43,16 @@ from fcnbench.util.process_state import absolute_if_exists, restore_settings
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A segmenter and where it came from.
+    """A segmenter and its origin.
 
     Attributes:
         name: the registered name, or `file.py:factory`.
         provider: the distribution, or the file, that its factory comes from.
         version: the distribution's version, or the start of the file's digest.
-        weights: what `--weights` said; None when the model brought its own.
+        weights: the value of `--weights`; None if the model uses its default weights.
         segmenter: the model itself.
-        labels: how its classes are mapped to the data set's; None where it does not name its own.
-        sources: the user's own source files that it is made of.
+        class_mapping: the mapping of its classes to the dataset's; None if the model does not name its classes.
+        sources: the user's source files that the model consists of.
     """
 
     name: str
@@ -61,7 +60,7 @@ class LoadedModel:
     version: str
     weights: str | None
     segmenter: Segmenter
-    labels: LabelMap | None = None
+    class_mapping: ClassMapping | None = None
     sources: Sources = field(default_factory=Sources)
 
 
@@ -79,22 +78,28 @@ def load_model(
 
     Args:
         name: for example `fcn8s`, `nets/mine.py:build`, or `torchvision:deeplabv3_resnet50`.
-        weights: handed to the factory: a path, `random:SEED`, or whatever the model understands.
-        num_classes: number of classes C of the data set; None leaves it to the factory's default.
-        classes: class names of the data set; a model that names its own classes otherwise is mapped to them by name.
-        dense: `shift-and-stitch`, or `shift-and-stitch:F`, to run a net of stride 32 densely.
-        fast: take the fast path of the papers' VGG nets: the same function, summed in another order.
-        accept_terms: agree to the terms of published weights that have to be downloaded; remembered.
+        weights: passed to the factory: a path, `random:SEED`, or whatever the model accepts.
+        num_classes: number of classes C of the dataset; None for the factory's default.
+        classes: class names of the dataset; a model with class names of its own is mapped to them by name.
+        dense: `shift-and-stitch` or `shift-and-stitch:F` for dense scores of a net of stride 32.
+        fast: use the fast path of the papers' VGG nets: the same function, summed in another order.
+        accept_terms: agree to the terms of published weights that must be downloaded; the agreement is stored.
 
     Returns:
-        The segmenter; `.logits(x)` takes prepared [N, 3, H, W] float32 and gives [N, C, H, W].
+        The segmenter. Its `logits` takes preprocessed images, float32 [N, 3, H, W], and returns [N, C, H, W].
 
     Raises:
-        UnknownName: no model is called so.
-        ModelPluginError: another package registered it, and it can't be imported.
+        UnknownName: no model has this name.
+        ModelPluginError: another package registered the model, and importing it fails.
         WeightsError: the weights are missing or do not fit.
         DataMissing: published weights could not be downloaded, or their terms are not accepted yet.
-        ModelError: the factory failed, or answered with something else than a model.
+        ModelError: the factory failed, or returned something else than a model.
+
+    >>> import numpy as np
+    >>> model = load_model("fcn32s-pocket")
+    >>> batch = model.prepare(np.zeros((50, 70, 3), np.uint8))[None]
+    >>> model.logits(batch).shape
+    torch.Size([1, 8, 50, 70])
     """
     with accepting(accept_terms):
         return open_model(name, weights, num_classes, classes=classes, dense=dense, fast=fast).segmenter
@@ -109,79 +114,97 @@ def open_model(
     dense: str | None = None,
     fast: bool = True,
 ) -> LoadedModel:
-    """Like `load_model`, with where the model came from.
+    """Load a model as `load_model` does, and return it with its origin.
 
-    The model's code runs with process-wide settings as an evaluation has them; what it changes is set back.
+    The model's code runs with process-wide settings as in an evaluation; what it changes is restored.
     """
-    found = find_model(name)
+    model = find_model(name)
     text = None if weights is None else str(weights)
     if text is not None and text not in published():
         text = absolute_if_exists(text)
-    outer = _inner.get()
-    with neighbours_kept(wanted=outer is not None), protected(restore_path=False), _loading() as inner:
-        factory, sources = _factory_of(found, nested=outer is not None)
+    built, sources = _build(model, text, num_classes)
+    segmenter = _as_segmenter(built, model.display)
+    mapping = None
+    if classes and (model_classes := tuple(getattr(segmenter, "classes", ()))):
+        mapping = match_classes(model_classes, classes)
+        if not mapping.identity:
+            note(f"{model.display}: {mapping.describe()}")
+            segmenter = MappedSegmenter(segmenter, mapping)
+    _check_num_classes(segmenter, model.display, num_classes)
+    display = model.display
+    if dense is not None:
+        factor = dense_factor(dense)
+        segmenter = ShiftAndStitch(segmenter, COARSE_STRIDE if factor is None else factor)
+        display = f"{display}+{dense}"
+    elif fast:
+        segmenter = with_fast_path(segmenter)
+    return LoadedModel(display, model.provider, model.version, text, segmenter, mapping, sources)
+
+
+def _check_num_classes(segmenter: Segmenter, name: str, num_classes: int | None) -> None:
+    """Refuse a segmenter that declares another number of classes than the dataset's."""
+    declared = getattr(segmenter, "num_classes", None)
+    if num_classes is not None and declared is not None and declared != num_classes:
+        raise ModelError(
+            f"{name} has logits for {declared} classes, and the dataset has {num_classes}",
+            "choose a model or weights made for this label space",
+        )
+
+
+def _build(model: ModelName, weights: str | None, num_classes: int | None) -> tuple[Any, Sources]:
+    """Import a model's factory and call it; return what it returned and the source files of the model."""
+    outer = _sources_of_inner_models.get()
+    with (
+        restore_neighbours(wanted=outer is not None),
+        protected(restore_path=False),
+        _collect_inner_models() as inner,
+    ):
+        factory, sources = _import_factory(model, nested=outer is not None)
         restore_settings()
-        # Whether the file was imported just now, and what it drew then, changes nothing.
+        # The factory starts from the same seed whether or not the file was imported, and drew numbers, just now.
         seed(0)
-        built = _built(factory, found.display, text, num_classes)
+        built = _call_factory(factory, model.display, weights, num_classes)
         restore_settings()
         sources.inner += inner
-        if not found.scheme and not found.builtin:
-            sources.look()
+        if not model.scheme and not model.builtin:
+            sources.update()
         set_evaluation_mode(built)
         for network in networks_in(built):
-            refuse_unset(network, found.display)
+            refuse_unset(network, model.display)
         remember(sources)
     if outer is not None and sources:
         outer.append(sources)
-    display = found.display
-    segmenter = _as_segmenter(built, display)
-    labels = None
-    if classes and (own := tuple(getattr(segmenter, "classes", ()))):
-        labels = match_labels(own, classes)
-        if not labels.identity:
-            note(f"{display}: {labels.told()}")
-            segmenter = Mapped(segmenter, labels)
-    known = getattr(segmenter, "num_classes", None)
-    if num_classes is not None and known is not None and known != num_classes:
-        raise ModelError(
-            f"{display} gives logits for {known} classes, and the data set has {num_classes}",
-            "choose a model or weights made for this label space",
-        )
-    if fast and dense is None:
-        segmenter = accelerated(segmenter)
-    if dense is not None:
-        factor = dense_factor(dense)
-        segmenter, display = Dense(segmenter, COARSE if factor is None else factor), f"{display}+{dense}"
-    return LoadedModel(display, found.provider, found.version, text, segmenter, labels, sources)
+    return built, sources
 
 
-_inner: ContextVar[list[Sources] | None] = ContextVar("_inner", default=None)
-"""The source files of the models that a model's code has loaded, while that model itself is loaded."""
+_sources_of_inner_models: ContextVar[list[Sources] | None] = ContextVar("_sources_of_inner_models", default=None)
+"""While a model is loaded: the source files of other models that its code has loaded."""
 
 
 @contextmanager
-def _loading() -> Iterator[list[Sources]]:
+def _collect_inner_models() -> Iterator[list[Sources]]:
     """Collect the source files of the models that are loaded inside the block."""
-    found: list[Sources] = []
-    token = _inner.set(found)
+    collected: list[Sources] = []
+    token = _sources_of_inner_models.set(collected)
     try:
-        yield found
+        yield collected
     finally:
-        _inner.reset(token)
+        _sources_of_inner_models.reset(token)
 
 
-def _factory_of(name: ModelName, *, nested: bool) -> tuple[Any, Sources]:
-    """Import what builds a model, and find its source; a scheme's function has its argument filled in.
+def _import_factory(name: ModelName, *, nested: bool) -> tuple[Any, Sources]:
+    """Import a model's factory, and return it with the source files so far.
+
+    The factory of a scheme is its function with the argument filled in.
 
     Args:
-        name: of the model.
+        name: name of the model.
         nested: whether the code of another model loads it.
     """
     if name.path is not None:
         module, sources = import_model_file(name.path, nested=nested)
         if not hasattr(module, name.argument):
-            raise UnknownName(f"{name.path} has nothing called {name.argument!r}", "write path/to/file.py:factory")
+            raise UnknownName(f"{name.path} does not define {name.argument!r}", "write path/to/file.py:factory")
         return getattr(module, name.argument), sources
     if not name.scheme:
         package = _modules_of(name)
@@ -189,7 +212,7 @@ def _factory_of(name: ModelName, *, nested: bool) -> tuple[Any, Sources]:
         before = frozenset(sys.modules)
         factory = MODELS.load(name.argument)
         folder = _folder_of(factory)
-        opened = watch(folder, as_well=nested) if folder is not None and package else None
+        opened = watch(folder, keep_others=nested) if folder is not None and package else None
         sources = Sources(folder=folder, package=package, before=before, opened=opened) if package else Sources()
         return factory, sources
     module_name, _, function = SCHEMES[name.scheme].target.partition(":")
@@ -198,14 +221,14 @@ def _factory_of(name: ModelName, *, nested: bool) -> tuple[Any, Sources]:
 
 
 def _modules_of(name: ModelName) -> frozenset[str]:
-    """The top-level modules of the package that registered a model; none for fcnbench's own."""
+    """Return the top-level modules of the package that registered a model; empty for fcnbench's models."""
     if name.builtin:
         return frozenset()
     return modules_of(name.provider) | {MODELS.find(name.argument).target.partition(".")[0].partition(":")[0]}
 
 
 def _folder_of(factory: Any) -> Path | None:
-    """The folder that holds the package of a factory."""
+    """Return the folder that contains the package of a factory."""
     top = getattr(factory, "__module__", "").partition(".")[0]
     path = file_of(sys.modules.get(top))
     if path is None:
@@ -213,26 +236,28 @@ def _folder_of(factory: Any) -> Path | None:
     return path.parent.parent if path.stem == "__init__" else path.parent
 
 
-def _built(factory: Any, name: str, weights: str | None, num_classes: int | None) -> Any:
-    """Call a factory with what it takes of `weights` and `num_classes`."""
+def _call_factory(factory: Any, name: str, weights: str | None, num_classes: int | None) -> Any:
+    """Call a factory with those of `weights` and `num_classes` that it takes."""
     if not callable(factory):
         raise ModelError(
-            f"{name} leads to a {type(factory).__name__}, expected a factory: a function that returns a model",
+            f"{name} is a {type(factory).__name__}, expected a factory: a function that returns a model",
             "register a function called with weights= and num_classes=",
         )
-    takes = _parameters(factory)
+    required = _parameters(factory)
     offered = {"weights": weights, "num_classes": num_classes}
-    if weights is not None and "weights" not in takes:
+    if weights is not None and "weights" not in required:
         raise WeightsError(f"{name} takes no weights, and --weights says {weights!r}", "drop --weights")
-    # A number of classes that nobody knows is left to the factory's own default.
-    arguments = {key: value for key, value in offered.items() if key in takes and (value is not None or takes[key])}
+    # None is passed only where the factory has no default.
+    arguments = {
+        key: value for key, value in offered.items() if key in required and (value is not None or required[key])
+    }
     try:
         return factory(**arguments)
     except FcnbenchError:
         raise
     except KeyboardInterrupt:
         raise
-    # A factory is somebody else's code and may fail in any way, and even exit; it is reported under its name.
+    # A factory is third-party code: it may raise anything, and even exit.
     except BaseException as error:
         raise ModelError(
             f"the factory of {name} failed: {type(error).__name__}: {error}",
@@ -241,7 +266,7 @@ def _built(factory: Any, name: str, weights: str | None, num_classes: int | None
 
 
 def _parameters(factory: Callable[..., Any]) -> dict[str, bool]:
-    """Which of the keywords a factory takes, and whether it requires them."""
+    """Return which of the two keywords a factory takes, and whether it requires each."""
     try:
         parameters = inspect.signature(factory).parameters.values()
     except (TypeError, ValueError):  # some built-in callables have no signature
@@ -258,7 +283,7 @@ def _as_segmenter(built: Any, name: str) -> Segmenter:
     if isinstance(built, nn.Module):
         return ModuleSegmenter(built)
     raise ModelError(
-        f"the factory of {name} answers with a {type(built).__name__}, expected a torch.nn.Module or an object with "
+        f"the factory of {name} returns a {type(built).__name__}, expected a torch.nn.Module or an object with "
         "the methods prepare(image) and logits(batch)",
         "return the network, or wrap it in fcnbench.models.segmenter.ModuleSegmenter",
     )

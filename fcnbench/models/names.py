@@ -1,4 +1,4 @@
-"""What `--model`, `--weights` and `--dense` name, found without torch, so that a wrong name is reported at once."""
+"""The values of `--model` and `--dense`, checked without torch, so that mistakes are reported at once."""
 
 from __future__ import annotations
 
@@ -7,53 +7,40 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from fcnbench.errors import UnknownName, UsageError, WeightsError
+from fcnbench.errors import UnknownName, UsageError
 from fcnbench.labelspace import IGNORE
-from fcnbench.models.registry import MODELS, SHIPPED
+from fcnbench.models.registry import MODELS
 from fcnbench.models.schemes import PATH, SCHEMES, missing_extra
-from fcnbench.models.weights.published import Published, published
-from fcnbench.util.console import listed
 from fcnbench.util.digests import digest_text, short
 from fcnbench.util.version import __version__
 
 FILE_MARK = ".py:"
-"""What tells `path/to/file.py:factory` from a registered name."""
-
-RANDOM = "random:"
-"""Prefix of seeded random weights, `random:SEED`: they try the machinery and score like noise."""
-
-TRUNK = "trunk:"
-"""Prefix of a classification net's file whose layers become the trunk, `trunk:PATH`; score layers stay zero."""
+"""Distinguishes `path/to/file.py:factory` from a registered name."""
 
 SHIFT_AND_STITCH = "shift-and-stitch"
-"""The one way of running densely that `--dense` knows."""
+"""The only value of `--dense`, which may be followed by a factor."""
 
-_WEIGHTS_FILES = (".safetensors", ".pth", ".pt", ".caffemodel")
-"""Endings that only a file of weights has."""
+_SIMILARITY = 0.7
+"""Similarity from which a name is suggested for a mistyped one, as in `difflib`, from 0 to 1."""
 
-_MAX_SEED = 2**63 - 1
-
-_ALIKE = 0.7
-"""How much of two names must be the same for one to be the other mistyped, from 0 to 1."""
-
-_FACTOR_DIGITS = 4
-"""Digits of a factor for running densely, at most: no net has a larger stride."""
+_MAX_FACTOR_DIGITS = 4
+"""Most digits of a factor in `--dense`: no net has a larger stride."""
 
 _ORACLE_NUMBERS = {"oracle-constant": (0, IGNORE - 1), "oracle-downsample": (1, 1 << 12)}
-"""The numbers that oracles take: a class, a factor."""
+"""Smallest and largest argument of the oracles that take a number: a class index, a factor."""
 
 
 @dataclass(frozen=True)
 class ModelName:
-    """A model's name, taken apart; one of `path` and `scheme` is set, or neither for a registered name.
+    """The parts of a model's name. `path` or `scheme` is set, or neither for a registered name.
 
     Attributes:
-        display: how records and messages call the model, without the machine's folders.
-        provider: distribution or file that its factory comes from.
+        display: the name in records and messages, without folders of this machine.
+        provider: the distribution or file that the factory comes from.
         version: the distribution's version, or the start of the file's digest.
+        argument: the factory's name in the file, the scheme's argument, or the registered name.
         path: the Python file of `path/to/file.py:factory`.
         scheme: the word before the colon of `scheme:argument`.
-        argument: the factory's name in the file, the scheme's argument, or the registered name.
     """
 
     display: str
@@ -65,21 +52,21 @@ class ModelName:
 
     @property
     def builtin(self) -> bool:
-        """Whether it is one of the package's own networks, for which weights may be published."""
+        """Whether it is one of fcnbench's networks, for which weights may be published."""
         return self.provider == "fcnbench" and not self.scheme
 
 
 def find_model(name: str) -> ModelName:
-    """Find what a model's name stands for; nothing of the model is imported.
+    """Find the model that a name refers to, without importing it.
 
     Args:
-        name: registered name, `path/to/file.py:factory`, or `scheme:argument`.
+        name: a registered name, `path/to/file.py:factory`, or `scheme:argument`.
 
     Raises:
-        UnknownName: no model is called so, or the file is not there.
+        UnknownName: no model has this name, or the file does not exist.
         ModelPluginError: several packages registered the name.
         ModelError: the scheme's package is not installed.
-        UsageError: an oracle's number is not one.
+        UsageError: the argument of an oracle is not a number in its range.
 
     >>> find_model("oracle-constant:3").scheme
     'oracle-constant'
@@ -93,7 +80,7 @@ def find_model(name: str) -> ModelName:
         if not Path(name).expanduser().is_file():
             raise UnknownName(f"--model {name}: there is no file {name}", "write path/to/file.py:factory")
         raise UnknownName(f"--model {name} names no factory in that file", f"write {name}:factory")
-    if name not in MODELS.entries() and (near := difflib.get_close_matches(word, SCHEMES, 1, _ALIKE)):
+    if name not in MODELS.entries() and (near := difflib.get_close_matches(word, SCHEMES, 1, _SIMILARITY)):
         raise UnknownName(f"no model is called {name!r}", f"did you mean {near[0]}{colon}{argument}?")
     entry = MODELS.find(name)
     return ModelName(name, entry.provider, entry.version, name)
@@ -119,16 +106,19 @@ def _of_scheme(word: str, argument: str) -> ModelName:
         whole_number(argument.partition(":")[0], word)
     if scheme.package and find_spec(scheme.package) is None:
         raise missing_extra(word)
-    # A path's folders say something about a machine, not about the model.
-    shown = Path(argument).name if scheme.argument == PATH else argument
-    return ModelName(f"{word}:{shown}" if shown else word, "fcnbench", __version__, argument, scheme=word)
+    # The folders of a path are those of this machine; they do not describe the model.
+    label = Path(argument).name if scheme.argument == PATH else argument
+    return ModelName(f"{word}:{label}" if label else word, "fcnbench", __version__, argument, scheme=word)
 
 
 def whole_number(text: str, oracle: str) -> int:
-    """Return the number that an oracle is given.
+    """Return the number in an oracle's argument.
 
     Raises:
-        UsageError: it is not a whole number in the oracle's range.
+        UsageError: the argument is not a whole number in the oracle's range.
+
+    >>> whole_number("8", "oracle-downsample")
+    8
     """
     lowest, highest = _ORACLE_NUMBERS[oracle]
     if not text.isdecimal() or len(text) > len(str(highest)) or not lowest <= int(text) <= highest:
@@ -138,159 +128,18 @@ def whole_number(text: str, oracle: str) -> int:
     return int(text)
 
 
-@dataclass(frozen=True)
-class WeightsName:
-    """What `--weights` says of a built-in network's weights: one of `seed`, `published` and `path` is set.
-
-    Attributes:
-        text: as it was written.
-        seed: of random weights.
-        published: the entry of published weights.
-        path: a file.
-        trunk: whether they fill the trunk alone.
-    """
-
-    text: str
-    seed: int | None = None
-    published: Published | None = None
-    path: Path | None = None
-    trunk: bool = False
-
-
-def find_weights(text: str) -> WeightsName:
-    """Find what `--weights` names.
-
-    Args:
-        text: `random:SEED`, a name of published weights, or the path of a file, the last two also behind `trunk:`.
-
-    Raises:
-        WeightsError: no seed, no such file, and no published weights of that name.
-
-    >>> find_weights("random:7").seed
-    7
-    """
-    if text.startswith(RANDOM):
-        return WeightsName(text, seed=seed_of(text))
-    origin = text.removeprefix(TRUNK)
-    trunk = origin != text
-    if origin in published():
-        return WeightsName(text, published=published()[origin], trunk=trunk)
-    path = Path(origin).expanduser()
-    if not path.is_file():
-        near = difflib.get_close_matches(origin, published(), 1, 0.8)
-        raise WeightsError(
-            f"there is no weights file {path}" + ("" if path.suffix or near else ", and no weights are published so"),
-            f"did you mean {near[0]}?"
-            if near
-            else "pass --weights the path of a .safetensors, .pth or .caffemodel file, the name of published weights, "
-            "or random:SEED",
-        )
-    return WeightsName(text, path=path, trunk=trunk)
-
-
-def seed_of(text: str) -> int:
-    """Return the seed of `random:SEED`.
-
-    Raises:
-        WeightsError: it is not a seed.
-    """
-    digits = text.removeprefix(RANDOM)
-    if not digits.isdecimal() or len(digits) > len(str(_MAX_SEED)) or int(digits) > _MAX_SEED:
-        raise WeightsError(f"{text!r} is not a seed", "write random:SEED with a whole number, for example random:0")
-    return int(digits)
-
-
-def check_weights(model: ModelName, weights: str) -> WeightsName | None:
-    """Check what can be checked of `--weights` before a model is imported; None where only the model can tell.
-
-    Raises:
-        WeightsError: there are no such weights.
-    """
-    if model.builtin:
-        found = find_weights(weights)
-        # Training alone tells fcn32s-fixed from fcn32s.
-        if found.published is not None and not found.trunk:
-            entry = found.published
-            if entry.model != model.argument.removesuffix("-fixed"):
-                made_for = f"--model {entry.model}" if entry.model else f"--weights trunk:{entry.name}"
-                raise WeightsError(
-                    f"the weights {entry.name} are not made for {model.argument}", f"did you mean {made_for}?"
-                )
-        return found
-    if weights.startswith(RANDOM) and model.scheme:
-        seed_of(weights)
-    path = Path(weights).expanduser()
-    if model.scheme and path.suffix in _WEIGHTS_FILES and not path.is_file():
-        raise WeightsError(f"there is no weights file {path}", "pass --weights the path of a file, or random:SEED")
-    return None
-
-
-def own_weights(model: str, num_classes: int, label_space: str = "") -> Published | None:
-    """Return the published weights that a built-in network takes when none are named; None if it ships with its own.
-
-    Args:
-        model: name of the network.
-        num_classes: number of classes of its score layer.
-        label_space: name of the label space; by default any with so many classes.
-
-    Raises:
-        WeightsError: it has none for these classes.
-
-    >>> own_weights("fcn8s-pocket", 8) is None
-    True
-    """
-    if model not in SHIPPED:
-        return default_weights(model, num_classes, label_space)
-    if num_classes != SHIPPED[model]:
-        raise WeightsError(
-            f"the weights that {model} ships with are for {SHIPPED[model]} classes, and the dataset has {num_classes}",
-            "choose another model (`fcnbench list models`), or pass --weights",
-        )
-    return None
-
-
-def default_weights(model: str, num_classes: int, label_space: str = "") -> Published:
-    """Return the published weights that a built-in network takes when none are named: the first of its catalogue.
-
-    Args:
-        model: name of the network.
-        num_classes: number of classes of its score layer.
-        label_space: name of the label space; by default any with so many classes.
-
-    Raises:
-        WeightsError: nobody published any for this network and label space.
-
-    >>> default_weights("fcn8s", 21).name
-    'fcn8s-heavy-pascal'
-    """
-    known = [entry for entry in published().values() if entry.model == model]
-    for entry in known:
-        if entry.num_classes == num_classes and label_space in ("", entry.label_space):
-            return entry
-    own = "pass --weights PATH (.pth, .safetensors or .caffemodel with the reference's layer names)"
-    untrained = f"--weights random:0 to try {model} untrained"
-    wanted = label_space or f"{num_classes} classes"
-    if not known:
-        raise WeightsError(f"{model} needs weights, and nobody published any for it", f"{own}, or {untrained}")
-    spaces = listed(sorted({entry.label_space for entry in known}))
-    raise WeightsError(
-        f"{model} needs weights, and those published for it are for {spaces}, not for {wanted}",
-        f"choose a dataset with these classes (`fcnbench list datasets`), {own}, or {untrained}",
-    )
-
-
 def dense_factor(dense: str) -> int | None:
-    """Return the factor of `--dense shift-and-stitch:F`; None where it names none.
+    """Return the factor F of `--dense shift-and-stitch:F`; None for `shift-and-stitch`.
 
     Raises:
-        UsageError: it is something else.
+        UsageError: the value has another form.
 
     >>> dense_factor("shift-and-stitch:4")
     4
     """
     word, _, factor = dense.partition(":")
     if word != SHIFT_AND_STITCH or (
-        factor and not (factor.isdecimal() and len(factor) <= _FACTOR_DIGITS and int(factor))
+        factor and not (factor.isdecimal() and len(factor) <= _MAX_FACTOR_DIGITS and int(factor))
     ):
         raise UsageError(f"--dense {dense} is unknown", f"write {SHIFT_AND_STITCH}, or {SHIFT_AND_STITCH}:4")
     return int(factor) if factor else None

@@ -1,7 +1,8 @@
-"""Oracles: no weights, no pictures; they answer from the truth. Upper and lower bounds for real models.
+"""Oracles: models that predict from the ground truth, as upper and lower bounds for real models.
 
-`oracle-perfect` repeats the truth, `oracle-constant:K` says class K everywhere, and `oracle-downsample:F` shrinks the
-truth by F and blows it up again: the best that a net of output stride F could do (CVPR 2015, Appendix A).
+`oracle-perfect` predicts the ground truth, `oracle-constant:K` predicts class K everywhere, and `oracle-downsample:F`
+shrinks the ground truth by F and enlarges it again: the best that a net of output stride F could do (CVPR 2015,
+Appendix A). They need neither weights nor images.
 """
 
 from __future__ import annotations
@@ -16,124 +17,140 @@ from fcnbench.errors import ModelError, UsageError
 from fcnbench.labelspace import IGNORE
 from fcnbench.models.names import whole_number
 
-Labels = NDArray[np.uint8]
+LabelMap = NDArray[np.uint8]
+"""Class indices [H, W]; 255 marks ignored pixels of the ground truth."""
 
 
 class Oracle:
-    """A model that answers from the truth.
+    """A model that predicts from the ground truth.
 
     Args:
-        name: what it does, in a word.
-        answer: from a truth, uint8 [H, W] with 255 for ignored pixels, to a prediction uint8 [H, W].
+        name: a few words about the prediction, for the record.
+        predict: from ground truth to prediction, both uint8 [H, W].
     """
 
     modalities: tuple[str, ...] = ()
 
-    def __init__(self, name: str, answer: Callable[[Labels], Labels]) -> None:
+    def __init__(self, name: str, predict: Callable[[LabelMap], LabelMap]) -> None:
         self.preprocessing = name
-        self._answer = answer
+        self._predict = predict
 
-    def prepare(self, *pictures: object) -> NoReturn:
-        """An oracle takes no pictures.
+    def prepare(self, *images: object) -> NoReturn:
+        """Refuse images.
 
         Raises:
             ModelError: always.
         """
-        raise ModelError("an oracle answers from the truth and takes no pictures", "call answer(truth)")
+        raise ModelError("an oracle takes no images", "call predict_from_ground_truth(label)")
 
     def logits(self, batch: object) -> NoReturn:
-        """An oracle has no logits.
+        """Refuse to compute logits.
 
         Raises:
             ModelError: always.
         """
-        raise ModelError("an oracle answers from the truth and has no logits", "call answer(truth)")
+        raise ModelError("an oracle has no logits", "call predict_from_ground_truth(label)")
 
-    def answer(self, truth: Labels) -> Labels:
-        """The prediction for a truth; what it says of ignored pixels does not count."""
-        found = self._answer(truth)
-        return np.where(found == IGNORE, 0, found).astype(np.uint8)
+    def predict_from_ground_truth(self, label: LabelMap) -> LabelMap:
+        """Return the prediction for a ground truth, uint8 [H, W]; ignored pixels of the result become class 0.
+
+        >>> perfect().predict_from_ground_truth(np.array([[1, 255]], np.uint8)).tolist()
+        [[1, 0]]
+        """
+        prediction = self._predict(label)
+        return np.where(prediction == IGNORE, 0, prediction).astype(np.uint8)
 
 
 def perfect() -> Oracle:
-    """Repeats the truth."""
-    return Oracle("the truth", lambda truth: truth)
+    """Return the oracle that predicts the ground truth."""
+    return Oracle("the truth", lambda label: label)
 
 
 def constant(argument: str = "0") -> Oracle:
-    """Says one class everywhere.
+    """Return the oracle that predicts one class everywhere.
 
     Raises:
-        UsageError: the argument is no class index.
+        UsageError: the argument is not a class index.
     """
     index = whole_number(argument, "oracle-constant")
-    return Oracle(f"class {index}", lambda truth: np.full_like(truth, index))
+    return Oracle(f"class {index}", lambda label: np.full_like(label, index))
 
 
 def downsample(argument: str) -> Oracle:
-    """Shrinks the truth by a factor and blows it up again, by one of `INTERPOLATIONS`: `32`, or `32:nearest`.
+    """Return the oracle that shrinks the ground truth by a factor and enlarges it again.
+
+    Args:
+        argument: the factor, or the factor and one of `INTERPOLATIONS`: `32`, `32:nearest`.
 
     Raises:
-        UsageError: the argument is no factor, or names no interpolation.
+        UsageError: the argument is not a factor, or names an unknown interpolation.
+
+    >>> label = np.array([[3, 3, 5, 5], [3, 1, 5, 1]], np.uint8)
+    >>> downsample("2:area").predict_from_ground_truth(label).tolist()
+    [[3, 3, 5, 5], [3, 3, 5, 5]]
     """
     text, _, method = argument.partition(":")
     factor = whole_number(text, "oracle-downsample")
     method = method or next(iter(INTERPOLATIONS))
     if method not in INTERPOLATIONS:
-        raise UsageError(f"oracle-downsample knows no {method!r}", f"choose one of {', '.join(INTERPOLATIONS)}")
-    return Oracle(f"by {factor}, {method}", lambda truth: INTERPOLATIONS[method](truth, factor))
+        raise UsageError(
+            f"oracle-downsample does not know the interpolation {method!r}",
+            f"choose one of {', '.join(INTERPOLATIONS)}",
+        )
+    return Oracle(f"by {factor}, {method}", lambda label: INTERPOLATIONS[method](label, factor))
 
 
-def _sides(truth: Labels, factor: int) -> tuple[int, int]:
-    """Height and width after shrinking: rounded, and never 0."""
-    height, width = truth.shape
+def _small_size(label: LabelMap, factor: int) -> tuple[int, int]:
+    """Return height and width after shrinking: rounded, at least 1."""
+    height, width = label.shape
     return max(1, round(height / factor)), max(1, round(width / factor))
 
 
-def _nearest_places(side: int, taken_from: int) -> NDArray[np.int64]:
-    """For each of `side` cells, which of `taken_from` cells over the same length lies under its centre."""
-    return ((np.arange(side) + 0.5) * taken_from / side).astype(np.int64)
+def _nearest_indices(size: int, source_size: int) -> NDArray[np.int64]:
+    """Return, for each of `size` cells, the index of the source cell that contains its centre."""
+    return ((np.arange(size) + 0.5) * source_size / size).astype(np.int64)
 
 
-def _resized(values: Labels, sides: tuple[int, int]) -> Labels:
-    """Nearest neighbour to another height and width."""
-    rows, columns = (_nearest_places(side, old) for side, old in zip(sides, values.shape, strict=True))
-    return values[np.ix_(rows, columns)]
+def _resize_nearest(label: LabelMap, size: tuple[int, int]) -> LabelMap:
+    """Resize to a height and width by nearest neighbour."""
+    rows, columns = (_nearest_indices(new, old) for new, old in zip(size, label.shape, strict=True))
+    return label[np.ix_(rows, columns)]
 
 
-def _nearest(truth: Labels, factor: int) -> Labels:
-    """Nearest neighbour down, and up."""
-    return _resized(_resized(truth, _sides(truth, factor)), (truth.shape[0], truth.shape[1]))
+def _nearest(label: LabelMap, factor: int) -> LabelMap:
+    """Shrink and enlarge by nearest neighbour."""
+    small = _resize_nearest(label, _small_size(label, factor))
+    return _resize_nearest(small, (label.shape[0], label.shape[1]))
 
 
-def _bilinear(truth: Labels, factor: int) -> Labels:
-    """Nearest neighbour down; up bilinearly, class by class, as a net's up-sampling does, then the largest."""
-    small = _resized(truth, _sides(truth, factor))
-    return _largest(small, (truth.shape[0], truth.shape[1]), "bilinear")
+def _bilinear(label: LabelMap, factor: int) -> LabelMap:
+    """Shrink by nearest neighbour; enlarge each class bilinearly, as a net's up-sampling does."""
+    small = _resize_nearest(label, _small_size(label, factor))
+    return _resize_classes(small, (label.shape[0], label.shape[1]), "bilinear")
 
 
-def _area(truth: Labels, factor: int) -> Labels:
-    """The commonest class of each cell; up by nearest neighbour."""
-    return _resized(_largest(truth, _sides(truth, factor), "area"), (truth.shape[0], truth.shape[1]))
+def _area(label: LabelMap, factor: int) -> LabelMap:
+    """Shrink to the most frequent class of each cell; enlarge by nearest neighbour."""
+    small = _resize_classes(label, _small_size(label, factor), "area")
+    return _resize_nearest(small, (label.shape[0], label.shape[1]))
 
 
-def _largest(values: Labels, sides: tuple[int, int], mode: str) -> Labels:
-    """Every class interpolated by itself, then the largest at each place; ignored pixels speak for none."""
+def _resize_classes(label: LabelMap, size: tuple[int, int], mode: str) -> LabelMap:
+    """Interpolate the mask of each class, and return the class of the largest value; ignored pixels are in no mask."""
     import torch
     from torch.nn import functional
 
-    classes = [int(index) for index in np.unique(values) if index != IGNORE] or [0]
-    planes = torch.from_numpy(np.stack([values == index for index in classes]).astype(np.float32))[None]
+    classes = [int(index) for index in np.unique(label) if index != IGNORE] or [0]
+    masks = torch.from_numpy(np.stack([label == index for index in classes]).astype(np.float32))[None]
     corners = {"align_corners": False} if mode == "bilinear" else {}
-    found = functional.interpolate(planes, sides, mode=mode, **corners)
-    table: Labels = np.array(classes, np.uint8)
-    answer: Labels = table[found[0].argmax(0).numpy()]
-    return answer
+    resized = functional.interpolate(masks, size, mode=mode, **corners)[0]
+    result: LabelMap = np.array(classes, np.uint8)[resized.argmax(0).numpy()]
+    return result
 
 
-INTERPOLATIONS: dict[str, Callable[[Labels, int], Labels]] = {
+INTERPOLATIONS: dict[str, Callable[[LabelMap, int], LabelMap]] = {
     "bilinear": _bilinear,
     "area": _area,
     "nearest": _nearest,
 }
-"""Ways to shrink and blow up. The paper does not say which is its own; the first comes closest, docs/models.md."""
+"""Ways to shrink and enlarge. The paper does not name its own; the first comes closest (docs/models.md)."""

@@ -1,4 +1,4 @@
-"""The registered models, built in and from other packages, by name. Importing this imports no torch."""
+"""The registered models, built in and from other packages, by name. Does not import torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ABOUT = {
     "fcn16s": "VGG16 FCN-16s of the papers",
     "fcn32s": "VGG16 FCN-32s of the papers",
     "fcn8s-atonce": "VGG16 FCN-8s, trained all at once with scaled pools",
-    "fcn32s-fixed": "FCN-32s of which the score layer alone was trained: the same net",
+    "fcn32s-fixed": "FCN-32s of which only the score layer was trained: the same net",
     "fcn-alexnet": "FCN-AlexNet (CaffeNet), stride 32",
     "fcn-googlenet": "FCN-GoogLeNet, stride 32; our definition, after the paper's text",
     "fcn32s-nyud-color": "FCN-32s with NYUDv2's mean colour",
@@ -25,10 +25,10 @@ ABOUT = {
     "fcn16s-siftflow": "FCN-16s with a semantic and a geometric head",
     "fcn8s-siftflow": "FCN-8s with a semantic and a geometric head",
 }
-"""Built-in models and a line about each."""
+"""A description in one line for every built-in model."""
 
 SHIPPED = dict.fromkeys(("fcn32s-pocket", "fcn16s-pocket", "fcn8s-pocket"), 8)
-"""Built-in models whose weights the package has, and the number of classes that these know."""
+"""The built-in models whose weights ship with fcnbench, and the number of classes of these."""
 
 MODELS = Registry(
     kind="model",
@@ -36,4 +36,4 @@ MODELS = Registry(
     builtins={name: f"fcnbench.models.fcn.zoo:{name.replace('-', '_')}" for name in ABOUT},
     failure=ModelPluginError,
 )
-"""Names of the models; other packages add theirs by entry points that lead to a factory."""
+"""The models by name. Other packages add theirs with entry points that refer to a factory."""

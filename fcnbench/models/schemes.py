@@ -1,4 +1,4 @@
-"""`--model SCHEME:ARGUMENT`: the schemes, and what builds their models. Importing this imports no torch."""
+"""`--model SCHEME:ARGUMENT`: the schemes and the functions that build their models. Does not import torch."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from fcnbench.errors import ModelError
 
 PATH = "PATH"
-"""The argument of schemes that read a file."""
+"""The argument of schemes that take a file."""
 
 
 @dataclass(frozen=True)
 class Scheme:
-    """A family of models that take an argument in their name.
+    """A family of models whose names contain an argument.
 
     Attributes:
-        target: `module:function`, called with the argument, and with `weights=` and `num_classes=` as far as it takes
-            them.
-        argument: what stands behind the colon, for lists and messages.
-        about: one line.
-        optional: whether the argument may be left out.
-        package: module that it needs, installed by the extra of the scheme's name; empty where it needs none.
+        target: `module:function` that builds the model. It is called with the argument, and with `weights=` and
+            `num_classes=` as far as it takes them.
+        argument: what follows the colon, for lists and messages.
+        about: a description in one line.
+        optional: whether the argument may be omitted.
+        package: the module that it needs, which the extra named like the scheme installs; empty if it needs none.
     """
 
     target: str
@@ -46,13 +46,13 @@ SCHEMES: dict[str, Scheme] = {
     ),
     "torchscript": Scheme("fcnbench.models.adapters.files:torchscript", PATH, "a TorchScript file"),
     "export": Scheme("fcnbench.models.adapters.files:exported", PATH, "a torch.export program"),
-    "oracle-perfect": Scheme("fcnbench.models.oracles:perfect", "", "repeats the truth", optional=True),
-    "oracle-constant": Scheme("fcnbench.models.oracles:constant", "K", "says class K everywhere", optional=True),
+    "oracle-perfect": Scheme("fcnbench.models.oracles:perfect", "", "predicts the ground truth", optional=True),
+    "oracle-constant": Scheme("fcnbench.models.oracles:constant", "K", "predicts class K everywhere", optional=True),
     "oracle-downsample": Scheme(
-        "fcnbench.models.oracles:downsample", "F", "the truth, shrunk by F and blown up: a net's upper bound"
+        "fcnbench.models.oracles:downsample", "F", "the ground truth, shrunk by F and enlarged: a net's upper bound"
     ),
 }
-"""Schemes by the word before the colon."""
+"""The schemes by the word before the colon."""
 
 
 def missing_extra(scheme: str) -> ModelError:

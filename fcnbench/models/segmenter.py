@@ -1,4 +1,8 @@
-"""The one interface of every model: `prepare` a picture, give `logits` at the picture's own size."""
+"""The interface of every model: `prepare` preprocesses an image, `logits` runs the network on a batch.
+
+`ModuleSegmenter` makes a segmenter of a `torch.nn.Module`, and `SegmenterWrapper` is the base of segmenters that change
+another one's output.
+"""
 
 from __future__ import annotations
 
@@ -12,63 +16,76 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fcnbench.errors import ModelError, PredictionError
-from fcnbench.models.preprocess import Centred, imagenet_rgb
+from fcnbench.models.preprocess import MeanSubtraction, imagenet_rgb
 from fcnbench.models.tensor_bytes import Part, number_parts
 from fcnbench.util.digests import digest_bytes
 
-Prepare = Callable[..., Tensor]
-"""From uint8 [H, W, 3] RGB, or the pictures of several modalities, to float32 [3, H, W] or more planes."""
+Preprocess = Callable[..., Tensor]
+"""From uint8 [H, W, 3] RGB, or the images of several modalities, to the network's input, float32 [channels, H, W]."""
+
+MODALITIES = ("rgb", "depth", "hha")
+"""The kinds of images that a model may take."""
+
+_MAX_SHOWN = 8
+"""Entries of a network's output that an error message shows."""
 
 
 @runtime_checkable
 class Segmenter(Protocol):
-    """What `fcnbench` evaluates. Any object with these two methods will do.
+    """What `fcnbench` evaluates: any object with the two methods `prepare` and `logits`.
 
-    `prepare` is called ahead, in another thread, for pictures whose turn comes later: what it keeps in the object is
-    not that of the picture whose `logits` are asked for. Both may use their memory again for the next picture, and
-    write into what they are given: what the loop still needs, it copies or reads at once. A tensor that the model does
-    not keep saves that.
+    `prepare` preprocesses an image. It is called in another thread, ahead of `logits`, so do not keep per-image state
+    (a size, an offset) in the object between the two calls.
 
-    These attributes are read when they are there:
-        num_classes: number of classes C of the logits; checked against the data set before the run.
-        train_splits: names of the splits or data sets that the weights were trained on; a run on images among them
-            enters no board.
-        train_ids: ids of training images beyond these splits, likewise.
-        preprocessing: what `prepare` does, in a word; stored in the record.
-        module: the `torch.nn.Module` inside, for moving to a device and for the digest of the weights.
+    Both methods may reuse memory, return the same buffer every time, and write into their arguments: fcnbench copies or
+    reads what it still needs at once. Returning a new tensor from every call saves these copies.
+
+    fcnbench also reads these attributes, where they exist:
+        num_classes: number of classes C of the logits; compared with the dataset's before the run.
+        train_splits: names of the splits or datasets that the weights were trained on; a run on images among them does
+            not enter a board.
+        train_ids: ids of training images beyond these splits; likewise.
+        preprocessing: a word or two about what `prepare` does; stored in the record.
+        module: the `torch.nn.Module` of the model; it is moved to the device, and the digest of the weights is that of
+            its parameters and buffers.
         modalities: what `prepare` takes, in order: `rgb` (the default), `depth`, `hha`. With `("rgb", "hha")` it is
-            called as `prepare(image, hha)`; depth comes as uint16 [H, W] in millimetres, HHA as uint8 [H, W, 3].
-        all_logits: a method like `logits` that answers with a mapping: `out` for the classes, `geo` for the second
-            label map of SIFT Flow; called in place of `logits` where the data set has such a map.
+            called as `prepare(image, hha)`. Depth is uint16 [H, W] in millimetres, HHA is uint8 [H, W, 3].
+        all_logits: a method like `logits` that returns a mapping: `out` for the classes, `geo` for the geometric
+            classes of SIFT Flow. It is called instead of `logits` where the dataset has geometric labels.
     """
 
     def prepare(self, image: NDArray[np.uint8]) -> Tensor:
-        """From a picture, uint8 [H, W, 3] RGB, to the network's input, float32 [3, H', W']."""
+        """Preprocess an image, uint8 [H, W, 3] RGB, to the network's input, float32 [3, H', W']."""
 
     def logits(self, batch: Tensor) -> Tensor:
-        """From prepared inputs [N, 3, H', W'] to floating-point logits [N, C, H, W] at the pictures' own size."""
+        """Return floating-point logits [N, C, H, W] at the images' size for preprocessed images [N, 3, H', W']."""
 
 
 class ModuleSegmenter:
-    """A segmenter made of a `torch.nn.Module` that maps pictures [N, 3, H, W] to logits [N, C, H, W].
+    """A segmenter made of a `torch.nn.Module` that maps images [N, 3, H, W] to logits [N, C, H, W].
 
-    A module that answers with a mapping is asked for its entry `out`, as torchvision's segmentation models name it.
+    If the module returns a mapping, its entry `out` holds the logits, as in torchvision's segmentation models.
 
     Args:
-        module: the network; put into evaluation mode.
-        prepare: from a picture to its input; without one the module's own `prepare` is used, and torchvision's
-            ImageNet normalisation where it has none.
+        module: the network; it is switched to evaluation mode.
+        prepare: preprocesses an image; by default the module's own method `prepare`, or torchvision's ImageNet
+            normalisation if it has none.
         num_classes: number of classes of the logits, if known.
-        train_splits: names of the splits or data sets that the weights were trained on.
+        train_splits: names of the splits or datasets that the weights were trained on.
         train_ids: ids of training images beyond these splits.
-        preprocessing: what `prepare` does, in a word.
+        preprocessing: a word or two about what `prepare` does.
         modalities: what `prepare` takes, in order.
+
+    >>> segmenter = ModuleSegmenter(nn.Conv2d(3, 8, 1), num_classes=8)
+    >>> batch = segmenter.prepare(np.zeros((20, 30, 3), np.uint8))[None]
+    >>> segmenter.logits(batch).shape
+    torch.Size([1, 8, 20, 30])
     """
 
     def __init__(
         self,
         module: nn.Module,
-        prepare: Prepare | None = None,
+        prepare: Preprocess | None = None,
         num_classes: int | None = None,
         train_splits: Iterable[str] = (),
         train_ids: Iterable[str] = (),
@@ -77,8 +94,8 @@ class ModuleSegmenter:
         modalities: Iterable[str] = (),
     ) -> None:
         self.module = in_evaluation_mode(module)
-        own: Prepare | None = getattr(module, "prepare", None)
-        self.preparation = prepare or own or imagenet_rgb
+        module_prepare: Preprocess | None = getattr(module, "prepare", None)
+        self.preprocess = prepare or module_prepare or imagenet_rgb
         self.num_classes = num_classes if num_classes is not None else getattr(module, "num_classes", None)
         self.train_splits = tuple(train_splits) or tuple(getattr(module, "train_splits", ()))
         self.train_ids = tuple(train_ids) or tuple(getattr(module, "train_ids", ()))
@@ -86,150 +103,151 @@ class ModuleSegmenter:
         self.preprocessing = (
             preprocessing
             or getattr(module, "preprocessing", None)
-            or getattr(self.preparation, "__name__", type(self.preparation).__name__)
+            or getattr(self.preprocess, "__name__", type(self.preprocess).__name__)
         )
 
-    def prepare(self, *pictures: NDArray[Any]) -> Tensor:
-        """From the picture of each modality, such as uint8 [H, W, 3] RGB, to the network's input, float32 [3, H, W]."""
-        return self.preparation(*pictures)
+    def prepare(self, *images: NDArray[Any]) -> Tensor:
+        """Preprocess the image of each modality, such as uint8 [H, W, 3] RGB, to the input, float32 [3, H, W]."""
+        return self.preprocess(*images)
 
     def logits(self, batch: Tensor) -> Tensor:
-        """The module's answer to prepared pictures [N, 3, H, W]: logits [N, C, H, W].
+        """Return the module's logits [N, C, H, W] for preprocessed images [N, 3, H, W].
 
         Raises:
-            PredictionError: the module answers with neither a tensor nor a mapping with a tensor `out`.
+            PredictionError: the module returns neither a tensor nor a mapping with a tensor `out`.
         """
         return self.all_logits(batch)["out"]
 
     def all_logits(self, batch: Tensor) -> Mapping[str, Tensor]:
-        """The same under the key `out`, beside whatever else the module's mapping holds.
+        """Return the module's output as a mapping, with the logits under the key `out`.
 
         Raises:
-            PredictionError: the module answers with neither a tensor nor a mapping with a tensor `out`.
+            PredictionError: the module returns neither a tensor nor a mapping with a tensor `out`.
         """
         with torch.inference_mode():
-            answer = self.module(batch)
-        found = answer if isinstance(answer, Mapping) else {"out": answer}
-        if not isinstance(found.get("out"), Tensor):
+            output = self.module(batch)
+        logits = output if isinstance(output, Mapping) else {"out": output}
+        if not isinstance(logits.get("out"), Tensor):
             raise PredictionError(
-                f"{type(self.module).__name__} answers with {_described(answer)}, expected logits [N, C, H, W] as a "
-                "tensor or under the key 'out'",
+                f"{type(self.module).__name__} returns {_describe(output)}, expected logits [N, C, H, W] as a tensor "
+                "or under the key 'out'",
                 "wrap the module so that it returns its logits",
             )
-        return found
+        return logits
 
 
-def _described(answer: object) -> str:
-    """What a network answered, with the shapes of the tensors in it."""
-    parts: Iterable[tuple[object, object]] = ()
-    if isinstance(answer, Mapping):
-        parts = answer.items()
-    elif isinstance(answer, list | tuple):
-        parts = enumerate(answer)
-    inside = [f"{key}: {list(each.shape) if isinstance(each, Tensor) else type(each).__name__}" for key, each in parts]
-    return f"a {type(answer).__name__}" + (f" ({', '.join(inside[:_SHOWN])})" if inside else "")
+def _describe(output: object) -> str:
+    """Describe a network's output, with the shapes of the tensors in it."""
+    entries: Iterable[tuple[object, object]] = ()
+    if isinstance(output, Mapping):
+        entries = output.items()
+    elif isinstance(output, list | tuple):
+        entries = enumerate(output)
+    shapes = [
+        f"{key}: {list(value.shape) if isinstance(value, Tensor) else type(value).__name__}" for key, value in entries
+    ]
+    return f"a {type(output).__name__}" + (f" ({', '.join(shapes[:_MAX_SHOWN])})" if shapes else "")
 
 
-_SHOWN = 8
-"""Parts of an answer that a message names."""
-
-
-class Around:
-    """A segmenter around another one: everything that it does not have itself is the inner one's.
+class SegmenterWrapper:
+    """A segmenter around another one: it delegates everything that it does not override.
 
     Args:
-        inner: the other segmenter.
+        inner: the wrapped segmenter.
     """
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
 
     def __getattr__(self, name: str) -> Any:
-        # The inner one's other heads do not pass through what this one does to the logits.
+        # `all_logits` of the wrapped segmenter would bypass what the wrapper does to the logits.
         if name in ("all_logits", "inner"):
             raise AttributeError(name)
         return getattr(self.inner, name)
 
-    def prepare(self, *pictures: NDArray[Any]) -> Tensor:
-        """The inner segmenter's preparation."""
-        prepared: Tensor = self.inner.prepare(*pictures)
+    def prepare(self, *images: NDArray[Any]) -> Tensor:
+        """Preprocess images as the wrapped segmenter does."""
+        prepared: Tensor = self.inner.prepare(*images)
         return prepared
 
 
-def prepared_on(segmenter: Segmenter, device: torch.device, *pictures: NDArray[Any]) -> Tensor:
-    """What a segmenter prepares of the pictures of a sample, on a device; what its `prepare` gives, bit for bit.
+def preprocess_on(segmenter: Segmenter, device: torch.device, *images: NDArray[Any]) -> Tensor:
+    """Return what a segmenter's `prepare` returns, on a device, with the same bits.
 
-    Where that is a built-in preparation that only subtracts a mean, the picture's bytes go to the device and the rest
-    happens there.
+    If the preprocessing is a `MeanSubtraction`, the image's bytes are copied to the device and the rest happens there.
+
+    Args:
+        segmenter: the segmenter.
+        device: where the result is stored.
+        images: the image of each modality.
     """
     inner: Any = segmenter
-    while isinstance(inner, Around) and type(inner).prepare is Around.prepare:
+    while isinstance(inner, SegmenterWrapper) and type(inner).prepare is SegmenterWrapper.prepare:
         inner = inner.inner
-    if isinstance(inner, ModuleSegmenter) and isinstance(preparation := inner.preparation, Centred):
-        own = "prepare" in vars(inner) or type(inner).prepare is not ModuleSegmenter.prepare
-        if not own:
-            return preparation.on(device, *pictures)
-    prepare: Prepare = segmenter.prepare  # takes as many pictures as the model has modalities
-    answer = prepare(*pictures)
-    return answer.to(device) if isinstance(answer, Tensor) else answer
+    if isinstance(inner, ModuleSegmenter) and isinstance(preprocess := inner.preprocess, MeanSubtraction):
+        overridden = "prepare" in vars(inner) or type(inner).prepare is not ModuleSegmenter.prepare
+        if not overridden:
+            return preprocess.on(device, *images)
+    prepare: Preprocess = segmenter.prepare  # takes as many images as the model has modalities
+    prepared = prepare(*images)
+    return prepared.to(device) if isinstance(prepared, Tensor) else prepared
 
 
-MODALITIES = ("rgb", "depth", "hha")
-"""What pictures of a sample a model may take."""
-
-
-def answers_from_truth(segmenter: Segmenter) -> bool:
-    """Whether a model is an oracle: it takes no picture, and its method `answer` makes the prediction of the truth."""
-    return callable(getattr(segmenter, "answer", None))
+def is_oracle(segmenter: Segmenter) -> bool:
+    """Return whether a model is an oracle, whose `predict_from_ground_truth` makes predictions of the ground truth."""
+    return callable(getattr(segmenter, "predict_from_ground_truth", None))
 
 
 def modalities_of(segmenter: Segmenter) -> tuple[str, ...]:
-    """What a segmenter's `prepare` takes, in order.
+    """Return what a segmenter's `prepare` takes, in order.
 
     Raises:
-        ModelError: it names something else than `MODALITIES`.
+        ModelError: the segmenter names modalities that are not in `MODALITIES`.
     """
-    wanted = getattr(segmenter, "modalities", ("rgb",))
-    wanted = (wanted,) if isinstance(wanted, str) else tuple(wanted)
-    if not (wanted or answers_from_truth(segmenter)) or any(name not in MODALITIES for name in wanted):
+    modalities = getattr(segmenter, "modalities", ("rgb",))
+    modalities = (modalities,) if isinstance(modalities, str) else tuple(modalities)
+    if not (modalities or is_oracle(segmenter)) or any(name not in MODALITIES for name in modalities):
         raise ModelError(
-            f"the model's modalities are {wanted}, expected some of {', '.join(MODALITIES)}",
+            f"the model's modalities are {modalities}, expected some of {', '.join(MODALITIES)}",
             "name what its prepare takes, in order",
         )
-    return wanted
+    return modalities
 
 
-def runs_its_module(segmenter: Any) -> bool:
-    """Return whether a segmenter's logits are what its network answers: it is a `ModuleSegmenter` as it was written.
+def only_runs_its_module(segmenter: Any) -> bool:
+    """Return whether a segmenter's logits are its module's output: it is a `ModuleSegmenter` without overrides.
 
-    A subclass, a wrapper, or an object with methods of its own may do more.
+    A subclass, a wrapper, or an object whose methods were replaced may do more.
     """
     return type(segmenter) is ModuleSegmenter and not vars(segmenter).keys() & {"logits", "all_logits"}
 
 
 def module_of(segmenter: Segmenter) -> nn.Module | None:
-    """The network inside a segmenter: its `module`, or the segmenter itself when it is one."""
+    """Return the network of a segmenter: its `module`, or the segmenter itself if it is a module."""
     if isinstance(segmenter, nn.Module):
         return segmenter
-    inside = getattr(segmenter, "module", None)
-    return inside if isinstance(inside, nn.Module) else None
+    module = getattr(segmenter, "module", None)
+    return module if isinstance(module, nn.Module) else None
 
 
 def in_evaluation_mode(module: nn.Module) -> nn.Module:
-    """Switch a network to evaluation mode, and return it; an exported program has one mode, and says so."""
+    """Switch a network to evaluation mode and return it.
+
+    Exported programs have one mode and refuse to switch; they are returned as they are.
+    """
     with suppress(NotImplementedError):
         module.eval()
     return module
 
 
 def weights_digest(segmenter: Segmenter) -> str | None:
-    """Digest of all parameters and buffers by name, dtype, shape and bytes; None where there is no module to read.
+    """Return the digest of all parameters and buffers by name, dtype, shape and bytes; None without a module.
 
-    A segmenter may name a digest itself, as `weights_digest`: that of its file, for example.
+    A segmenter may provide a digest itself, such as that of its file, as a string `weights_digest`.
     """
-    own = getattr(segmenter, "weights_digest", None)
-    if isinstance(own, str):
-        return own
+    provided = getattr(segmenter, "weights_digest", None)
+    if isinstance(provided, str):
+        return provided
     module = module_of(segmenter)
     if module is None:
         return None

@@ -1,4 +1,4 @@
-"""The bytes of tensors and arrays of every kind, for digests: equal parts, equal numbers."""
+"""The bytes of tensors and arrays of every kind, for digests: equal bytes mean equal numbers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ Part = bytes | memoryview
 
 
 def number_parts(name: str, values: Tensor | np.ndarray[Any, Any]) -> Iterator[Part]:
-    """Give a head of name, dtype and shape, and the bytes of a tensor or an array in the order of its indices.
+    """Yield a header with name, dtype and shape, then the bytes of a tensor or array in index order.
 
     Args:
-        name: for the head.
-        values: of any layout; numbers that are not in memory (device `meta`) have a head only.
+        name: for the header.
+        values: a tensor of any layout, or an array; tensors without memory (device `meta`) have a header only.
+
+    >>> header, content = number_parts("bias", torch.tensor([1, 2], dtype=torch.int8))
+    >>> header.decode().strip(), list(content)
+    ('bias torch.int8 (2,)', [1, 2])
     """
     if isinstance(values, np.ndarray):
         yield f"{name} {values.dtype} {tuple(values.shape)}\n".encode()
@@ -34,7 +38,7 @@ def number_parts(name: str, values: Tensor | np.ndarray[Any, Any]) -> Iterator[P
     else:
         yield f"{name} {values.dtype} {tuple(values.shape)}\n".encode()
         if values.is_quantized:
-            yield f"{_quantised_by(values)}\n".encode()
+            yield f"{_quantisation(values)}\n".encode()
         flat = values.detach().cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
         yield flat.view(torch.uint8).numpy().data if flat.numel() else b""
 
@@ -42,38 +46,40 @@ def number_parts(name: str, values: Tensor | np.ndarray[Any, Any]) -> Iterator[P
 def refuse_unset(network: nn.Module, name: str) -> None:
     """Refuse a network with parameters or buffers that have no values yet.
 
+    The first image would set them, and in a resumed run that is another image.
+
     Args:
         network: what a factory returned, or a part of it.
-        name: the model's, for the message.
+        name: name of the model, for the message.
 
     Raises:
-        ModelError: it has some: the first image would set them, and another one in a run that goes on.
+        ModelError: a parameter or buffer has no values.
     """
     tensors = [*network.named_parameters(), *network.named_buffers()]
     unset = [key for key, value in tensors if is_lazy(value) or value.is_meta]
     if unset:
         raise ModelError(
             f"{name}: {unset[0]} has no values yet ({len(unset)} such parameters and buffers)",
-            "load the weights in the factory; a lazy layer gets its shape there from a pass of any batch",
+            "load the weights in the factory, and run lazy layers there once to set their shapes",
         )
 
 
 def _pieces(values: Tensor) -> list[Tensor] | None:
-    """The plain tensors that a tensor is made of; None for a plain one."""
+    """Return the plain tensors that a tensor consists of; None for a plain one."""
     if values.is_nested:
         return list(values.detach().unbind())
     if values.layout is not torch.strided:
-        whole = values.detach()
-        if whole.layout is torch.sparse_coo:
-            whole = whole.coalesce()
-            return [whole.indices(), whole.values()]
-        return [whole.to_dense()]
-    # A subclass may be a shell around others; PyTorch names those by this protocol.
+        sparse = values.detach()
+        if sparse.layout is torch.sparse_coo:
+            sparse = sparse.coalesce()
+            return [sparse.indices(), sparse.values()]
+        return [sparse.to_dense()]
+    # A subclass may wrap other tensors, which this protocol of PyTorch names.
     flatten = getattr(values, "__tensor_flatten__", None)
     return None if flatten is None else [getattr(values, name) for name in flatten()[0]]
 
 
-def _quantised_by(values: Tensor) -> str:
+def _quantisation(values: Tensor) -> str:
     if values.qscheme() in (torch.per_tensor_affine, torch.per_tensor_symmetric):
         return f"{values.q_scale()} {values.q_zero_point()}"
     return f"{values.q_per_channel_scales().tolist()} {values.q_per_channel_zero_points().tolist()}"

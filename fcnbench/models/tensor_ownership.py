@@ -1,9 +1,9 @@
-"""Whether somebody else can still write into a tensor's memory.
+"""Whether a model can still write into a tensor that it returned.
 
-The loop prepares images ahead in other threads and reads logits behind, so what a model returned has to keep its values
-after the model was called again. A model may use its memory again (one buffer, two or three in turn, an array of
-numpy's, its own input). A tensor is its receiver's alone where PyTorch allocated its memory for this process and counts
-one owner of it. The count is not public, so it is tried first; where it is missing or wrong, nothing counts as owned.
+The loop preprocesses images ahead in other threads and reads logits later, so a returned tensor must keep its values
+after the model was called again. A model may reuse its memory: one buffer, several in rotation, a numpy array, or its
+own input. A tensor belongs to its receiver alone if PyTorch allocated its memory for this process and counts one owner
+of it. The count is not public, so it is tried first; where it is missing or wrong, every tensor counts as shared.
 """
 
 from __future__ import annotations
@@ -16,64 +16,69 @@ from torch import Tensor
 
 
 def take(box: list[Tensor]) -> tuple[Tensor, bool]:
-    """Take a tensor out of a list that holds the only reference of the caller's.
+    """Take a tensor out of a list that holds the caller's only reference to it.
 
     Args:
-        box: the tensor, which is removed.
+        box: a list whose last item is the tensor, which is removed.
 
     Returns:
-        The tensor or an alias of it, and whether nobody else can reach its memory. False for memory of numpy's, memory
-        shared with other processes, subclasses of Tensor, and devices other than the CPU.
+        The tensor or an alias of it, and whether nobody else can reach its memory. That is False for memory of numpy,
+        memory shared with other processes, subclasses of Tensor, and devices other than the CPU.
 
     >>> buffer = torch.zeros(3)
     >>> take([torch.zeros(3)])[1], take([buffer[1:]])[1]
     (True, False)
     """
-    given = box.pop()
-    base = _single()
-    if base is None or type(given) is not Tensor or given.device.type != "cpu" or given.layout is not torch.strided:
-        return given, False
-    # The model may have kept the very object. Its memory has a second owner then, once an alias has replaced it here.
-    alias = given.detach()
-    del given
+    tensor = box.pop()
+    single = _single_owner_count()
+    if (
+        single is None
+        or type(tensor) is not Tensor
+        or tensor.device.type != "cpu"
+        or tensor.layout is not torch.strided
+    ):
+        return tensor, False
+    # The model may have kept this very object. After an alias replaces it here, the memory then has a second owner.
+    alias = tensor.detach()
+    del tensor
     storage = alias.untyped_storage()
-    alone = storage.resizable() and not storage.is_shared()
+    private = storage.resizable() and not storage.is_shared()
     del storage
-    return alias, alone and _owners(alias) == base
+    return alias, private and _count_owners(alias) == single
 
 
 def owned(box: list[Tensor]) -> Tensor:
-    """Take a tensor out of a list that holds the caller's only reference: a copy, unless nobody else can reach it.
+    """Take a tensor out of a list that holds the caller's only reference, and copy it unless nobody else can reach it.
 
     >>> buffer = torch.zeros(3)
-    >>> mine = owned([buffer])
-    >>> buffer.add_(1), mine
+    >>> tensor = owned([buffer])
+    >>> buffer.add_(1), tensor
     (tensor([1., 1., 1.]), tensor([0., 0., 0.]))
     """
     tensor, alone = take(box)
     return tensor if alone else tensor.clone()
 
 
-def _owners(tensor: Tensor) -> int:
-    """Owners of a tensor's memory, as PyTorch and Python count them, this function among them."""
+def _count_owners(tensor: Tensor) -> int:
+    """Return the number of owners of a tensor's memory that PyTorch and Python count, this function included."""
     storage = tensor.untyped_storage()
-    # All of Python has one object for a storage, which PyTorch counts once.
+    # All Python references share one storage object, which PyTorch counts once.
     return int(torch._C._storage_Use_Count(storage._cdata)) + sys.getrefcount(storage)
 
 
 @cache
-def _single() -> int | None:
-    """What is counted for a tensor that has its memory for itself; None where that does not tell it from others."""
+def _single_owner_count() -> int | None:
+    """Return the count for a tensor without other owners; None where the count does not detect other owners."""
     try:
-        single = _owners(torch.zeros(4, device="cpu"))
+        single = _count_owners(torch.zeros(4, device="cpu"))
         counts = []
-        for other in (lambda each: each, lambda each: each[1:], Tensor.numpy, Tensor.untyped_storage):
+        for share in (lambda tensor: tensor, lambda tensor: tensor[1:], Tensor.numpy, Tensor.untyped_storage):
             box = [torch.zeros(4, device="cpu")]
-            holder: list[object] = [other(box[0])]
+            other_owner: list[object] = [share(box[0])]
             alias = box.pop().detach()
-            counts.append(_owners(alias))
-            holder.clear()
-            counts.append(_owners(alias))
+            counts.append(_count_owners(alias))
+            other_owner.clear()
+            counts.append(_count_owners(alias))
     except (AttributeError, RuntimeError, TypeError):
         return None
     return single if min(counts[::2]) > single and set(counts[1::2]) == {single} else None

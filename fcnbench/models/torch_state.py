@@ -1,7 +1,7 @@
-"""PyTorch's process-wide settings that can change a number: set as the protocol needs them, checked and restored.
+"""PyTorch's process-wide settings that can change a number: set to the protocol's values, checked and restored.
 
-A model's code may switch on autocast, TF32, another default dtype or cuDNN's benchmark mode, and leave it on. Whatever
-it left, and whatever the caller's process had set, an evaluation runs with the values that this module names.
+A model's code may switch on autocast, TF32, another default dtype or cuDNN's benchmark mode, and leave it on. An
+evaluation runs with the values in this module, whatever the model or the caller's process has set.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch.backends import opt_einsum  # not every version imports it by itself
 
 from fcnbench.errors import ModelError
-from fcnbench.models.code.neighbours import programs_modules_kept
+from fcnbench.models.code.neighbours import restore_program_modules
 from fcnbench.models.float32 import first_precision, read_precision, set_precision, wanted_precision
 from fcnbench.util.process_state import (
     Setting,
@@ -27,11 +27,11 @@ from fcnbench.util.process_state import (
 )
 
 _lock, _running = threading.Lock(), 0
-"""How many parts of a model's code run at this moment, in all threads."""
+"""Number of `foreign_code` blocks that run at this moment, in all threads."""
 
 _HINT = (
-    "leave process-wide settings alone in the model; `with torch.autocast(...)` and `torch.backends.cudnn.flags(...)` "
-    "blocks that end with the pass change nothing for others"
+    "do not change process-wide settings in the model; blocks that end with the forward pass, such as "
+    "`with torch.autocast(...)` and `with torch.backends.cudnn.flags(...)`, are fine"
 )
 
 
@@ -39,11 +39,11 @@ _HINT = (
 def held_switches(
     *, tf32: bool = False, autocast: tuple[str, torch.dtype] | None = None, device: str = "cpu"
 ) -> Iterator[None]:
-    """Hold every setting that can change a number inside the block, and restore what was found.
+    """Set every setting that can change a number for the duration of the block, then restore the previous values.
 
     Args:
         tf32: whether CUDA kernels may round float32 products to TF32.
-        autocast: device type and dtype that autocast is on for; None switches it off.
+        autocast: device type and dtype for which autocast is on; None switches it off.
         device: type of the device that the model runs on.
     """
     wanted = {**_WANTED, _AUTOCAST: autocast or (), _FP32: wanted_precision(tf32)}
@@ -53,17 +53,18 @@ def held_switches(
 
 @contextmanager
 def protected(*, restore_path: bool = True) -> Iterator[None]:
-    """Run a block that calls other people's code: process-wide settings are set before it and restored after it.
+    """Protect the process from third-party code in the block: set process-wide settings before it, restore them after.
 
-    Settings of PyTorch that change numbers are those of an fp32 evaluation, random generators start from the same
-    seed, and the working directory, `sys.path`, streams, signal handlers and the like are as they were found. Call
-    `restore_settings` inside the block whenever such code has run.
+    PyTorch's settings that change numbers are those of an fp32 evaluation, and random generators start from a fixed
+    seed. The working directory, `sys.path`, streams, signal handlers and the like are restored. Call
+    `restore_settings` inside
+    the block after every call of such code.
 
     Args:
-        restore_path: whether to restore `sys.path`; a model that lives on may still import through it.
+        restore_path: whether to restore `sys.path`; a model that is used after the block may still import through it.
     """
     with ExitStack() as stack:
-        stack.enter_context(programs_modules_kept())
+        stack.enter_context(restore_program_modules())
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(_kept_torch_seed())
@@ -76,27 +77,28 @@ def protected(*, restore_path: bool = True) -> Iterator[None]:
 
 @contextmanager
 def foreign_code(what: str) -> Iterator[None]:
-    """Run a part of a model's code; set back what it changes, and refuse a change on which numbers depend.
+    """Restore the settings that a model's code in the block has changed, and refuse changes on which numbers depend.
 
-    The code may change a setting for as long as it runs. Images are prepared in other threads during the forward pass:
-    what all threads share is looked at when none of them runs such code.
+    The code may change a setting temporarily. Images are preprocessed in other threads during the forward pass, so
+    settings that all threads share are checked when no thread runs such code.
 
     Args:
-        what: the code, for the message, such as `the forward pass`.
+        what: names the code in the message, such as `the forward pass`.
 
     Raises:
-        ModelError: a setting on which numbers depend is not what it was.
+        ModelError: after the block, a setting on which numbers depend differs from before.
     """
     global _running  # noqa: PLW0603 - the settings are the process's
-    own = () if threading.current_thread() is threading.main_thread() else tuple(_thread_switches(("cpu", "cuda")))
-    before = [switch.read() for switch in own]
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    thread_switches = () if in_main_thread else tuple(_thread_switches(("cpu", "cuda")))
+    before = [switch.read() for switch in thread_switches]
     with _lock:
         _running += 1
     changed: list[str] = []
     try:
         yield
     finally:
-        for switch, value in zip(own, before, strict=True):
+        for switch, value in zip(thread_switches, before, strict=True):
             if switch.read() != value:
                 switch.write(value)
                 changed.append(switch.name)
@@ -114,7 +116,7 @@ def seed(number: int, device: str = "cpu") -> None:
 
     Args:
         number: 0..2^32 - 1.
-        device: type of a device that is in use for certain; not all say whether they are.
+        device: type of a device that is in use; not all device types can tell whether they are.
     """
     torch.default_generator.manual_seed(number)
     for module in _devices_with_seeds(device):
@@ -137,19 +139,19 @@ def _kept_torch_seed() -> Iterator[None]:
 
 
 def _devices_with_seeds(device: str = "cpu") -> list[Any]:
-    """The modules of accelerators that are in use, and that of `device`."""
-    found = []
+    """Return the modules of the accelerators that are in use, such as `torch.cuda`, and that of `device`."""
+    modules = []
     for name in dict.fromkeys(("cuda", "mps", "xpu", device)):
         module = None if name == "cpu" else getattr(torch, name, None)
-        # Reading or setting the state of a device that nobody has used yet would start it.
-        used = getattr(module, "is_initialized", None)
-        if module is not None and (name == device or (used is not None and used())):
-            found.append(module)
-    return found
+        # Reading or setting the random state of an unused device would initialise it.
+        is_used = getattr(module, "is_initialized", None)
+        if module is not None and (name == device or (is_used is not None and is_used())):
+            modules.append(module)
+    return modules
 
 
 def _thread_switches(types: tuple[str, ...]) -> list[Setting]:
-    """The settings that every thread has for itself."""
+    """Return the settings that every thread has its own value of."""
     return [
         Setting("the default device", _default_device, _set_default_device, own_thread=True),
         Setting(_AUTOCAST, lambda: _autocast(types), lambda value: _set_autocast(types, value), own_thread=True),
@@ -166,7 +168,7 @@ def _switches(device: str) -> list[Setting]:
     ]
     return [
         *_thread_switches(types),
-        # The dtype of an autocast that is off counts for nothing here, and for the caller afterwards.
+        # The dtype of an inactive autocast does not matter in the evaluation, but may matter to the caller after it.
         Setting("autocast's dtype", *_autocast_dtypes(types), own_thread=True, at_end=True),
         *(_attribute(name, owner, attribute) for owner, attribute, name in some if hasattr(owner, attribute)),
         Setting("the default dtype", torch.get_default_dtype, torch.set_default_dtype),
@@ -208,7 +210,7 @@ _WANTED: Mapping[str, Any] = {
     "attention's kernel of little memory": True,
     "attention's cuDNN kernel": True,
 }
-"""PyTorch's own defaults, apart from cuDNN, whose kernels are the deterministic ones; threads stay as found."""
+"""PyTorch's defaults, except that cuDNN uses deterministic kernels. The number of threads is not changed."""
 
 _NUMERIC = frozenset({*_WANTED, _AUTOCAST, _FP32})
 
@@ -223,30 +225,30 @@ def _set_attribute(owner: Any, attribute: str, value: Any) -> None:
 
 
 def _default_device() -> str:
-    # A default device is a mode, and usually there is none; not public, so it may be missing.
-    modes = getattr(torch._C, "_len_torch_function_stack", None)
-    return "cpu" if modes is not None and not modes() else str(torch.get_default_device())
+    # A default device is a mode; without any mode it is the CPU. The function is not public and may be missing.
+    count_modes = getattr(torch._C, "_len_torch_function_stack", None)
+    return "cpu" if count_modes is not None and not count_modes() else str(torch.get_default_device())
 
 
 def _set_default_device(name: str) -> None:
-    # None takes the mode away that a default device is, and every call of a factory function with it.
+    # None removes the mode, and with it the cost that a mode adds to every factory function.
     torch.set_default_device(None if name == "cpu" else name)
     try:
         torch.get_default_device()
-    except AttributeError:  # PyTorch 2.6 no longer knows it, then
+    except AttributeError:  # PyTorch 2.6 has no default device after that
         torch.set_default_device("cpu")
 
 
 def _autocast(types: tuple[str, ...]) -> tuple[Any, ...]:
-    """Device type and dtype of the autocast that is on in this thread, of every type; empty where none is."""
-    found: list[Any] = []
+    """Return device type and dtype of every autocast that is on in this thread, one after the other."""
+    active: list[Any] = []
     for kind in types:
         try:
             if torch.is_autocast_enabled(kind):
-                found += [kind, torch.get_autocast_dtype(kind)]
+                active += [kind, torch.get_autocast_dtype(kind)]
         except RuntimeError:  # a device type without autocast
             continue
-    return tuple(found)
+    return tuple(active)
 
 
 def _set_autocast(types: tuple[str, ...], value: tuple[Any, ...]) -> None:
@@ -261,14 +263,14 @@ def _set_autocast(types: tuple[str, ...], value: tuple[Any, ...]) -> None:
 
 
 def _autocast_dtypes(types: tuple[str, ...]) -> tuple[Callable[[], Any], Callable[[Any], None]]:
-    """Read and write the dtypes that autocast has in this thread, whether it is on or not."""
+    """Return functions that read and write the autocast dtypes of this thread, whether autocast is on or not."""
 
     def read() -> dict[str, torch.dtype]:
-        found = {}
+        dtypes = {}
         for kind in types:
             with suppress(RuntimeError):  # a device type without autocast
-                found[kind] = torch.get_autocast_dtype(kind)
-        return found
+                dtypes[kind] = torch.get_autocast_dtype(kind)
+        return dtypes
 
     def write(value: dict[str, torch.dtype]) -> None:
         for kind, dtype in value.items():
@@ -286,7 +288,7 @@ def _set_deterministic(value: tuple[bool, bool]) -> None:
 
 
 def _flushes_denormals() -> bool:
-    """Whether this thread's arithmetic takes denormal numbers for 0; PyTorch can be told, and not asked."""
+    """Return whether this thread flushes denormal numbers to 0; PyTorch has no function that tells."""
     return _DENORMAL * 1.0 == 0.0
 
 

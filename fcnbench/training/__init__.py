@@ -1,1 +1,1 @@
-"""How the weights in the package were trained."""
+"""The training of the weights that ship with fcnbench."""

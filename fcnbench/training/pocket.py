@@ -1,11 +1,11 @@
-"""Trains the pocket FCNs as the papers train theirs: the 32s net first, each finer net started from the coarser one.
+"""Trains the pocket FCNs as the papers train theirs: first the 32s net, then each finer net from the coarser one.
 
-    python -m fcnbench.training.pocket --out FOLDER [--epochs 20 8 10] [--pictures 1024]
+    python -m fcnbench.training.pocket --out FOLDER [--epochs 20 8 10] [--images 1024]
 
-writes `fcn32s-pocket.safetensors`, `fcn16s-pocket.safetensors` and `fcn8s-pocket.safetensors`. A skip's score layer
-starts at zero, so a finer net starts with its parent's answer (CVPR 2015, section 4.3). Whole pictures, no resizing;
-pictures of a batch are filled up to one size with the mean colour and void. Seeds are fixed; another machine or
-another PyTorch sums in another order, so the weights are close to the shipped ones, not equal.
+writes `fcn32s-pocket.safetensors`, `fcn16s-pocket.safetensors` and `fcn8s-pocket.safetensors`. The score layer of a
+skip starts at zero, so that a finer net starts with its parent's predictions (CVPR 2015, section 4.3). Images are not
+resized; the images of a batch are padded to one size with the mean colour, and their labels with 255. Seeds are fixed.
+Another machine or another PyTorch sums in another order, so its weights are close to the shipped ones, not equal.
 """
 
 from __future__ import annotations
@@ -28,18 +28,27 @@ from fcnbench.models.fcn.pocket import POCKET_TRUNK
 from fcnbench.models.preprocess import caffe_bgr
 from fcnbench.util.console import note, progress, track
 
-PICTURES = 1024
-"""Pictures of `pocket-train` used: all of them."""
+IMAGES = 1024
+"""Number of images of `pocket-train`, all of which are used."""
 
 _BATCH = 8
 _DECAY = 1e-4
 _WARM_UP = 0.05
-"""Share of the steps over which the learning rate rises."""
+"""Fraction of the steps over which the learning rate rises."""
+
+_INPUT_SCALE = 64
+"""Divisor of the first layer's initial weights: He initialisation assumes inputs of unit variance, not 0..255."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One net of the chain: its stride, its largest learning rate, its passes over the pictures."""
+    """The training of one net.
+
+    Attributes:
+        stride: stride of the FCN: 32, 16 or 8.
+        rate: largest learning rate.
+        epochs: number of passes over the images.
+    """
 
     stride: int
     rate: float
@@ -47,13 +56,27 @@ class Stage:
 
 
 STAGES = (Stage(32, 2e-3, 20), Stage(16, 1e-3, 8), Stage(8, 1e-3, 10))
+"""The stages that gave the shipped weights."""
 
 
-def train(stages: Sequence[Stage] = STAGES, pictures: int = PICTURES, seed: int = 0) -> dict[str, FCN]:
-    """Train the chain of nets; returns them by name, in evaluation mode."""
+def train(stages: Sequence[Stage] = STAGES, images: int = IMAGES, seed: int = 0) -> dict[str, FCN]:
+    """Train nets one after the other, each from its predecessor.
+
+    Args:
+        stages: the nets, coarse to fine.
+        images: how many images of `pocket-train` to use.
+        seed: seed of the initial weights and of the order of images.
+
+    Returns:
+        The trained nets by name, in evaluation mode.
+
+    >>> net = train([Stage(32, 1e-3, epochs=0)], images=1)["fcn32s-pocket"]
+    >>> net(torch.zeros(1, 3, 40, 50)).shape
+    torch.Size([1, 8, 40, 50])
+    """
     torch.manual_seed(seed)
-    samples = [draw("train", index) for index in track(range(pictures), "draw pocket-train", "image")]
-    inputs = [caffe_bgr(picture) for picture, _ in samples]
+    samples = [draw("train", index) for index in track(range(images), "draw pocket-train", "image")]
+    inputs = [caffe_bgr(image) for image, _ in samples]
     labels = [torch.from_numpy(label.astype(np.int64)) for _, label in samples]
     nets: dict[str, FCN] = {}
     parent: FCN | None = None
@@ -69,78 +92,85 @@ def train(stages: Sequence[Stage] = STAGES, pictures: int = PICTURES, seed: int 
 
 
 def initialise(net: FCN) -> None:
-    """He initialisation of the trunk, scaled for inputs of 0..255; zero score layers and biases."""
+    """Initialise the trunk after He et al. (2015), for inputs of 0..255; score layers and biases become zero."""
     for name, layer in net.named_children():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
             if name == "conv1_1":
-                layer.weight.data /= 64
+                layer.weight.data /= _INPUT_SCALE
             if name.startswith("score"):
                 nn.init.zeros_(layer.weight)
 
 
 def learned_parameters(net: FCN) -> dict[str, Tensor]:
-    """The state of everything but the frozen up-sampling, contiguous, on the CPU."""
+    """Return the parameters by name without the frozen up-sampling layers, contiguous and on the CPU."""
     return {name: value.detach().cpu().contiguous() for name, value in net.named_parameters() if value.requires_grad}
 
 
 def _fit(net: FCN, stage: Stage, inputs: list[Tensor], labels: list[Tensor], seed: int) -> None:
     net.train()
     steps = max(stage.epochs * math.ceil(len(inputs) / _BATCH), 1)
-    optimiser = torch.optim.AdamW(
+    optimizer = torch.optim.AdamW(
         [value for value in net.parameters() if value.requires_grad], lr=stage.rate, weight_decay=_DECAY
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, stage.rate, total_steps=steps, pct_start=_WARM_UP, cycle_momentum=False
+        optimizer, stage.rate, total_steps=steps, pct_start=_WARM_UP, cycle_momentum=False
     )
-    order = np.random.Generator(np.random.PCG64(seed + stage.stride))
+    random = np.random.Generator(np.random.PCG64(seed + stage.stride))
     with progress(steps, f"train fcn{stage.stride}s-pocket", "step") as bar:
         for epoch in range(stage.epochs):
-            started, total = time.perf_counter(), 0.0
-            for pictures, truth in _batches(inputs, labels, order):
-                loss = nn.functional.cross_entropy(net(pictures), truth, ignore_index=IGNORE)
-                optimiser.zero_grad(set_to_none=True)
+            start, total = time.perf_counter(), 0.0
+            for batch, batch_labels in _batches(inputs, labels, random):
+                loss = nn.functional.cross_entropy(net(batch), batch_labels, ignore_index=IGNORE)
+                optimizer.zero_grad(set_to_none=True)
                 loss.backward()
-                optimiser.step()
+                optimizer.step()
                 schedule.step()
                 bar.update()
-                total += loss.item() * len(pictures)
-            seconds = time.perf_counter() - started
+                total += loss.item() * len(batch)
+            seconds = time.perf_counter() - start
             note(f"{stage.stride}s epoch {epoch + 1}/{stage.epochs}: loss {total / len(inputs):.4f}, {seconds:.0f} s")
 
 
-def _batches(inputs: list[Tensor], labels: list[Tensor], order: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    """Every picture once, shuffled, mirrored at random, a batch filled up to its largest height and width."""
-    shuffled = order.permutation(len(inputs))
-    for start in range(0, len(shuffled), _BATCH):
-        chosen = [int(index) for index in shuffled[start : start + _BATCH]]
-        height = max(labels[index].shape[0] for index in chosen)
-        width = max(labels[index].shape[1] for index in chosen)
-        pictures = torch.zeros(len(chosen), 3, height, width)
-        truth = torch.full((len(chosen), height, width), IGNORE)
-        for slot, index in enumerate(chosen):
+def _batches(
+    inputs: list[Tensor], labels: list[Tensor], random: np.random.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield batches of all images in random order, mirrored at random, padded to the batch's largest sides."""
+    order = random.permutation(len(inputs))
+    for start in range(0, len(order), _BATCH):
+        indices = [int(index) for index in order[start : start + _BATCH]]
+        height = max(labels[index].shape[0] for index in indices)
+        width = max(labels[index].shape[1] for index in indices)
+        batch = torch.zeros(len(indices), 3, height, width)
+        batch_labels = torch.full((len(indices), height, width), IGNORE)
+        for slot, index in enumerate(indices):
             rows, columns = labels[index].shape
-            pictures[slot, :, :rows, :columns] = inputs[index]
-            truth[slot, :rows, :columns] = labels[index]
-        if order.integers(2):
-            pictures, truth = pictures.flip(3), truth.flip(2)
-        yield pictures, truth
+            batch[slot, :, :rows, :columns] = inputs[index]
+            batch_labels[slot, :rows, :columns] = labels[index]
+        if random.integers(2):
+            batch, batch_labels = batch.flip(3), batch_labels.flip(2)
+        yield batch, batch_labels
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train and write the weights: see the module's docstring."""
+    """Train the nets and write their weights; the module's docstring describes the options."""
     parser = argparse.ArgumentParser(description="train the pocket FCNs")
     parser.add_argument("--out", type=Path, required=True, help="folder for the .safetensors files")
-    parser.add_argument("--epochs", type=int, nargs=3, default=[stage.epochs for stage in STAGES])
-    parser.add_argument("--pictures", type=int, default=PICTURES, help="how many pictures of pocket-train to use")
+    parser.add_argument(
+        "--epochs", type=int, nargs=3, default=[stage.epochs for stage in STAGES], help="passes of the 32s, 16s, 8s net"
+    )
+    # The second name is the option's older one.
+    parser.add_argument(
+        "--images", "--pictures", type=int, default=IMAGES, help="how many images of pocket-train to use"
+    )
     options = parser.parse_args(arguments)
     from safetensors.torch import save_file
 
     stages = [Stage(stage.stride, stage.rate, epochs) for stage, epochs in zip(STAGES, options.epochs, strict=True)]
     options.out.mkdir(parents=True, exist_ok=True)
-    for name, net in train(stages, options.pictures).items():
+    for name, net in train(stages, options.images).items():
         save_file(learned_parameters(net), options.out / f"{name}.safetensors")
         note(f"wrote {options.out / name}.safetensors")
 

@@ -17,7 +17,7 @@ import pytest
 import fcnbench
 from fcnbench.cli.main import main
 from fcnbench.errors import UsageError, WeightsError
-from fcnbench.models.names import default_weights
+from fcnbench.models.weights.names import default_weights
 from tests.mirrors import ARCHIVE, Mirrored, mirrored
 
 pty = pytest.importorskip("pty", reason="pseudo-terminals are Unix's")

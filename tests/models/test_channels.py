@@ -1,4 +1,4 @@
-"""What networks are given: every channel has its own values, whatever PyTorch's defaults are and were."""
+"""Preprocessing of channels: each is normalised by its own values, whatever PyTorch's defaults are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from fcnbench.models.adapters.resized import Resized
+from fcnbench.models.adapters.resizing import ResizingSegmenter
 from tests.conftest import REPOSITORY
 
 RED = np.zeros((2, 3, 3), np.uint8)
@@ -21,7 +21,7 @@ RED[..., 0] = 255
 
 @pytest.mark.parametrize(("bgr", "order"), [(False, [0, 1, 2]), (True, [2, 1, 0])])
 def test_mean_and_std_are_those_of_red_green_and_blue_in_any_order(bgr: bool, order: list[int]) -> None:
-    model = Resized(lambda batch: batch, mean=(0.9, 0.5, 0.1), std=(0.5, 0.25, 0.125), bgr=bgr)
+    model = ResizingSegmenter(lambda batch: batch, mean=(0.9, 0.5, 0.1), std=(0.5, 0.25, 0.125), bgr=bgr)
     expected = np.array([(1 - 0.9) / 0.5, -0.5 / 0.25, -0.1 / 0.125], np.float32)[order]
     found = model.prepare(RED)
     assert found.dtype == torch.float32

@@ -1,4 +1,4 @@
-"""`fcnbench doctor --model`: each promise that is broken is named."""
+"""`fcnbench doctor --model`: each fault of a model is named."""
 
 from __future__ import annotations
 
@@ -60,21 +60,21 @@ def test_a_sound_model(tmp_path: Path) -> None:
         ("y = y * float('nan')", "1x1", "the logits hold NaN"),
         ("y = torch.full_like(y, -float('inf'))", "64x64", "minus infinity in every class"),
         ("y = torch.full_like(y, -float('inf'))", "batch", "no logit is finite"),
-        ("y = y + next(self.turns)", "determinism", "gives other logits"),
+        ("y = y + next(self.turns)", "determinism", "gives different logits"),
         ("y = y - y.mean((0, 2, 3), keepdim=True) * (len(x) - 1)", "batch", "pixels change class"),
-        ("self.kept = [*getattr(self, 'kept', []), torch.ones(2**20)]", "memory", "20 pictures more take"),
+        ("self.kept = [*getattr(self, 'kept', []), torch.ones(2**20)]", "memory", "20 more images take"),
         ("self.norm.train()", "module", "1 parts are in training mode, norm first"),
         ("assert x.shape[2] > 1", "1x1", "AssertionError"),
         ("raise SystemExit(3)", "determinism", "SystemExit: 3"),
     ],
 )
-def test_broken_promises_are_named(tmp_path: Path, broken: str, subject: str, said: str) -> None:
+def test_faults_of_a_model_are_named(tmp_path: Path, broken: str, subject: str, said: str) -> None:
     sound, text = verdicts(tmp_path, broken)[subject]
     assert not sound
     assert said in text
 
 
-def test_a_model_that_keeps_something_for_its_logits_is_told(tmp_path: Path) -> None:
+def test_a_model_that_keeps_state_for_its_logits_is_reported(tmp_path: Path) -> None:
     (tmp_path / "keeps.py").write_text(
         "import numpy as np, torch\n"
         "class Keeps:\n"
@@ -92,7 +92,7 @@ def test_a_model_that_keeps_something_for_its_logits_is_told(tmp_path: Path) -> 
     assert all(finding.sound for finding in found if finding.subject in ("97x131", "determinism"))
 
 
-def test_a_model_that_lacks_classes_is_told(tmp_path: Path) -> None:
+def test_a_model_that_lacks_classes_is_reported(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(
         NET.replace("{broken}", "pass").replace("turns =", "classes = ('disk', 'star', *'abcdef')\n    turns =")
         + "\nclass Named:\n"
@@ -114,7 +114,7 @@ def test_a_model_that_lacks_classes_is_told(tmp_path: Path) -> None:
 
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--model", "fcn32s-pocket"]) == 0
-    assert "ok      determinism: the same picture twice gives the same logits" in capsys.readouterr().out
+    assert "ok      determinism: the same image twice gives the same logits" in capsys.readouterr().out
     assert main(["doctor", "--model", "oracle-constant:3", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["sound"]
     assert main(["doctor", "--model", "fcn8s"]) == 4  # no weights

@@ -1,4 +1,4 @@
-"""Models from anywhere: names, files with a factory, modules, objects of one's own; and all that can go wrong."""
+"""Loading models from names, files with a factory, modules and objects, and the errors of each."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ import fcnbench
 from fcnbench.errors import FcnbenchError, ModelError, PredictionError, UnknownName, WeightsError
 from fcnbench.models.load import load_model, open_model
 from fcnbench.models.preprocess import caffe_bgr, imagenet_rgb, nyud_bgr, nyud_hha, siftflow_bgr
-from fcnbench.models.segmenter import Around, ModuleSegmenter, Segmenter, prepared_on, weights_digest
+from fcnbench.models.segmenter import ModuleSegmenter, Segmenter, SegmenterWrapper, preprocess_on, weights_digest
 
 HEAD = """
 import torch
@@ -105,19 +105,19 @@ def test_neighbours_of_the_file_can_be_imported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "error", "message"),
     [
-        ("build = 3", ModelError, "leads to a int, expected a factory"),
-        ("def build(): return 'net'", ModelError, "answers with a str"),
+        ("build = 3", ModelError, "nets.py:build is a int, expected a factory"),
+        ("def build(): return 'net'", ModelError, "returns a str"),
         ("def build(): raise RuntimeError('no luck')", ModelError, "failed: RuntimeError: no luck"),
         ("import sys\ndef build(): sys.exit(0)", ModelError, "failed: SystemExit: 0"),
         ("import sys\nsys.exit(0)", ModelError, "can't be imported: SystemExit: 0"),
-        ("def build(): return Net", ModelError, "answers with a type"),
+        ("def build(): return Net", ModelError, "returns a type"),
         ("raise OSError('broken file')", ModelError, "can't be imported: OSError: broken file"),
         ("this is no python", ModelError, "can't be imported: SyntaxError"),
-        ("other = 1", UnknownName, "has nothing called 'build'"),
+        ("other = 1", UnknownName, "does not define 'build'"),
         (
             "class N(Net):\n    num_classes = 7\ndef build(): return N(7)",
             ModelError,
-            "7 classes, and the data set has 5",
+            "7 classes, and the dataset has 5",
         ),
     ],
 )
@@ -145,7 +145,7 @@ def test_unknown_names_are_refused_with_a_suggestion() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("output", "said"),
     [
         ([1], r"a list \(0: int\)"),
         (None, "a NoneType,"),
@@ -153,12 +153,12 @@ def test_unknown_names_are_refused_with_a_suggestion() -> None:
         ({"logits": torch.zeros(1, 8, 2, 2), "loss": None}, r"a dict \(logits: \[1, 8, 2, 2\], loss: NoneType\)"),
     ],
 )
-def test_a_module_without_logits_is_named_with_what_it_gives(answer: object, said: str) -> None:
+def test_a_module_without_logits_is_named_with_its_output(output: object, said: str) -> None:
     class Nothing(nn.Module):
         def forward(self, batch: torch.Tensor) -> object:
-            return answer
+            return output
 
-    with pytest.raises(PredictionError, match=f"Nothing answers with {said}"):
+    with pytest.raises(PredictionError, match=f"Nothing returns {said}"):
         ModuleSegmenter(Nothing()).logits(torch.zeros(1, 3, 2, 2))
 
 
@@ -190,7 +190,7 @@ def test_imagenet_rgb_equals_torchvisions_normalisation() -> None:
     torch.testing.assert_close(imagenet_rgb(image), expected)
 
 
-def test_preparing_never_changes_the_picture() -> None:
+def test_preprocessing_never_changes_the_image() -> None:
     image = np.full((3, 3, 3), 7, np.uint8)
     image.setflags(write=False)
     caffe_bgr(image)
@@ -212,7 +212,7 @@ def test_listing_models_imports_no_torch() -> None:
 def test_built_in_preparations_are_the_same_on_a_device_from_bytes() -> None:
     image = np.random.default_rng(0).integers(0, 256, (11, 13, 3), np.uint8)
     for prepare in (caffe_bgr, siftflow_bgr, nyud_bgr, nyud_hha):
-        planes = torch.from_numpy(prepare._planes(image, np.uint8))
+        planes = torch.from_numpy(prepare._channels(image, np.uint8))
         assert planes.dtype == torch.uint8
         assert torch.equal(planes.float().sub_(prepare._mean), prepare(image))
         assert torch.equal(prepare.on(torch.device("cpu"), image), prepare(image))
@@ -225,17 +225,17 @@ def test_what_a_model_prepares_itself_is_never_passed_over() -> None:
     cpu = torch.device("cpu")
 
     class Halved(ModuleSegmenter):
-        def prepare(self, *pictures: np.ndarray) -> torch.Tensor:
-            return super().prepare(*pictures) / 2
+        def prepare(self, *images: np.ndarray) -> torch.Tensor:
+            return super().prepare(*images) / 2
 
     plain = load_model("fcn8s-pocket", fast=False)
-    around = Around(plain)
+    around = SegmenterWrapper(plain)
     replaced = load_model("fcn8s-pocket", fast=False)
-    replaced.prepare = lambda picture: caffe_bgr(picture) / 2
-    assert torch.equal(prepared_on(plain, cpu, image), caffe_bgr(image))
-    assert torch.equal(prepared_on(around, cpu, image), caffe_bgr(image))
-    for own in (Halved(plain.module, caffe_bgr), Around(Halved(plain.module, caffe_bgr)), replaced):
-        assert torch.equal(prepared_on(own, cpu, image), caffe_bgr(image) / 2)
+    replaced.prepare = lambda image: caffe_bgr(image) / 2
+    assert torch.equal(preprocess_on(plain, cpu, image), caffe_bgr(image))
+    assert torch.equal(preprocess_on(around, cpu, image), caffe_bgr(image))
+    for own in (Halved(plain.module, caffe_bgr), SegmenterWrapper(Halved(plain.module, caffe_bgr)), replaced):
+        assert torch.equal(preprocess_on(own, cpu, image), caffe_bgr(image) / 2)
 
 
 def test_a_factory_draws_the_same_numbers_whatever_was_drawn_while_the_file_was_imported(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Networks inside a model, wherever it keeps them."""
+"""Networks of a model, wherever it keeps them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Slotted:
 
 
 class Private:
-    """Keeps its network in a slot of a private name."""
+    """Keeps its network in a slot with a private name."""
 
     __slots__ = ("__net", "empty")
 
@@ -37,12 +37,12 @@ class Private:
 
 
 def of_class(net: nn.Module) -> Any:
-    """An object whose class keeps the network."""
+    """Return an object whose class has the network as an attribute."""
     return type("Shared", (), {"net": net})()
 
 
 def with_default(net: nn.Module) -> Callable[..., Any]:
-    """A function with the network as a default."""
+    """Return a function with the network as a default argument."""
 
     def call(batch: Any, net: nn.Module = net) -> Any:
         return net(batch)
@@ -51,7 +51,7 @@ def with_default(net: nn.Module) -> Callable[..., Any]:
 
 
 class Hidden(nn.Module):
-    """Keeps a network in a plain list, which PyTorch does not count among its own."""
+    """Keeps a network in a plain list, which is not among its parts."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
@@ -59,12 +59,12 @@ class Hidden(nn.Module):
 
 
 def enclosed(net: nn.Module) -> Callable[[Any], Any]:
-    """A function around a network."""
+    """Return a function with the network in its closure."""
     return lambda batch: net(batch)  # noqa: PLW0108 - its closure is what matters
 
 
 def in_methods(net: nn.Module, how: Callable[[Any], Any]) -> Any:
-    """An object whose class has a method that a network is enclosed in."""
+    """Return an object whose class has a method with a network in its closure."""
 
     class Wrapped:
         @how
@@ -75,11 +75,11 @@ def in_methods(net: nn.Module, how: Callable[[Any], Any]) -> Any:
 
 
 NAMED: dict[str, nn.Module] = {}
-"""A network that functions of this module name."""
+"""A global network that functions of this module use."""
 
 
 def by_name(net: nn.Module) -> Any:
-    """An object with a method that names a network of its module."""
+    """Return an object with a method that uses a global network of its module."""
     NAMED["net"] = net
 
     class Naming:
@@ -129,18 +129,18 @@ def test_a_network_is_found_and_put_into_evaluation_mode(keep: Callable[[nn.Modu
 
 
 def broken(**methods: Callable[..., Any]) -> Any:
-    """An object that raises or never ends where it is looked at."""
+    """Return an object that raises, or never ends, when it is read."""
     bases = (Mapping,) if "__len__" in methods else (list,) if "__iter__" in methods else ()
     return type("Broken", bases, methods)()
 
 
 def fails(*_: object) -> Any:
-    """Raise what nobody expects."""
+    """Raise an unusual exception."""
     raise KeyError("no")
 
 
 def gone() -> Any:
-    """A proxy of an object that is gone."""
+    """Return a weak proxy of a deleted object."""
     return weakref.proxy(broken())
 
 

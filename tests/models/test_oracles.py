@@ -1,4 +1,4 @@
-"""Oracles: bounds that need neither weights nor pictures."""
+"""Oracles: bounds that need neither weights nor images."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from tests.datasets import native
 LABEL = np.array([[0, 0, 1, 1], [0, 255, 1, 1], [2, 2, 3, 3], [2, 2, 3, 255]], np.uint8)
 
 
-def test_the_answers() -> None:
-    np.testing.assert_array_equal(perfect().answer(LABEL), np.where(LABEL == 255, 0, LABEL))
-    assert (constant("7").answer(LABEL) == 7).all()
+def test_the_predictions() -> None:
+    np.testing.assert_array_equal(perfect().predict_from_ground_truth(LABEL), np.where(LABEL == 255, 0, LABEL))
+    assert (constant("7").predict_from_ground_truth(LABEL) == 7).all()
     for method in INTERPOLATIONS:
-        assert (downsample(f"1:{method}").answer(LABEL)[LABEL != 255] == LABEL[LABEL != 255]).all()
-        assert len(np.unique(downsample(f"64:{method}").answer(LABEL))) == 1
-        assert downsample(f"3:{method}").answer(np.zeros((1, 5), np.uint8)).shape == (1, 5)
-    np.testing.assert_array_equal(downsample("2:area").answer(LABEL), np.kron([[0, 1], [2, 3]], np.ones((2, 2), int)))
-    assert (downsample("2").answer(np.full((4, 4), 255, np.uint8)) == 0).all()
+        assert (downsample(f"1:{method}").predict_from_ground_truth(LABEL)[LABEL != 255] == LABEL[LABEL != 255]).all()
+        assert len(np.unique(downsample(f"64:{method}").predict_from_ground_truth(LABEL))) == 1
+        assert downsample(f"3:{method}").predict_from_ground_truth(np.zeros((1, 5), np.uint8)).shape == (1, 5)
+    np.testing.assert_array_equal(
+        downsample("2:area").predict_from_ground_truth(LABEL), np.kron([[0, 1], [2, 3]], np.ones((2, 2), int))
+    )
+    assert (downsample("2").predict_from_ground_truth(np.full((4, 4), 255, np.uint8)) == 0).all()
 
 
 @pytest.mark.parametrize(
@@ -37,9 +39,9 @@ def test_wrong_arguments_are_refused(model: str) -> None:
         fcnbench.load_model("oracle-downsample")
 
 
-def test_an_oracle_takes_no_pictures() -> None:
+def test_an_oracle_takes_no_images_and_has_no_logits() -> None:
     oracle = fcnbench.load_model("oracle-perfect")
-    with pytest.raises(ModelError, match="takes no pictures"):
+    with pytest.raises(ModelError, match="takes no images"):
         oracle.prepare(np.zeros((2, 2, 3), np.uint8))
     with pytest.raises(ModelError, match="has no logits"):
         oracle.logits(None)  # type: ignore[arg-type]
@@ -62,7 +64,7 @@ def test_runs_on_label_maps_alone(tmp_path: Path) -> None:
 def test_the_papers_upper_bound_on_real_label_maps(
     shared: Path, tmp_path: Path, interpolation: str, mean_iu: float
 ) -> None:
-    """The first 100 of seg11valid; all 736 are in docs/models.md, beside the paper's Appendix A."""
+    """The first 100 images of seg11valid; docs/models.md has all 736, with the paper's Appendix A."""
     model = f"oracle-downsample:32:{interpolation}"
     run = fcnbench.run(model, "voc2011val", from_=shared / "data", allow_partial=True, limit=100, board=tmp_path)
     assert run.record.protocol.count == "100/736"

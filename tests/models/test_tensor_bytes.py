@@ -1,4 +1,4 @@
-"""Digests of tensors of every kind: other numbers, another digest."""
+"""Digests of tensors of every kind: different numbers have different digests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KINDS: dict[str, Callable[[float], Tensor]] = {
 
 
 def digest(value: Any) -> str:
-    """Digest of one tensor."""
+    """Return the digest of one tensor."""
     return digest_bytes(*number_parts("a", value))
 
 

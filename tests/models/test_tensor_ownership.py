@@ -1,4 +1,4 @@
-"""Memory of a tensor: nobody else's, or copied."""
+"""The memory of a tensor: owned alone, or copied."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEPT: list[object] = []
 
 
 def keeping(how: Callable[[Tensor], object]) -> Callable[[], Tensor]:
-    """A model that keeps something of the tensor it gives away."""
+    """Return a model that keeps a reference to the memory of the tensor that it returns."""
 
     def give() -> Tensor:
         given = torch.zeros(6)
@@ -45,7 +45,7 @@ OTHERS: dict[str, Callable[[], Tensor]] = {
 
 
 class Special(Tensor):
-    """A subclass, which may do anything."""
+    """A subclass of Tensor."""
 
 
 @pytest.mark.parametrize("mode", [False, True])
@@ -64,8 +64,8 @@ def test_memory_that_somebody_else_can_reach_is_copied(kind: str, mode: bool) ->
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("mode", [False, True])
-def test_a_models_usual_answer_is_not_copied(dtype: torch.dtype, mode: bool) -> None:
-    assert ownership._single() is not None
+def test_usual_logits_are_not_copied(dtype: torch.dtype, mode: bool) -> None:
+    assert ownership._single_owner_count() is not None
     layer = torch.nn.Conv2d(3, 4, 1).to(dtype)
     batch = torch.ones(2, 3, 5, 5, dtype=dtype)
     with torch.inference_mode(mode):
@@ -75,12 +75,12 @@ def test_a_models_usual_answer_is_not_copied(dtype: torch.dtype, mode: bool) -> 
             lambda: {"out": layer(batch)}["out"],
         ):
             given = give()
-            place, box = given.data_ptr(), [given]
+            address, box = given.data_ptr(), [given]
             del given
             mine, alone = take(box)
             assert alone
             assert not box
-            assert mine.data_ptr() == place
+            assert mine.data_ptr() == address
     for fast in (False, True):
         segmenter = load_model("fcn8s-pocket", fast=fast)
         prepared = owned([segmenter.prepare(np.zeros((20, 30, 3), np.uint8))])
@@ -91,9 +91,9 @@ def test_a_models_usual_answer_is_not_copied(dtype: torch.dtype, mode: bool) -> 
 def test_where_owners_are_not_counted_everything_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong in (lambda _: 1, lambda _: (_ for _ in ()).throw(AttributeError("no such function"))):
         with monkeypatch.context() as patch:
-            patch.setattr(ownership, "_owners", wrong)
-            ownership._single.cache_clear()
-            assert ownership._single() is None
+            patch.setattr(ownership, "_count_owners", wrong)
+            ownership._single_owner_count.cache_clear()
+            assert ownership._single_owner_count() is None
             assert not take([torch.zeros(3)])[1]
-    ownership._single.cache_clear()
+    ownership._single_owner_count.cache_clear()
     assert take([torch.zeros(3)])[1]

@@ -1,4 +1,4 @@
-"""Process-wide settings: whatever a model or the caller left on, numbers are those of the protocol."""
+"""Process-wide settings: whatever a model or the caller has set, evaluations use those of the protocol."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ NUMERIC: dict[str, str] = {
 
 
 def state() -> dict[str, Any]:
-    """The value of every setting that is held."""
+    """Return the value of every held setting."""
     found = {}
     for switch in [*process_settings(), *switches._switches("cpu")]:
         value = (switch.first_read or switch.read)()
@@ -70,7 +70,7 @@ def state() -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def _settings_are_as_before() -> Iterator[None]:
-    """No test of this file changes what the others run in."""
+    """Restore the settings after each test."""
     before = [(switch, (switch.first_read or switch.read)()) for switch in switches._switches("cpu")]
     yield
     for switch, value in before:
@@ -150,7 +150,7 @@ def test_autocast_of_the_run_itself_is_held_and_not_refused() -> None:
 
 
 def in_a_thread(work: Callable[[], None]) -> BaseException | None:
-    """Run work in a thread; return what it raised."""
+    """Run a function in a thread; return the exception that it raised."""
     caught: list[BaseException] = []
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""Writes small models with neighbours for tests, and asks what they answer."""
+"""Small models with neighbours for tests, each of which predicts one class everywhere."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def build():
 
 
 def net(folder: Path, *, imports: str = "", late: str = "pass", k: str = "K", **files: str) -> str:
-    """Write a model that always answers class `k`, and neighbours; `__` in their names is a folder."""
+    """Write a model that always predicts class `k`, and neighbours; `__` in their names stands for a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "net.py").write_text(BIAS.format(imports=imports, late=late, k=k))
     for name, text in files.items():
@@ -43,17 +43,17 @@ def net(folder: Path, *, imports: str = "", late: str = "pass", k: str = "K", **
 
 
 def class_of(model: Segmenter) -> int:
-    """The class that a loaded model answers."""
+    """Return the class that a loaded model predicts."""
     return int(model.logits(torch.zeros(1, 3, 4, 4)).argmax(1)[0, 0, 0])
 
 
-def answer(name: str) -> int:
-    """The class that a model answers."""
+def predicted_class(name: str) -> int:
+    """Return the class that a model predicts."""
     return class_of(fcnbench.load_model(name))
 
 
 def run_one(model: str, tmp_path: Path) -> tuple[int, set[str]]:
-    """The class that a model answers in a run, and its source files."""
+    """Return the class that a model predicts in a run, and the names of its source files."""
     record = fcnbench.run(model, limit=1, board=tmp_path / "board").record
     assert record.code is not None
     return int(record.evaluation.matrices[0].sum(0).argmax()), set(record.code.files)

@@ -1,4 +1,4 @@
-"""The drift gate in one's own tests: the fixture comes with fcnbench."""
+"""The drift gate as a test; the fixture `fcnbench_check` comes with fcnbench."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Registers the model `voc-deeplab` with fcnbench: everything a model plugin needs is in this file."""
+"""The factory of the model `voc-deeplab`, which the entry point in `pyproject.toml` registers with fcnbench."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ VOC_CLASSES = 21
 
 
 def build(weights: str | None = None, num_classes: int = VOC_CLASSES) -> fcnbench.ModuleSegmenter:
-    """Build the network with its trained arrays; fcnbench calls this.
+    """Build the network with its trained weights; fcnbench calls this function.
 
     Args:
-        weights: path of the `.npz` file; None takes the path from the environment.
-        num_classes: number of classes of the data set; the trained arrays know the 21 of PASCAL VOC.
+        weights: path of the `.npz` file; None for the path in the environment variable.
+        num_classes: number of classes of the dataset; the network was trained for the 21 of PASCAL VOC.
 
     Raises:
-        WeightsError: no path was given, or the file does not hold this network's arrays.
-        ModelError: the data set has another number of classes.
+        WeightsError: no path was given, or the file does not contain this network's arrays.
+        ModelError: the dataset has another number of classes.
     """
     if num_classes != VOC_CLASSES:
         raise ModelError(
-            f"voc-deeplab knows the {VOC_CLASSES} classes of PASCAL VOC, and the data set has {num_classes}",
+            f"voc-deeplab predicts the {VOC_CLASSES} classes of PASCAL VOC, and the dataset has {num_classes}",
             "run it on voc2011val",
         )
     path = weights or os.environ.get(WEIGHTS_VARIABLE)
     if not path:
         raise WeightsError(
             "voc-deeplab needs its weights, and none were given",
-            f"pass --weights FILE.npz, or set {WEIGHTS_VARIABLE}; the plugin's README says where it comes from",
+            f"pass --weights FILE.npz, or set {WEIGHTS_VARIABLE}; the plugin's README describes the file",
         )
     # Imported here, so that listing models stays quick.
     from voc_deeplab.network import VocDeepLab, load_arrays, prepare

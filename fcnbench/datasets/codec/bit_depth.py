@@ -33,7 +33,7 @@ _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of JPEG frame headers; the three excluded ones are tables and extensions."""
 
 _SIZES_OF_JPEG2000 = b"\xff\x4f\xff\x51"
-"""Start of a JPEG 2000 codestream (SOC marker), track by its SIZ marker."""
+"""Start of a JPEG 2000 codestream (SOC marker), followed by its SIZ marker."""
 
 _PNM = re.compile(rb"P[2356](?:\s|#[^\n]*\n)+(?:\d+(?:\s|#[^\n]*\n)+){2}(\d{1,9})\s")
 """Width, height and maximum in the header of a PGM or PPM file; comments may be between them."""

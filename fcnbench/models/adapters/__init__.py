@@ -1,1 +1,1 @@
-"""Everybody else's models: `--model SCHEME:ARGUMENT`. Each scheme is a module here and an optional extra."""
+"""Models of other libraries and of files: `--model SCHEME:ARGUMENT`. Each library is an optional extra."""

@@ -1,7 +1,7 @@
-"""`onnx:PATH`, `torchscript:PATH` and `export:PATH`: networks as files that carry their own code.
+"""`onnx:PATH`, `torchscript:PATH` and `export:PATH`: networks in files that contain their own code.
 
-They take normalised RGB [N, 3, H, W] and give logits [N, C, h, w]. ImageNet's mean and deviation are used unless the
-file says otherwise (`about.py`).
+They take normalised RGB [N, 3, H, W] and return logits [N, C, h, w]. ImageNet's mean and deviation are used unless the
+file states others (`metadata.py`).
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from fcnbench.errors import ModelError
-from fcnbench.models.adapters.metadata import EXTRA, About, about_archive, about_onnx
+from fcnbench.models.adapters.metadata import EXTRA, Metadata, read_archive_metadata, read_onnx_metadata
 from fcnbench.models.adapters.onnx import read_onnx
-from fcnbench.models.adapters.outputs import Output, chosen, picking
-from fcnbench.models.adapters.resized import Forward, Resized, no_weights
+from fcnbench.models.adapters.outputs import Output, choose_output, logits_function
+from fcnbench.models.adapters.resizing import Forward, ResizingSegmenter, no_weights
 from fcnbench.util.console import listed
 from fcnbench.util.digests import digest_file
 
 _FLOATS = ("tensor(float)", "tensor(float16)", "tensor(double)", "tensor(bfloat16)")
-"""onnxruntime's names of floating-point types."""
+"""Floating-point types, as onnxruntime names them."""
 
 
-def onnx(argument: str, weights: str | None = None, num_classes: int | None = None) -> Resized:
+def onnx(argument: str, weights: str | None = None, num_classes: int | None = None) -> ResizingSegmenter:
     """Load a network that onnxruntime runs on the CPU.
 
     Raises:
@@ -40,30 +40,30 @@ def onnx(argument: str, weights: str | None = None, num_classes: int | None = No
     options.intra_op_num_threads = torch.get_num_threads()
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    # onnxruntime has an exception class for every status, without a common base but Exception.
+    # onnxruntime has an exception class per status, with no common base except Exception.
     except Exception as error:
         raise _unreadable("onnx", path, error) from error
-    about = about_onnx(path, session.get_modelmeta().custom_metadata_map)
-    inputs = [_onnx_value(each) for each in session.get_inputs()]
-    _check_inputs(path, [str(each) for each in inputs])
-    outputs = {each.name: _onnx_value(each) for each in session.get_outputs()}
-    name = chosen(path, tuple(outputs.values()), about.output, len(about.classes) or num_classes)
-    if about.classes and outputs[name].channels not in (None, len(about.classes)):
+    metadata = read_onnx_metadata(path, session.get_modelmeta().custom_metadata_map)
+    inputs = [_onnx_value(value) for value in session.get_inputs()]
+    _check_inputs(path, [str(value) for value in inputs])
+    outputs = {value.name: _onnx_value(value) for value in session.get_outputs()}
+    name = choose_output(path, tuple(outputs.values()), metadata.output, len(metadata.classes) or num_classes)
+    if metadata.classes and outputs[name].channels not in (None, len(metadata.classes)):
         raise ModelError(
-            f"{path} names {len(about.classes)} classes, and its output {outputs[name]} has {outputs[name].channels} "
-            "channels",
-            "name one class for every channel in the metadata key `classes`",
+            f"{path} names {len(metadata.classes)} classes, and its output {outputs[name]} has "
+            f"{outputs[name].channels} channels",
+            "name one class per channel in the metadata key `classes`",
         )
 
     def forward(batch: Tensor) -> Tensor:
-        answer = session.run([name], {inputs[0].name: batch.cpu().numpy()})[0]
-        return torch.from_numpy(np.asarray(answer))
+        logits = session.run([name], {inputs[0].name: batch.cpu().numpy()})[0]
+        return torch.from_numpy(np.asarray(logits))
 
-    held = read_onnx(path)
-    return _described(forward, None, path, about, held.digest, held.dtypes)
+    content = read_onnx(path)
+    return _segmenter(forward, None, path, metadata, content.digest, content.dtypes)
 
 
-def torchscript(argument: str, weights: str | None = None, num_classes: int | None = None) -> Resized:
+def torchscript(argument: str, weights: str | None = None, num_classes: int | None = None) -> ResizingSegmenter:
     """Load a network saved by `torch.jit.save`.
 
     Raises:
@@ -77,14 +77,14 @@ def torchscript(argument: str, weights: str | None = None, num_classes: int | No
     except (RuntimeError, ValueError) as error:
         raise _unreadable("torchscript", path, error) from error
     net.eval()
-    about = about_archive(path, extra[EXTRA])
+    metadata = read_archive_metadata(path, extra[EXTRA])
     arguments = net.forward.schema.arguments[1:]  # without the module itself
-    _check_inputs(path, [each.name for each in arguments if not each.has_default_value()])
-    forward = picking(net, path, about.output, len(about.classes) or num_classes)
-    return _described(forward, net, path, about)
+    _check_inputs(path, [argument.name for argument in arguments if not argument.has_default_value()])
+    forward = logits_function(net, path, metadata.output, len(metadata.classes) or num_classes)
+    return _segmenter(forward, net, path, metadata)
 
 
-def exported(argument: str, weights: str | None = None, num_classes: int | None = None) -> Resized:
+def exported(argument: str, weights: str | None = None, num_classes: int | None = None) -> ResizingSegmenter:
     """Load a network saved by `torch.export.save`.
 
     Raises:
@@ -96,28 +96,28 @@ def exported(argument: str, weights: str | None = None, num_classes: int | None 
     try:
         program = torch.export.load(path, extra_files=extra)
         net = _Program(program.module())
-    # Whatever the archive's reader meets: no zip, no program, a program of another version.
+    # The file may not be a zip, not be a program, or be a program of another version: errors of many classes.
     except Exception as error:
         raise _unreadable("export", path, error) from error
-    about = about_archive(path, extra[EXTRA])
+    metadata = read_archive_metadata(path, extra[EXTRA])
     _check_inputs(path, [str(name) for name in program.graph_signature.user_inputs])
-    forward = picking(net, path, about.output, len(about.classes) or num_classes)
-    return _described(forward, net, path, about)
+    forward = logits_function(net, path, metadata.output, len(metadata.classes) or num_classes)
+    return _segmenter(forward, net, path, metadata)
 
 
 class _Program(nn.Module):
-    """An exported program, which has one mode only and refuses to be told which."""
+    """An exported program as a module whose mode can be set; the program itself has one mode and refuses."""
 
     def __init__(self, program: nn.Module) -> None:
         super().__init__()
         self.program = program
 
     def forward(self, batch: Tensor) -> Any:
-        """Return the program's answer: a tensor, or several of them."""
+        """Return the program's output: a tensor, or several."""
         return self.program(batch)
 
     def train(self, mode: bool = True) -> _Program:
-        """Nothing to change."""
+        """Set `training`; nothing else changes."""
         self.training = mode
         return self
 
@@ -129,7 +129,7 @@ def _path(scheme: str, argument: str, weights: str | None) -> Path:
 
 
 def _onnx_value(value: Any) -> Output:
-    """Describe an input or output of an onnxruntime session; it gives no shape where it knows none."""
+    """Return an input or output of an onnxruntime session; it has no shape where onnxruntime knows none."""
     dtype = value.type.removeprefix("tensor(").removesuffix(")")
     return Output(value.name, dtype, value.shape or None, value.type in _FLOATS)
 
@@ -147,17 +147,22 @@ def _unreadable(scheme: str, path: Path, error: Exception) -> ModelError:
     return ModelError(f"{path} can't be read as {scheme}: {reason}", "export it again with versions that fit")
 
 
-def _described(
-    forward: Forward, module: Any, path: Path, about: About, digest: str = "", dtypes: frozenset[str] = frozenset()
-) -> Resized:
-    """The segmenter of a file, with what the file says about its input and classes."""
-    return Resized(
+def _segmenter(
+    forward: Forward,
+    module: Any,
+    path: Path,
+    metadata: Metadata,
+    digest: str = "",
+    dtypes: frozenset[str] = frozenset(),
+) -> ResizingSegmenter:
+    """Return the segmenter of a file, with the input and classes that its metadata state."""
+    return ResizingSegmenter(
         forward,
         module=module,
-        mean=about.mean,
-        std=about.std,
-        bgr=about.bgr,
-        classes=about.classes,
+        mean=metadata.mean,
+        std=metadata.std,
+        bgr=metadata.bgr,
+        classes=metadata.classes,
         digest=digest or digest_file(path),
         dtypes=dtypes,
     )

@@ -7,10 +7,10 @@ from typing import Any
 from torch import Tensor
 
 from fcnbench.errors import ModelError
-from fcnbench.models.adapters.resized import Resized, no_weights
+from fcnbench.models.adapters.resizing import ResizingSegmenter, no_weights
 
 
-def build(argument: str, weights: str | None = None) -> Resized:
+def build(argument: str, weights: str | None = None) -> ResizingSegmenter:
     """Build a model from the hub or from a folder saved by `save_pretrained`.
 
     Args:
@@ -18,7 +18,7 @@ def build(argument: str, weights: str | None = None) -> Resized:
         weights: must be None: the argument names them.
 
     Raises:
-        ModelError: transformers is not installed, or has no semantic segmentation model there.
+        ModelError: the hub or the folder has no semantic segmentation model of this name.
         WeightsError: weights were given.
     """
     if weights is not None:
@@ -36,13 +36,13 @@ def build(argument: str, weights: str | None = None) -> Resized:
     net.eval()
 
     def forward(batch: Tensor) -> Tensor:
-        answer: Tensor = net(pixel_values=batch).logits
-        return answer
+        logits: Tensor = net(pixel_values=batch).logits
+        return logits
 
     names = net.config.id2label
     normalises = bool(getattr(processor, "do_normalize", True))
     short_side, exact = _size(processor)
-    return Resized(
+    return ResizingSegmenter(
         forward,
         module=net,
         mean=processor.image_mean if normalises else (0, 0, 0),
@@ -54,7 +54,7 @@ def build(argument: str, weights: str | None = None) -> Resized:
 
 
 def _size(processor: Any) -> tuple[int | None, tuple[int, int] | None]:
-    """The size that the model's processor resizes to: a short side, or height and width."""
+    """Return the size that the model's processor resizes to: a short side, or height and width."""
     if not getattr(processor, "do_resize", False):
         return None, None
     size = dict(processor.size)

@@ -1,8 +1,8 @@
-"""What a model file says about itself: its input's mean, deviation and channel order, its classes, and its output.
+"""The metadata of a model file: mean, deviation and channel order of its input, its classes, and its output.
 
-An ONNX file says it in its metadata, which other programs write into as well: their keys are left alone. A TorchScript
-or export archive says it in the extra file `fcnbench.json`, where every key is ours. Whatever is said has to be right:
-a mean on another scale changes every score, and nothing else would tell.
+An ONNX file has them in its metadata, where other programs have keys too: those are ignored. A TorchScript or export
+archive has them in the extra file `fcnbench.json`, where every key is fcnbench's. All values are checked: a mean on
+another scale, for example, would change every score without any other sign.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from fcnbench.models.preprocess import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 from fcnbench.util.console import listed
 
 EXTRA = "fcnbench.json"
-"""Extra file in TorchScript archives and `torch.export` programs."""
+"""Name of the extra file in TorchScript archives and `torch.export` programs."""
 
 KEYS = ("mean", "std", "order", "classes", "output")
-"""What a file can say."""
+"""The keys of the metadata."""
 
 _ORDERS = ("RGB", "BGR")
 
-_PLANES = 3
+_CHANNELS = 3
 
-_SMALLEST = 1e-6
-"""Smallest deviation: that of 16-bit values on a scale of 0..1 is ten times as much."""
+_MIN_STD = 1e-6
+"""Smallest allowed deviation; a tenth of one step of 16-bit values on a scale of 0..1."""
 
 _ALIASES = {
     "mean": ("meanrgb", "rgbmean", "meanvalue", "meanvalues"),
@@ -38,23 +38,23 @@ _ALIASES = {
     "order": ("channels", "channelorder", "channelsorder", "colororder", "colourorder", "rgborder"),
     "classes": ("class",),
 }
-"""Other words for a key, letters only."""
+"""Other usual words for a key, reduced to their letters."""
 
 _PREFIXES = ("fcnbench", "image", "pixel", "input", "norm", "normalize", "normalization")
-"""Words that are put before `mean` and `std`, likewise."""
+"""Usual prefixes of `mean` and `std`, reduced to their letters."""
 
 
 @dataclass(frozen=True)
-class About:
-    """What a model file says about itself, and what holds where it says nothing.
+class Metadata:
+    """The metadata of a model file; the defaults apply where it states nothing.
 
     Attributes:
-        mean: subtracted from RGB on a scale of 0..1, three numbers from 0 to 1.
-        std: divides that, three numbers above 0, at most 1.
-        bgr: whether the network takes blue first.
-        classes: class names in channel order, all different; empty where they are not named.
-        output: name of the output that holds the logits; of an unnamed one its number, counted from 0; None where it is
-            not named.
+        mean: three numbers from 0 to 1, subtracted from RGB on a scale of 0..1.
+        std: three numbers above 0 and at most 1, by which the difference is divided.
+        bgr: whether the network takes BGR.
+        classes: class names in channel order, all different; empty if the file does not name them.
+        output: name of the output that contains the logits, or the index of an unnamed output; None if the file does
+            not name one.
     """
 
     mean: tuple[float, ...] = IMAGENET_MEAN_RGB
@@ -64,14 +64,14 @@ class About:
     output: str | None = None
 
 
-def about_onnx(path: Path, metadata: Mapping[str, str]) -> About:
-    """Read the metadata of an ONNX file: values are comma-separated, keys of other programs do not matter.
+def read_onnx_metadata(path: Path, metadata: Mapping[str, str]) -> Metadata:
+    """Read the metadata of an ONNX file. Values are comma-separated; keys of other programs are ignored.
 
     Raises:
-        ModelError: a value is not what it should be, or a key is one of ours in another spelling.
+        ModelError: a value is invalid, or a key looks like a misspelled one of fcnbench.
     """
     for key in metadata:
-        if key not in KEYS and (ours := meant(key)):
+        if key not in KEYS and (ours := similar_key(key)):
             raise ModelError(
                 f"the metadata of {path} has a key {key!r}, which is not {ours!r} and looks like it",
                 f"rename the key to {ours!r}, or, if it means something else, to a name that does not look like it",
@@ -86,84 +86,91 @@ def about_onnx(path: Path, metadata: Mapping[str, str]) -> About:
     return _checked(path, parts)
 
 
-def about_archive(path: Path, text: str | bytes) -> About:
-    """Read the extra file `fcnbench.json` of an archive; an empty text where the archive has none.
+def read_archive_metadata(path: Path, text: str | bytes) -> Metadata:
+    """Read the extra file `fcnbench.json` of an archive.
+
+    Args:
+        path: the archive, for messages.
+        text: content of the extra file; empty if the archive has none.
 
     Raises:
-        ModelError: it is not a JSON object, has an unknown key, or a value is not what it should be.
+        ModelError: the text is not a JSON object, has an unknown key, or a value is invalid.
     """
     if not text:
-        return About()
+        return Metadata()
     try:
-        found = json.loads(text, object_pairs_hook=_without_doubles)
+        content = json.loads(text, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{EXTRA} in {path} is not JSON: {error}", "write it again") from error
-    if not isinstance(found, dict):
+        raise ModelError(f"{EXTRA} in {path} is not JSON: {error}", "export the model again") from error
+    if not isinstance(content, dict):
         raise ModelError(
-            f"{EXTRA} in {path} holds a {type(found).__name__}, expected a JSON object with some of the keys "
+            f"{EXTRA} in {path} holds a {type(content).__name__}, expected a JSON object with some of the keys "
             f"{', '.join(KEYS)}",
             'write it as {"mean": [0.485, 0.456, 0.406], ...}',
         )
-    for key in found:
+    for key in content:
         if key not in KEYS:
-            ours = meant(key)
+            ours = similar_key(key)
             raise ModelError(
                 f"{EXTRA} in {path} has an unknown key {key!r}, expected some of {', '.join(KEYS)}",
-                f"rename it to {ours!r}" if ours else "leave it out",
+                f"rename it to {ours!r}" if ours else "remove it",
             )
-    return _checked(path, found)
+    return _checked(path, content)
 
 
-def meant(key: str) -> str:
-    """Return the key of ours that another one looks like; empty where it looks like none.
+def similar_key(key: str) -> str:
+    """Return the key of fcnbench that another key resembles; empty if it resembles none.
 
-    It does if, in letters alone and without case, it is ours, a usual other word for it, such a word behind `image`,
-    `pixel`, `input` and the like, or one letter away from ours: one too many, one missing, another one, or two swapped.
+    Only letters count, without case. A key resembles one of fcnbench if it equals it, is another usual word for it, has
+    a usual prefix before such a word (`image`, `pixel`, `input` and so on), or differs by one letter: one too many, one
+    missing, one replaced, or two swapped.
 
-    >>> meant("Mean"), meant("means"), meant("image_std"), meant("oder"), meant("author"), meant("stride")
-    ('mean', 'mean', 'std', 'order', '', '')
+    >>> [similar_key(key) for key in ("Mean", "means", "image_std", "oder", "author", "stride")]
+    ['mean', 'mean', 'std', 'order', '', '']
     """
     letters = re.sub(r"[^a-z]", "", key.casefold())
     for prefix in _PREFIXES:
         rest = letters.removeprefix(prefix)
-        if rest != letters and (found := _word(rest)) and (found in ("mean", "std") or prefix == "fcnbench"):
-            return found
+        if rest != letters and (key := _word(rest)) and (key in ("mean", "std") or prefix == "fcnbench"):
+            return key
     return _word(letters) or next((ours for ours in KEYS if _one_letter_away(letters, ours)), "")
 
 
 def _word(letters: str) -> str:
+    """Return the key that equals a word or has it as an alias; empty if there is none."""
     return next((ours for ours in KEYS if letters == ours or letters in _ALIASES.get(ours, ())), "")
 
 
 def _one_letter_away(word: str, ours: str) -> bool:
     if len(word) > len(ours):
-        return any(word[:at] + word[at + 1 :] == ours for at in range(len(word)))
+        return any(word[:index] + word[index + 1 :] == ours for index in range(len(word)))
     if len(word) < len(ours):
-        # Two letters are too few to mean anything.
-        return len(word) > 2 and any(ours[:at] + ours[at + 1 :] == word for at in range(len(ours)))
-    differ = [at for at in range(len(ours)) if word[at] != ours[at]]
-    if len(differ) == 2 and differ[1] == differ[0] + 1:
-        return word[differ[0]] == ours[differ[1]] and word[differ[1]] == ours[differ[0]]
-    return len(differ) == 1
+        # A key of two letters, such as "sd", is too short to be a misspelling.
+        return len(word) > 2 and any(ours[:index] + ours[index + 1 :] == word for index in range(len(ours)))
+    different = [index for index in range(len(ours)) if word[index] != ours[index]]
+    if len(different) == 2 and different[1] == different[0] + 1:
+        first, second = different
+        return word[first] == ours[second] and word[second] == ours[first]
+    return len(different) == 1
 
 
-def _checked(path: Path, found: Mapping[str, Any]) -> About:
-    return About(
-        mean=_planes(path, "mean", found["mean"]) if "mean" in found else IMAGENET_MEAN_RGB,
-        std=_planes(path, "std", found["std"]) if "std" in found else IMAGENET_STD_RGB,
-        bgr="order" in found and _order(path, found["order"]) == "BGR",
-        classes=_classes(path, found["classes"]) if "classes" in found else (),
-        output=_output(path, found["output"]) if "output" in found else None,
+def _checked(path: Path, content: Mapping[str, Any]) -> Metadata:
+    return Metadata(
+        mean=_channel_numbers(path, "mean", content["mean"]) if "mean" in content else IMAGENET_MEAN_RGB,
+        std=_channel_numbers(path, "std", content["std"]) if "std" in content else IMAGENET_STD_RGB,
+        bgr="order" in content and _order(path, content["order"]) == "BGR",
+        classes=_classes(path, content["classes"]) if "classes" in content else (),
+        output=_output(path, content["output"]) if "output" in content else None,
     )
 
 
-def _planes(path: Path, key: str, values: Any) -> tuple[float, ...]:
-    """The three numbers of a mean or a deviation."""
-    low = _SMALLEST if key == "std" else 0.0
+def _channel_numbers(path: Path, key: str, values: Any) -> tuple[float, ...]:
+    """Return the three numbers of a mean or a deviation."""
+    low = _MIN_STD if key == "std" else 0.0
     expected = f"expected three numbers from {low:g} to 1, one for each of red, green and blue on a scale of 0..1"
     if not isinstance(values, list) or any(type(value) not in (int, float) for value in values):
         _refuse(path, f"{key} is {values!r}, {expected}")
-    if len(values) != _PLANES:
+    if len(values) != _CHANNELS:
         _refuse(path, f"{key} has {len(values)} numbers, {expected}")
     if not all(math.isfinite(value) and low <= value <= 1 for value in values):
         scale = "; divide by 255" if any(1 < value <= 255 for value in values) else ""
@@ -196,9 +203,11 @@ def _classes(path: Path, value: Any) -> tuple[str, ...]:
             f"classes has an empty name at channel {names.index('')}, expected a name for every channel",
             "classes",
         )
-    if doubled := sorted({name for name in names if names.count(name) > 1}):
+    if duplicates := sorted({name for name in names if names.count(name) > 1}):
         _refuse(
-            path, f"classes names {listed(doubled)} more than once, expected another name for every channel", "classes"
+            path,
+            f"classes names {listed(duplicates)} more than once, expected another name for every channel",
+            "classes",
         )
     return names
 
@@ -212,16 +221,16 @@ def _output(path: Path, value: Any) -> str:
 
 
 def _all_text(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
-def _without_doubles(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _without_duplicates(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    content: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
-            raise ValueError(f"the key {key!r} is there twice")
-        found[key] = value
-    return found
+        if key in content:
+            raise ValueError(f"the key {key!r} occurs twice")
+        content[key] = value
+    return content
 
 
 def _refuse(path: Path, problem: str, part: str = "input") -> NoReturn:

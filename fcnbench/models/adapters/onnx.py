@@ -1,7 +1,7 @@
-"""What an ONNX file holds beside its interface: dtypes that are not float32, and weights in files of their own.
+"""The contents of an ONNX file that onnxruntime does not show: dtypes below float32, and external weights files.
 
-onnxruntime shows neither. The file is a protobuf message; the reader of Caffe's files reads its fields. Numbers are
-those of the ONNX specification, version 1.16 (`onnx.proto`).
+The file is a protobuf message, whose fields are read by the reader for Caffe's files. Field numbers are those of the
+ONNX specification, version 1.16 (`onnx.proto`).
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _ENTRY_KEY, _ENTRY_VALUE = 1, 2
 
 _DTYPES = {10: "float16", 16: "bfloat16", 17: "float8", 18: "float8", 19: "float8", 20: "float8"}
 _QUANTISED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger")
-"""Operators on 8-bit integers; others have names that begin with `QLinear`."""
+"""Operators on 8-bit integers; the names of the others start with `QLinear`."""
 
 
 @dataclass(frozen=True)
 class OnnxFile:
-    """What was found in a file.
+    """The contents of an ONNX file.
 
     Attributes:
-        dtypes: dtypes of its weights and casts that hold less than float32; `int8` for quantised operators.
-        files: the file, and those that it keeps weights in.
+        dtypes: dtypes below float32 of its weights and casts; `int8` for quantised operators.
+        files: the file itself and its external weights files.
     """
 
     dtypes: frozenset[str]
@@ -40,17 +40,17 @@ class OnnxFile:
 
     @property
     def digest(self) -> str:
-        """Digest of the file, or of all files where there are several."""
+        """Digest of the file, or of all files if there are several."""
         if len(self.files) == 1:
             return digest_file(self.files[0])
         return digest_lines(f"{path.name} {digest_file(path)}" for path in self.files if path.is_file())
 
 
 def read_onnx(path: Path) -> OnnxFile:
-    """Read what an ONNX file holds; a file of another kind, which onnxruntime may know, holds nothing that is known.
+    """Read the contents of an ONNX file.
 
     Args:
-        path: the file.
+        path: the file; for another kind of file, which onnxruntime may support, the result names no dtypes.
     """
     dtypes, external = set[str](), dict[str, None]()
     try:
@@ -99,7 +99,7 @@ def _tensor(tensor: memoryview, dtypes: set[str], external: dict[str, None]) -> 
         if field == _TENSOR_DTYPE and (name := _DTYPES.get(int.from_bytes(value, "little"))):
             dtypes.add(name)
         elif field == _TENSOR_EXTERNAL:
-            entry = {each: bytes(text).decode() for each, text in _messages(value)}
+            entry = {key: bytes(text).decode() for key, text in _messages(value)}
             if entry.get(_ENTRY_KEY) == "location":
                 external[entry[_ENTRY_VALUE]] = None
 

@@ -1,4 +1,4 @@
-"""Which of a network's outputs holds the logits: never the first one just because it is the first."""
+"""Which of a network's outputs contains the logits; the order of outputs does not matter."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 from fcnbench.errors import ModelError
 from fcnbench.util.console import listed
 
-_USUAL = ("out", "logits")
-"""Names that networks give the output of their logits: torchvision's, and transformers'."""
+_LOGITS_NAMES = ("out", "logits")
+"""Usual names of the output with the logits: torchvision's and transformers'."""
 
 _DIMENSIONS = 4
 
@@ -23,11 +23,10 @@ class Output:
     """One output of a network.
 
     Attributes:
-        name: its name; of an unnamed one its number, counted from 0.
-        dtype: its type, in a word.
-        shape: sizes; a size that is not known beforehand is a name or None, and None in place of all of them where
-            not even their number is known.
-        floating: whether it holds floating-point numbers.
+        name: its name, or its index if it has none.
+        dtype: name of its dtype.
+        shape: its sizes, of which dynamic ones are names or None; None if even the number of dimensions is unknown.
+        floating: whether it contains floating-point numbers.
     """
 
     name: str
@@ -37,12 +36,12 @@ class Output:
 
     @property
     def channels(self) -> int | None:
-        """Its number of channels, where that is known."""
-        found = self.shape[1] if self.shape and len(self.shape) == _DIMENSIONS else None
-        return found if isinstance(found, int) else None
+        """Number of channels, if known."""
+        size = self.shape[1] if self.shape and len(self.shape) == _DIMENSIONS else None
+        return size if isinstance(size, int) else None
 
     def may_be_logits(self, channels: int | None) -> bool:
-        """Whether it may be floating-point [N, C, h, w] with so many channels."""
+        """Return whether the output may be floating-point [N, C, h, w] with this number of channels."""
         if not self.floating or (self.shape is not None and len(self.shape) != _DIMENSIONS):
             return False
         return None in (channels, self.channels) or channels == self.channels
@@ -52,32 +51,37 @@ class Output:
         return f"{self.name} ({self.dtype} [{sizes}])"
 
 
-def chosen(path: Path, outputs: Sequence[Output], wanted: str | None, channels: int | None) -> str:
-    """Return the name of the output that holds the logits.
+def choose_output(path: Path, outputs: Sequence[Output], wanted: str | None, channels: int | None) -> str:
+    """Return the name of the output that contains the logits.
 
-    That is the one which the file names; else the only one; else the only one called `out` or `logits`; else the only
-    one that may be floating-point [N, C, h, w] with the right number of channels.
+    That is the output that the file names; otherwise the only output; otherwise the only one called `out` or `logits`;
+    otherwise the only one that may be floating-point [N, C, h, w] with the right number of channels.
 
     Args:
         path: the network's file, for messages.
-        outputs: its outputs.
-        wanted: name of the one that the file names itself; None where it names none.
-        channels: number of classes; None where it is not known.
+        outputs: the outputs of the network.
+        wanted: the output that the file names; None if it names none.
+        channels: number of classes; None if unknown.
 
     Raises:
-        ModelError: there is none, none of the wanted name, or several of which it may be any.
+        ModelError: no output, or more than one, may contain the logits, or there is none of the wanted name.
+
+    >>> mask = Output("mask", "uint8", (1, 1, 4, 4), floating=False)
+    >>> scores = Output("scores", "float32", (1, 8, 4, 4), floating=True)
+    >>> choose_output(Path("net.onnx"), [mask, scores], None, 8)
+    'scores'
     """
     names = [output.name for output in outputs]
-    told = listed([str(output) for output in outputs], 10) or "none"
+    described = listed([str(output) for output in outputs], 10) or "none"
     if wanted is not None:
         if wanted not in names:
             raise ModelError(
-                f"{path} names {wanted!r} as its output, and its outputs are: {told}", "correct the key `output`"
+                f"{path} names {wanted!r} as its output, and its outputs are: {described}", "correct the key `output`"
             )
         return wanted
     if len(outputs) == 1:
         return names[0]
-    usual = [name for name in names if name in _USUAL]
+    usual = [name for name in names if name in _LOGITS_NAMES]
     if len(usual) == 1:
         return usual[0]
     fitting = [output.name for output in outputs if output.may_be_logits(channels)]
@@ -85,47 +89,48 @@ def chosen(path: Path, outputs: Sequence[Output], wanted: str | None, channels: 
         return fitting[0]
     classes = f" of {channels} classes" if channels else ""
     raise ModelError(
-        f"{path} has {len(outputs)} outputs, and {len(fitting) or 'none'} of them may be the logits{classes}: {told}; "
-        "expected one output, or one that is called out or logits, or one that alone is floating-point [N, C, h, w]",
+        f"{path} has {len(outputs)} outputs, and {len(fitting) or 'none'} of them may be the logits{classes}: "
+        f"{described}; expected one output, or one that is called out or logits, or one that alone is floating-point "
+        "[N, C, h, w]",
         "export the logits alone, or name their output under the key `output` (docs/models.md)",
     )
 
 
-def picking(
+def logits_function(
     network: Callable[[Tensor], Any], path: Path, wanted: str | None, channels: int | None
 ) -> Callable[[Tensor], Tensor]:
-    """Return a function that asks a network and picks the logits from its answer: a tensor, or several of them.
+    """Return a function that runs a network and returns the logits among its outputs.
 
     Args:
         network: from images [N, 3, H, W] to a tensor, a mapping, or a sequence of tensors.
         path: its file, for messages.
-        wanted: name of the output, as for `chosen`.
-        channels: number of classes, likewise.
+        wanted: name of the output, as for `choose_output`.
+        channels: number of classes, as for `choose_output`.
     """
 
     def forward(batch: Tensor) -> Tensor:
-        answer = network(batch)
-        if isinstance(answer, Tensor) and wanted is None:
-            return answer
-        parts = _parts(answer)
-        name = chosen(path, [_output(name, part) for name, part in parts.items()], wanted, channels)
-        logits: Tensor = parts[name]
+        output = network(batch)
+        if isinstance(output, Tensor) and wanted is None:
+            return output
+        values = _by_name(output)
+        outputs = [_describe(name, value) for name, value in values.items()]
+        logits: Tensor = values[choose_output(path, outputs, wanted, channels)]
         return logits
 
     return forward
 
 
-def _parts(answer: Any) -> dict[str, Any]:
-    """The parts of an answer by name."""
-    if isinstance(answer, Mapping):
-        return {str(name): part for name, part in answer.items()}
-    if isinstance(answer, tuple | list):
-        names = getattr(answer, "_fields", range(len(answer)))
-        return {str(name): part for name, part in zip(names, answer, strict=True)}
-    return {"0": answer}
+def _by_name(output: Any) -> dict[str, Any]:
+    """Return a network's outputs by name or index."""
+    if isinstance(output, Mapping):
+        return {str(name): value for name, value in output.items()}
+    if isinstance(output, tuple | list):
+        names = getattr(output, "_fields", range(len(output)))
+        return {str(name): value for name, value in zip(names, output, strict=True)}
+    return {"0": output}
 
 
-def _output(name: str, part: Any) -> Output:
-    if not isinstance(part, Tensor):
-        return Output(name, type(part).__name__, (), False)
-    return Output(name, str(part.dtype).removeprefix("torch."), tuple(part.shape), part.is_floating_point())
+def _describe(name: str, value: Any) -> Output:
+    if not isinstance(value, Tensor):
+        return Output(name, type(value).__name__, (), False)
+    return Output(name, str(value.dtype).removeprefix("torch."), tuple(value.shape), value.is_floating_point())

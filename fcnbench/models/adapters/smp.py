@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from fcnbench.errors import ModelError, WeightsError
-from fcnbench.models.adapters.resized import Resized
-from fcnbench.models.names import RANDOM
+from fcnbench.models.adapters.resizing import ResizingSegmenter
 from fcnbench.models.weights.load import fill, randomise_seeded, read_state
+from fcnbench.models.weights.names import RANDOM
 
 _MULTIPLE = 32
-"""Sides must be multiples of this: the stride of the deepest encoders."""
+"""The sides of the network's input must be multiples of this, the stride of the deepest encoders."""
 
 
-def build(argument: str, weights: str | None = None, num_classes: int | None = None) -> Resized:
+def build(argument: str, weights: str | None = None, num_classes: int | None = None) -> ResizingSegmenter:
     """Build a model.
 
     Args:
@@ -22,8 +22,8 @@ def build(argument: str, weights: str | None = None, num_classes: int | None = N
         num_classes: number of classes.
 
     Raises:
-        ModelError: the package is not installed, or knows no such architecture or encoder.
-        WeightsError: no weights, or weights that do not fit.
+        ModelError: the package has no such architecture or encoder.
+        WeightsError: no weights were given, or they do not fit.
     """
     import segmentation_models_pytorch as smp
 
@@ -44,4 +44,4 @@ def build(argument: str, weights: str | None = None, num_classes: int | None = N
         randomise_seeded(net, weights)
     else:
         fill(net, read_state(Path(weights).expanduser()), f"smp:{argument}", weights)
-    return Resized(net, module=net, multiple=_MULTIPLE, num_classes=num_classes)
+    return ResizingSegmenter(net, module=net, multiple=_MULTIPLE, num_classes=num_classes)

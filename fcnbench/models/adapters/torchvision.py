@@ -8,24 +8,24 @@ import torch
 from torch import Tensor, nn
 
 from fcnbench.errors import ModelError, UnknownName, WeightsError
-from fcnbench.models.adapters.resized import Resized
-from fcnbench.models.names import RANDOM
+from fcnbench.models.adapters.resizing import ResizingSegmenter
 from fcnbench.models.weights.load import fill, randomise_seeded, read_state
+from fcnbench.models.weights.names import RANDOM
 from fcnbench.util.console import listed
 
 
-def build(argument: str, weights: str | None = None, num_classes: int | None = None) -> Resized:
+def build(argument: str, weights: str | None = None, num_classes: int | None = None) -> ResizingSegmenter:
     """Build a torchvision model.
 
     Args:
         argument: its name, for example `deeplabv3_resnet50`.
-        weights: nothing for torchvision's own, downloaded by torchvision; a member of its weights enumeration; a file;
-            or `random:SEED`.
-        num_classes: number of classes, with a file or a seed.
+        weights: None for the weights that torchvision downloads, a member of its weights enumeration, a file, or
+            `random:SEED`.
+        num_classes: number of classes, used with a file or a seed.
 
     Raises:
         ModelError: torchvision can't be imported.
-        UnknownName: it has no such segmentation model.
+        UnknownName: torchvision has no such segmentation model.
         WeightsError: the weights are missing or do not fit.
     """
     models = import_models()
@@ -46,14 +46,14 @@ def build(argument: str, weights: str | None = None, num_classes: int | None = N
         if not path.exists() and "/" not in weights and "." not in weights:
             raise WeightsError(f"{argument} has no weights {weights!r}", f"torchvision has {listed(list(members))}")
         fill(net, read_state(path), argument, weights)
-    return Resized(_out(net), module=net, num_classes=num_classes)
+    return ResizingSegmenter(_forward_function(net), module=net, num_classes=num_classes)
 
 
 def import_models() -> Any:
-    """Import `torchvision.models`: here only, because it takes about a second and no other model needs it.
+    """Import and return `torchvision.models`. The import takes about a second, and only these models need it.
 
     Raises:
-        ModelError: it can't be imported, usually because it was built for another PyTorch.
+        ModelError: the import fails, usually because torchvision was built for another PyTorch.
     """
     try:
         from torchvision import models
@@ -65,16 +65,17 @@ def import_models() -> Any:
     return models
 
 
-def _pretrained(get_model: Any, name: str, member: Any) -> Resized:
+def _pretrained(get_model: Any, name: str, member: Any) -> ResizingSegmenter:
     try:
         net = get_model(name, weights=member)
     except OSError as error:
         raise WeightsError(
-            f"torchvision could not download {member.url}: {error}", "fetch it yourself and pass its path to --weights"
+            f"torchvision could not download {member.url}: {error}",
+            "download it yourself and pass its path to --weights",
         ) from error
     transforms = member.transforms()
-    return Resized(
-        _out(net),
+    return ResizingSegmenter(
+        _forward_function(net),
         module=net,
         mean=transforms.mean,
         std=transforms.std,
@@ -84,11 +85,11 @@ def _pretrained(get_model: Any, name: str, member: Any) -> Resized:
     )
 
 
-def _out(net: nn.Module) -> Any:
+def _forward_function(net: nn.Module) -> Any:
     net.eval()
 
     def forward(batch: Tensor) -> Tensor:
-        answer: Tensor = net(batch)["out"]
-        return answer
+        logits: Tensor = net(batch)["out"]
+        return logits
 
     return forward

@@ -1,1 +1,1 @@
-"""The user's model code: importing it with its neighbours, and the files that take part in its result."""
+"""The user's model code: importing it with the modules beside it, and the files that its results depend on."""

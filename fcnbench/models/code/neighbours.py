@@ -1,8 +1,8 @@
-"""The modules that a model's code sees: its own neighbours, whatever other models' code has imported by their names.
+"""The neighbours of a model's file: the modules beside it that it imports, kept apart from those of other models.
 
-Python knows one module of a name. Of two model files with a `common.py` beside each, the second would get the first
-one's. Here the modules that one model's code brought lie aside while those of another one are in place, and an import
-statement in a model's code puts its own in place whenever it is carried out, in the forward pass too.
+Python has one module per name. Of two model files with a `common.py` beside each, the second would get the first one's.
+So the neighbours of one model are active (in `sys.modules`) at a time, and those of the others are set aside. An import
+statement in a model's code makes its own neighbours active whenever it is executed, also in the forward pass.
 """
 
 from __future__ import annotations
@@ -28,175 +28,179 @@ from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 from fcnbench.models.code.finder import find_beside, runs_in
-from fcnbench.models.code.source_files import PREFIX, Sources, file_of, users_own
+from fcnbench.models.code.source_files import PREFIX, Sources, file_of, is_user_file
 
-_OWN_FOLDER = str(Path(__file__).resolve().parents[2]) + os.sep
+_FCNBENCH = str(Path(__file__).resolve().parents[2]) + os.sep
 
-_ENDINGS = (*SOURCE_SUFFIXES, *EXTENSION_SUFFIXES)
+_SUFFIXES = (*SOURCE_SUFFIXES, *EXTENSION_SUFFIXES)
 
-_turn = threading.Condition(threading.RLock())
-_current: Neighbours | None = None
-_depth = 0
-"""Blocks in which a model's neighbours stay in place."""
+_lock = threading.Condition(threading.RLock())
+"""Guards the variables below and `sys.modules`."""
+
+_active: Neighbours | None = None
+"""The neighbours that are active now."""
+
+_protected_blocks = 0
+"""Number of `restore_program_modules` blocks that run now."""
 
 _running: Counter[int] = Counter()
-"""Import statements of models' code that are being carried out now, by thread."""
+"""Number of import statements in models' code that are being executed now, by thread."""
 
 
 class Neighbours:
-    """The modules that one model's code has imported, and finds beside its file.
+    """The modules that one model's code has imported, and those beside its file that it may import.
 
     Args:
         path: the model's file.
 
     Attributes:
-        brought: the modules that were imported for this model's code, by name.
-        aside: those of them, with what is in their packages, that others stand in place of.
+        imported: the user's modules that were imported by this model's code, by name.
+        inactive: those of them, with the contents of their packages, that are set aside.
         inner: the source files of other models that this model's code has loaded.
-        displaced: modules of the program's own that have their names, while these are in place.
+        displaced: modules of the program with the same names, which are set aside while these are active.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.folder = path.resolve().parent
-        self.brought: dict[str, ModuleType] = {}
-        self.aside: dict[str, ModuleType] = {}
+        self.imported: dict[str, ModuleType] = {}
+        self.inactive: dict[str, ModuleType] = {}
         self.inner: list[Sources] = []
         self.displaced: dict[str, ModuleType] = {}
-        self._taken = False
+        self._has_displaced = False
         self._importlib = _Importlib(self._import_module)
-        self._inside = (_OWN_FOLDER, f"{self.folder}{os.sep}", f"{path.parent}{os.sep}")
+        self._code_folders = (_FCNBENCH, f"{self.folder}{os.sep}", f"{path.parent}{os.sep}")
 
-    def put_in_place(self) -> None:
-        """Put these modules where Python looks for them, instead of another model's."""
-        with _turn:
-            _replace(self)
+    def activate(self) -> None:
+        """Put these modules into `sys.modules`, and set another model's aside."""
+        with _lock:
+            _switch_to(self)
 
-    def take(self) -> None:
-        """Let these modules stand where those of the program's own stand that have their names."""
-        if not self._taken:
-            self._taken = True
-            self.displace({name.partition(".")[0] for name in self.aside} | self._beside())
-            sys.modules.update(self.aside)
-            self.aside.clear()
+    def deactivate(self) -> None:
+        """Take these modules out of `sys.modules`, and keep them."""
+        self.restore_program()
+        active = self.active
+        self.inactive.update(active)
+        for name in active:
+            del sys.modules[name]
 
-    def displace(self, tops: Collection[str]) -> None:
-        """Take other modules away from where Python looks for them, until `give_back`.
+    def displace_program(self) -> None:
+        """Replace modules of the program that have the same names as these."""
+        if not self._has_displaced:
+            self._has_displaced = True
+            self.displace({name.partition(".")[0] for name in self.inactive} | self._beside())
+            sys.modules.update(self.inactive)
+            self.inactive.clear()
+
+    def displace(self, top_names: Collection[str]) -> None:
+        """Set other modules aside until `restore_program`.
 
         Args:
-            tops: names of top-level modules; what is in them goes along.
+            top_names: names of top-level modules, which are set aside with the modules in them.
         """
-        mine = self.in_place
-        for name in [each for each in sys.modules if each.partition(".")[0] in tops and each not in mine]:
+        active = self.active
+        for name in [name for name in sys.modules if name.partition(".")[0] in top_names and name not in active]:
             self.displaced[name] = sys.modules.pop(name)
 
-    def give_back(self) -> None:
-        """Put the program's own modules back that these have displaced; the others stay."""
-        self._taken = False
+    def restore_program(self) -> None:
+        """Put displaced modules of the program back; neighbours with other names stay active."""
+        self._has_displaced = False
         if self.displaced:
-            tops = {name.partition(".")[0] for name in self.displaced}
-            for name in [each for each in self.in_place if each.partition(".")[0] in tops]:
-                self.aside[name] = sys.modules.pop(name)
+            top_names = {name.partition(".")[0] for name in self.displaced}
+            for name in [name for name in self.active if name.partition(".")[0] in top_names]:
+                self.inactive[name] = sys.modules.pop(name)
             sys.modules.update(self.displaced)
             self.displaced.clear()
 
-    def put_aside(self) -> None:
-        """Take these modules from where Python looks for them, and keep them."""
-        self.give_back()
-        found = self.in_place
-        self.aside.update(found)
-        for name in found:
-            del sys.modules[name]
-
     def _beside(self) -> set[str]:
-        """Names of modules beside the model's file by which the program has imported others of its own."""
-        found = set()
+        """Return the names of modules beside the model's file that the program uses for other modules of the user."""
+        names = set()
         with suppress(OSError):
             for path in self.folder.iterdir():
                 name = path.name.partition(".")[0]
                 file = file_of(sys.modules.get(name))
-                if file is None or name in self.brought or not users_own(file):
+                if file is None or name in self.imported or not is_user_file(file):
                     continue
-                importable = path.name.endswith(_ENDINGS) or (path / "__init__.py").is_file()
+                importable = path.name.endswith(_SUFFIXES) or (path / "__init__.py").is_file()
                 if importable and not file.resolve().is_relative_to(self.folder):
-                    found.add(name)
-        return found
+                    names.add(name)
+        return names
 
     @property
-    def in_place(self) -> dict[str, ModuleType]:
-        """Those of these modules that are where Python looks for them, with everything in their packages, by name."""
-        mine = {name for name, module in self.brought.items() if sys.modules.get(name) is module}
-        found = list(sys.modules.items())
-        return {name: each for name, each in found if name in mine or name.partition(".")[0] in mine}
+    def active(self) -> dict[str, ModuleType]:
+        """Those of these modules that are in `sys.modules`, with everything in their packages, by name."""
+        names = {name for name, module in self.imported.items() if sys.modules.get(name) is module}
+        modules = list(sys.modules.items())
+        return {name: module for name, module in modules if name in names or name.partition(".")[0] in names}
 
     def note(self, names: Iterable[str]) -> None:
-        """Note modules that were imported for this model's code; those that are not the user's own do not count.
+        """Note which modules were imported by this model's code; only the user's count.
 
         Args:
-            names: of modules.
+            names: names of modules that were imported.
         """
-        if _current is self and self._taken:
-            found = {name: sys.modules[name] for name in names if name in sys.modules and not name.startswith(PREFIX)}
-            self.brought.update((name, module) for name, module in found.items() if _is_users(module))
+        if _active is self and self._has_displaced:
+            modules = {name: sys.modules[name] for name in names if name in sys.modules and not name.startswith(PREFIX)}
+            self.imported.update((name, module) for name, module in modules.items() if _is_user_module(module))
 
     def builtins(self) -> dict[str, Any]:
-        """Return Python's built-in functions for this model's code, whose import statements find these modules."""
+        """Return Python's built-in functions for this model's code, with an `__import__` that finds these modules."""
         return {**vars(builtins), "__import__": self._import}
 
     def _import(self, name: str, *arguments: Any, **keywords: Any) -> ModuleType:
-        # Taken at every call: somebody may have put a function of their own there.
-        found = self._carried_out(lambda: builtins.__import__(name, *arguments, **keywords))
-        return self._importlib if found is importlib else found
+        # `builtins.__import__` is read at every call: other tools may have replaced it.
+        module = self._execute(lambda: builtins.__import__(name, *arguments, **keywords))
+        return self._importlib if module is importlib else module
 
     def _import_module(self, name: str, package: str | None = None) -> ModuleType:
-        """What `importlib.import_module` is for this model's code."""
-        return self._carried_out(lambda: importlib.import_module(name, package))
+        """Import a module by name; `importlib.import_module` for this model's code."""
+        return self._execute(lambda: importlib.import_module(name, package))
 
-    def _carried_out(self, statement: Callable[[], ModuleType]) -> ModuleType:
-        """Carry out an import with these modules in place."""
+    def _execute(self, statement: Callable[[], ModuleType]) -> ModuleType:
+        """Execute an import with these modules active."""
         thread = threading.get_ident()
-        with _turn:
-            # Another thread's import may be half done, and its modules must stay until it is.
-            _turn.wait_for(lambda: _current is self or not (_running.keys() - {thread}))
-            before = _current
-            _replace(self)
-            known = len(sys.modules)
+        with _lock:
+            # An import in another thread may be half done, and its modules must stay active until it ends.
+            _lock.wait_for(lambda: _active is self or not (_running.keys() - {thread}))
+            previous = _active
+            _switch_to(self)
+            count = len(sys.modules)
             _running[thread] += 1
         try:
             return statement()
         finally:
-            with _turn:
-                self.note(list(islice(reversed(sys.modules), max(0, len(sys.modules) - known))))
+            with _lock:
+                self.note(list(islice(reversed(sys.modules), max(0, len(sys.modules) - count))))
                 _running[thread] -= 1
                 if _running[thread]:
-                    _replace(before)
+                    _switch_to(previous)
                 else:
                     del _running[thread]
-                    if not _depth:
-                        self.give_back()
-                _turn.notify_all()
+                    if not _protected_blocks:
+                        self.restore_program()
+                _lock.notify_all()
 
     def find(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None, asking: FrameType
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None, frame: FrameType
     ) -> ModuleSpec | None:
-        """Return the spec of a module in the folder, or in a package there; None leaves it to Python.
+        """Return the spec of a module beside the model's file; None leaves the module to Python's own finders.
 
         Args:
-            name: of the module.
-            path: folders of the package that it is in; None for a top-level module.
-            target: the module, when it is read again.
-            asking: frame of Python's import system.
+            name: full name of the module.
+            path: folders of the package that contains it; None for a top-level module.
+            target: the module, if it is reloaded.
+            frame: the frame of Python's import system that asks.
         """
-        if not runs_in(self._inside, asking):
+        if not runs_in(self._code_folders, frame):
             return None
-        return find_beside(self.folder, _LOADERS, name, path, target, asking)
+        return find_beside(self.folder, _LOADERS, name, path, target, frame)
 
 
 class _Importlib(ModuleType):
-    """The module `importlib` as a model's code sees it.
+    """The module `importlib` for a model's code.
 
     Args:
-        import_module: the function of that name.
+        import_module: its function of that name.
     """
 
     def __init__(self, import_module: Callable[..., ModuleType]) -> None:
@@ -207,83 +211,86 @@ class _Importlib(ModuleType):
         return getattr(importlib, name)
 
 
-class Source(SourceFileLoader):
-    """Compiles a file whenever it is imported: stored bytecode hides edits within a second that keep the size."""
+class UncachedLoader(SourceFileLoader):
+    """Compiles a file at every import.
+
+    Python's stored bytecode would hide edits that happen within a second and keep the file's size.
+    """
 
     def get_code(self, fullname: str) -> CodeType:
-        """Return the code of the source as it is now."""
+        """Return the code of the current source."""
         path = self.get_filename(fullname)
         return self.source_to_code(self.get_data(path), path)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Run a module whose import statements find the neighbours that are in place now."""
-        if _current is not None:
-            vars(module)["__builtins__"] = _current.builtins()
+        """Execute a module whose import statements will find the neighbours that are active now."""
+        if _active is not None:
+            vars(module)["__builtins__"] = _active.builtins()
         super().exec_module(module)
 
 
-_LOADERS = ((ExtensionFileLoader, EXTENSION_SUFFIXES), (Source, SOURCE_SUFFIXES))
+_LOADERS = ((ExtensionFileLoader, EXTENSION_SUFFIXES), (UncachedLoader, SOURCE_SUFFIXES))
 
 
 class _Finder:
-    """Finds the modules beside the model's file first, as Python does for `python file.py`."""
+    """An import finder that looks beside the model's file first, as Python does for `python file.py`."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the spec of one of the current neighbours; None leaves it to Python."""
-        return None if _current is None else _current.find(name, path, target, sys._getframe(1))
+        """Return the spec of one of the active neighbours; None leaves the module to Python's own finders."""
+        return None if _active is None else _active.find(name, path, target, sys._getframe(1))
 
 
 _finder = _Finder()
 
 
-def _replace(wanted: Neighbours | None) -> None:
-    """Put a model's neighbours in place of those that are."""
-    global _current  # noqa: PLW0603 - Python knows one module of a name
-    if _current is not wanted:
-        if _current is not None:
-            _current.put_aside()
-        _current = wanted
-    if wanted is not None:
-        wanted.take()
+def _switch_to(neighbours: Neighbours | None) -> None:
+    """Make a model's neighbours active and set the others aside."""
+    global _active  # noqa: PLW0603 - Python has one `sys.modules`
+    if _active is not neighbours:
+        if _active is not None:
+            _active.deactivate()
+        _active = neighbours
+    if neighbours is not None:
+        neighbours.displace_program()
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
 
 
 @contextmanager
-def neighbours_kept(*, wanted: bool = True) -> Iterator[None]:
-    """Put the neighbours back in place after the block that are in place now: a model's code loads another model in it.
+def restore_neighbours(*, wanted: bool = True) -> Iterator[None]:
+    """Make the neighbours active again after the block that are active before it: the block loads another model.
 
     Args:
         wanted: whether to do so.
     """
-    before = _current
+    previous = _active
     try:
         yield
     finally:
         if wanted:
-            with _turn:
-                _replace(before)
+            with _lock:
+                _switch_to(previous)
 
 
 @contextmanager
-def programs_modules_kept() -> Iterator[None]:
-    """Put the program's own modules back after the block, where a model's neighbours have their names."""
-    global _depth  # noqa: PLW0603 - the imported modules are the process's
-    with _turn:
-        _depth += 1
+def restore_program_modules() -> Iterator[None]:
+    """Put modules of the program back after the block where a model's neighbours have displaced them."""
+    global _protected_blocks  # noqa: PLW0603 - Python has one `sys.modules`
+    with _lock:
+        _protected_blocks += 1
     try:
         yield
     finally:
-        with _turn:
-            _depth -= 1
-            if not _depth and _current is not None:
-                _current.give_back()
+        with _lock:
+            _protected_blocks -= 1
+            if not _protected_blocks and _active is not None:
+                _active.restore_program()
 
 
-def _is_users(module: ModuleType | None) -> bool:
-    """Whether a module is the user's own; a folder without `__init__.py` has no file."""
+def _is_user_module(module: ModuleType | None) -> bool:
+    """Return whether a module is the user's; a package without `__init__.py` has no file, only folders."""
     file = file_of(module)
-    places = [file] if file is not None else [Path(each) for each in getattr(module, "__path__", ())]
-    return any(map(users_own, places))
+    paths = [file] if file is not None else [Path(folder) for folder in getattr(module, "__path__", ())]
+    return any(map(is_user_file, paths))

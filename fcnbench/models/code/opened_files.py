@@ -1,7 +1,7 @@
-"""Files that a model's code reads from its own folder by itself: what they hold takes part in its result.
+"""The files that a model's code reads from its folder, apart from what it imports: its results depend on them.
 
-A configuration, weights in a format of the user's own, a Python file that is executed and not imported: no import
-statement names them, and not everything that they set is a number that can be found in the model.
+Examples are a configuration, weights in the user's own format, and a Python file that is executed rather than imported.
+No import statement names them, and not everything that they set is a number that can be found in the model.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from types import FrameType
 from typing import Any
 
 _FCNBENCH = str(Path(__file__).resolve().parents[2]) + os.sep
-IMPORTING = str(Path(__file__).resolve().with_name("neighbours.py"))
-"""The file whose functions stand between an import statement in a model's code and the module that it runs."""
+NEIGHBOURS_FILE = str(Path(__file__).resolve().with_name("neighbours.py"))
+"""The module of fcnbench that is on the call stack whenever a model's code imports something."""
 
 _WRITING = os.O_WRONLY | os.O_RDWR
 
 
-class Opened:
-    """Notes the files in a folder that code in the same folder opens for reading.
+class OpenedFiles:
+    """Records the files in a folder that code in the same folder opens for reading.
 
     Args:
-        folder: of the model's file or package.
+        folder: the folder of the model's file or package.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folders = tuple(dict.fromkeys(f"{each}{os.sep}" for each in (folder.absolute(), folder.resolve())))
+        self._folders = tuple(dict.fromkeys(f"{path}{os.sep}" for path in (folder.absolute(), folder.resolve())))
         self._seen: set[str] = set()
         self._written: set[str] = set()
         self._new: deque[str] = deque()
@@ -42,23 +42,29 @@ class Opened:
         return bool(self._new)
 
     def take(self) -> dict[str, Path]:
-        """Return the files that were opened since the last call, by their names from the folder."""
-        found = {}
+        """Return the files that were opened since the last call, by their paths relative to the folder."""
+        files = {}
         while self._new:
             path = self._new.popleft()
-            inside = path[len(next(each for each in self._folders if path.startswith(each))) :]
-            # What the model's code writes itself follows from the rest. Caches lie in hidden folders.
-            hidden = any(part.startswith((".", "__pycache__")) for part in Path(inside).parts)
+            relative = path[len(next(folder for folder in self._folders if path.startswith(folder))) :]
+            # What the model's code wrote itself follows from its other files. Caches are in hidden folders.
+            hidden = any(part.startswith((".", "__pycache__")) for part in Path(relative).parts)
             if not hidden and path not in self._written and Path(path).is_file():
-                found[Path(inside).as_posix()] = Path(path)
-        return found
+                files[Path(relative).as_posix()] = Path(path)
+        return files
 
-    def note(self, file: Any, mode: Any, flags: Any) -> None:
-        """Note a file that is about to be opened, if it is one of these."""
+    def record(self, file: Any, mode: Any, flags: Any) -> None:
+        """Record a file that is about to be opened, if it is in the folder and the model's code opens it.
+
+        Args:
+            file: a path, or a file descriptor, which is ignored.
+            mode: the mode of `open`, or None where only flags are known.
+            flags: the flags of `os.open`.
+        """
         if isinstance(file, int):
             return
-        path = os.path.abspath(os.fsdecode(file))  # noqa: PTH100 - a link keeps its name
-        if not path.startswith(self._folders) or not self._is_for_model(sys._getframe(2)):
+        path = os.path.abspath(os.fsdecode(file))  # noqa: PTH100 - links are not resolved
+        if not path.startswith(self._folders) or not self._model_opens(sys._getframe(2)):
             return
         writes = set(mode) & set("wax+") if isinstance(mode, str) else flags & _WRITING
         if writes:
@@ -67,11 +73,11 @@ class Opened:
             self._seen.add(path)
             self._new.append(path)
 
-    def _is_for_model(self, frame: FrameType | None) -> bool:
-        """Whether the model's code opens a file, through a library or not; fcnbench reads its data for itself."""
+    def _model_opens(self, frame: FrameType | None) -> bool:
+        """Return whether the model's code opens a file, directly or through a library, and not fcnbench."""
         while frame is not None:
             file = frame.f_code.co_filename
-            if file.startswith(_FCNBENCH) and file != IMPORTING:
+            if file.startswith(_FCNBENCH) and file != NEIGHBOURS_FILE:
                 return False
             if file.startswith(self._folders):
                 return True
@@ -80,22 +86,22 @@ class Opened:
 
 
 _EVENTS = ("open", "ctypes.dlopen")
-"""Events of Python at which a file is opened."""
+"""Python's audit events for opening a file."""
 
-_watched: list[Opened] = []
+_watched: list[OpenedFiles] = []
 _hooked = False
 
 
-def watch(folder: Path, *, as_well: bool = False) -> Opened:
-    """Note what the code in a folder opens there from now on.
+def watch(folder: Path, *, keep_others: bool = False) -> OpenedFiles:
+    """Record the files that the code in a folder opens there from now on.
 
     Args:
-        folder: of the model's file or package.
-        as_well: go on with the folders before; otherwise they count no more.
+        folder: the folder of the model's file or package.
+        keep_others: keep recording for folders that were watched before; otherwise that ends.
     """
-    global _hooked  # noqa: PLW0603 - Python's audit hooks are the process's, and can't be removed
-    opened = Opened(folder)
-    _watched[:] = [*_watched, opened] if as_well else [opened]
+    global _hooked  # noqa: PLW0603 - audit hooks are process-wide and can't be removed
+    opened = OpenedFiles(folder)
+    _watched[:] = [*_watched, opened] if keep_others else [opened]
     if not _hooked:
         sys.addaudithook(_hook)
         _hooked = True
@@ -104,42 +110,42 @@ def watch(folder: Path, *, as_well: bool = False) -> Opened:
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if event in _EVENTS:
-        for each in _watched:
-            # What a hook raises would reach whoever opens the file.
-            with suppress(Exception):  # it is not a path that a file system knows
-                each.note(*arguments) if event == "open" else each.note(arguments[0], "r", 0)
+        for opened in _watched:
+            # An exception in a hook would reach the caller of `open`. It means that this is not a valid path.
+            with suppress(Exception):
+                opened.record(*arguments) if event == "open" else opened.record(arguments[0], "r", 0)
 
 
-_NATIVE = frozenset(
-    ending
-    for endings in (
+_READ_BY_LIBRARIES = frozenset(
+    suffix
+    for suffixes in (
         ".bin .caffemodel .ckpt .engine .h5 .hdf5 .mlmodel .npz .onnx .pb .plan .prototxt .pt .pte .pth .safetensors",
         ".tflite .torchscript .ts",
         ".bmp .jpeg .jpg .png .tif .tiff .webp",
         ".dll .dylib .so",
     )
-    for ending in endings.split()
+    for suffix in suffixes.split()
 )
-"""Endings of files that libraries open by themselves, which Python does not see."""
+"""Suffixes of files that compiled libraries open, which Python's audit events do not report."""
 
-_LONGEST = 255
-"""Letters of a file's name."""
+_MAX_NAME = 255
+"""Longest name of a file, in characters."""
 
 
 def named_files(source: Path) -> list[Path]:
-    """Return the files below a source file's folder that it names, of the kinds that libraries open by themselves.
+    """Return the files below a source file's folder that it names, if compiled libraries may open them.
 
     Args:
-        source: a Python file; names are the strings in it, those of folders put before those of files.
+        source: a Python file. Names are the strings in it, alone or joined as a folder and a file.
     """
     try:
         tree = ast.parse(source.read_bytes()) if source.suffix == ".py" else ast.Module([], [])
     except (OSError, SyntaxError, ValueError, RecursionError):
         return []
-    said = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    short = sorted(text for text in said if 0 < len(text) <= _LONGEST and text.isprintable() and ".." not in text)
-    files = [text for text in short if PurePath(text).suffix.lower() in _NATIVE]
-    found = []
+    strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    short = sorted(text for text in strings if 0 < len(text) <= _MAX_NAME and text.isprintable() and ".." not in text)
+    files = [text for text in short if PurePath(text).suffix.lower() in _READ_BY_LIBRARIES]
+    paths: list[Path] = []
     with suppress(OSError, ValueError):
         folders = [
             source.parent,
@@ -147,6 +153,6 @@ def named_files(source: Path) -> list[Path]:
         ]
         for folder, name in product(folders, files):
             path = folder / name
-            if path.is_relative_to(source.parent) and path.is_file() and path not in found:
-                found.append(path)
-    return found
+            if path.is_relative_to(source.parent) and path.is_file() and path not in paths:
+                paths.append(path)
+    return paths

@@ -1,12 +1,13 @@
-"""Which cells of a padded VGG trunk depend on the picture at all.
+"""Which cells of a padded VGG trunk depend on the image, and which are the same for every image.
 
-The first convolution is padded by 100, so most of the early activations look at nothing but zeros: away from the
-canvas's edge they are one constant per channel, and near it they are what an empty picture gives. Only the cells within
-the layers' reach of the picture have to be computed; this module says which ones, in whole numbers, per axis.
+The first convolution is padded by 100, so most cells of the early feature maps see nothing but zeros. Far from the
+border of the padded image (the canvas) each channel is constant there; near the border it has the value that an
+all-zero image gives. Between the cells that depend on the image and those that depend on the border lies a constant
+band. The fast path computes only the former; this module says which they are, along one axis, in whole numbers.
 
-Outwards from the picture the influence reaches 2, 6, 18, 42, 90 pixels after the stages of VGG16; inwards from the
-canvas's edge the padding of the later convolutions reaches 1, 5, 17, 41, 89. With 99 pixels between picture and edge
-the picture's cells keep clear of the edge for four stages, and not for the fifth.
+After the stages of VGG16 the influence of the image reaches 2, 6, 18, 42 and 90 pixels outwards, and that of the later
+convolutions' padding reaches 1, 5, 17, 41 and 89 pixels inwards from the border. The distance between image and border
+is 99 pixels. So the two stay apart for four stages, and meet in the fifth.
 """
 
 from __future__ import annotations
@@ -14,21 +15,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from fcnbench.models.fcn.trunks import VggTrunk
+from fcnbench.models.fcn.vgg import VGGTrunk
 
 
 @dataclass(frozen=True)
 class Span:
-    """The cells of one stage along one axis; the canvas is what the network computes without this shortcut.
+    """The cells of one stage along one axis, by their positions on the whole canvas.
 
     Attributes:
-        before: cells of the stage's input that its convolutions need before the picture's cells.
-        after: the same behind them.
-        start: first cell of the pool's output that depends on the picture.
-        stop: the cell behind the last one.
+        before: cells of the stage's input that its convolutions read before the first cell that depends on the image.
+        after: cells that they read after the last one.
+        start: first cell of the pool's output that depends on the image.
+        stop: the cell after the last one that does.
         size: cells of the pool's output on the whole canvas.
-        near: cells at the canvas's start that its padding reaches.
-        far: the same at its end, with the cell that the pool fills only in part.
+        near: cells at the start of the canvas that depend on its padding.
+        far: cells at the end of the canvas that depend on its padding, or that the pool fills only partly.
     """
 
     before: int
@@ -40,16 +41,20 @@ class Span:
     far: int
 
 
-def spans(trunk: VggTrunk, side: int) -> tuple[Span, ...]:
-    """The stages of an axis of so many picture pixels, for as long as picture and canvas edge keep clear of each other.
+def spans(trunk: VGGTrunk, side: int) -> tuple[Span, ...]:
+    """Return the spans of the leading stages in which the image and the border of the canvas do not influence one cell.
+
+    Args:
+        trunk: the trunk.
+        side: height or width of the image in pixels.
 
     Raises:
-        ValueError: the axis has no pixel.
+        ValueError: the side is less than one pixel.
     """
     if side < 1:
-        raise ValueError(f"a picture has at least one pixel, not {side}")
-    found: list[Span] = []
-    # In the first convolution's output the picture begins `pad - 1` cells in; the zeros around it go on for ever.
+        raise ValueError(f"an image has at least one pixel, not {side}")
+    stages: list[Span] = []
+    # In the output of the first convolution the image starts after `pad - 1` cells. Zeros surround the canvas.
     start, stop, size = trunk.pad - 1, trunk.pad - 1 + side, side + 2 * (trunk.pad - 1)
     near = far = -1
     for stage, depth in enumerate(trunk.depths):
@@ -63,21 +68,27 @@ def spans(trunk: VggTrunk, side: int) -> tuple[Span, ...]:
         start, stop, size, near, far = pooled_start, pooled_stop, pooled_size, pooled_near, pooled_far
         if start < 0 or stop > size:
             break
-        found.append(Span(before, after, start, stop, size, near, far))
-    return tuple(found)
+        stages.append(Span(before, after, start, stop, size, near, far))
+    return tuple(stages)
 
 
 @cache
-def banded_stages(trunk: VggTrunk) -> int:
-    """How many leading stages can be computed on the picture's cells alone, whatever its size: 4 for VGG16."""
+def banded_stages(trunk: VGGTrunk) -> int:
+    """Return how many leading stages have a constant band for images of any size: 4 for VGG16.
+
+    >>> from fcnbench.models.fcn.vgg import VGG16
+    >>> banded_stages(VGG16)
+    4
+    """
     return min(len(spans(trunk, side)) for side in range(1, 1 + 2 ** len(trunk.depths)))
 
 
 @cache
-def empty_canvas(trunk: VggTrunk, side: int) -> int:
-    """Side of the smallest canvas whose edges look like those of a picture of this side, with a constant cell between.
+def small_canvas(trunk: VGGTrunk, side: int) -> int:
+    """Return the side of the smallest canvas that has the same borders as that of an image with this side.
 
-    It is as much smaller as a multiple of the last banded stage's stride, so that every pool cuts it alike.
+    At least one constant cell separates its borders. The canvas is shrunk by a multiple of the last banded stage's
+    stride, so that the pooling windows stay aligned.
     """
     stages = banded_stages(trunk)
     stride: int = 2**stages
@@ -87,12 +98,21 @@ def empty_canvas(trunk: VggTrunk, side: int) -> int:
     return canvas - spare * stride
 
 
-def folded(span: Span, size: int) -> list[int]:
-    """Of a smaller canvas with so many cells and the same edges: its edges' cells, and one constant cell between."""
+def representative_cells(span: Span, size: int) -> list[int]:
+    """Return the positions of the border cells, and of one constant cell between them, on a smaller canvas.
+
+    Args:
+        span: the stage.
+        size: cells of the pool's output on the smaller canvas, which has the same borders.
+    """
     return [*range(span.near + 1), *range(size - span.far, size)]
 
 
-def unfolded(span: Span, start: int, stop: int) -> list[int]:
-    """For the cells `start` to `stop` of the whole canvas, which of the `folded` ones look the same."""
+def representatives_of(span: Span, start: int, stop: int) -> list[int]:
+    """Return, for cells `start` to `stop` of the whole canvas, which of `representative_cells` has the same values.
+
+    >>> representatives_of(Span(0, 0, 0, 0, size=8, near=1, far=2), 0, 8)
+    [0, 1, 1, 1, 1, 1, 2, 3]
+    """
     near, far = span.near, span.size - span.far
     return [min(cell, near) if cell < far else near + 1 + cell - far for cell in range(start, stop)]

@@ -1,40 +1,38 @@
 """The FCNs of the papers: one or two trunks, score layers, skips that are cropped and added, bilinear up-sampling.
 
-Layer for layer the reference nets; every crop offset follows from the geometry. Parameter names are the Caffe layer
-names, which `torchfcn` uses too.
+Layer for layer these are the reference nets; every crop offset follows from the geometry. Parameter names are the Caffe
+layer names, which `torchfcn` uses too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from fcnbench.models.fcn.geometry import PICTURE, Grid
-from fcnbench.models.fcn.trunks import VGG16, Stream, Trunk
+from fcnbench.models.fcn.geometry import IMAGE
+from fcnbench.models.fcn.trunk import Stream, Trunk
+from fcnbench.models.fcn.upsampling import Upsample, bilinear_upsampling, crop, transposed_upsampling
+from fcnbench.models.fcn.vgg import VGG16
 
 SKIPS: dict[int, tuple[int, ...]] = {32: (), 16: (4,), 8: (4, 3)}
-"""Output stride to the pools whose scores are added, coarse to fine."""
+"""From an FCN's stride to the pools whose scores are added, coarse to fine."""
 
 AT_ONCE: Mapping[int, float] = {4: 0.01, 3: 0.0001}
-"""Factors on the pools before their score layers, with which all skips train at once (`voc-fcn8s-atonce`)."""
-
-
-Upsample = Callable[[nn.ConvTranspose2d, Tensor, int, torch.Size], Tensor]
-"""From the layer of the last up-sampling, the finest scores, the crop's offset and the input's shape to logits."""
+"""Factors by which pools are multiplied before their score layers in `voc-fcn8s-atonce`, whose skips train at once."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """One label map that a network gives.
+    """One set of classes that a network predicts: the label map of SIFT Flow's geometric classes, for example.
 
     Attributes:
-        num_classes: its classes.
-        key: its name among the answers of a net with several heads.
-        suffix: what the names of its layers end in.
+        num_classes: number of classes.
+        key: name of its logits in the output of a network with several heads.
+        suffix: appended to the names of its layers, such as `_geo`.
     """
 
     num_classes: int
@@ -43,16 +41,29 @@ class Head:
 
 
 class FCN(nn.Module):
-    """An FCN of the papers: a batch [N, planes, H, W] in, logits [N, C, H, W] out; by head where there are several.
+    """An FCN of the papers.
+
+    Maps preprocessed images [N, channels, H, W] to logits [N, C, H, W], or, with several heads, to a mapping with the
+    logits of each. Two streams are concatenated along the channels.
 
     Args:
-        num_classes: number of classes C, of the first head.
-        stride: 32, 16 or 8: the stride of the finest score layer, which names the net.
-        trunk: everything below the score layers.
-        streams: its inputs, each with a trunk of its own; their scores are averaged (late fusion).
-        more: heads beside the first, which then has `suffix`.
-        suffix: what the names of the first head's layers end in.
+        num_classes: number of classes C of the first head.
+        stride: 32, 16 or 8: the stride of the finest score layer, as in FCN-8s.
+        trunk: the architecture of the layers below the score layers.
+        streams: the inputs; each has its own copy of the trunk, and their scores are averaged (late fusion).
+        extra_heads: heads besides the first.
+        suffix: appended to the names of the first head's layers, which is needed where there are several heads.
         scales: factors on pools before their score layers, by pool.
+
+    Raises:
+        ValueError: the stride is not 32, 16 or 8.
+
+    >>> from fcnbench.models.fcn.pocket import POCKET_TRUNK
+    >>> net = FCN(8, 16, POCKET_TRUNK).eval()
+    >>> net(torch.zeros(1, 3, 50, 70)).shape
+    torch.Size([1, 8, 50, 70])
+    >>> net.crops
+    {'score_pool4': 3, 'upscore16': 27}
     """
 
     def __init__(
@@ -62,7 +73,7 @@ class FCN(nn.Module):
         trunk: Trunk = VGG16,
         *,
         streams: Sequence[Stream] = (Stream(),),
-        more: Sequence[Head] = (),
+        extra_heads: Sequence[Head] = (),
         suffix: str = "",
         scales: Mapping[int, float] | None = None,
     ) -> None:
@@ -73,126 +84,100 @@ class FCN(nn.Module):
         self.stride = stride
         self.trunk = trunk
         self.streams = tuple(streams)
-        self.heads = (Head(num_classes, suffix=suffix), *more)
+        self.heads = (Head(num_classes, suffix=suffix), *extra_heads)
         self.scales = dict(scales or {})
         self.crops: dict[str, int] = {}
         for stream in self.streams:
-            trunk.add(self, stream)
+            trunk.add_layers(self, stream)
         for head in self.heads:
             self._add_head(head)
 
-    @property
-    def planes(self) -> int:
-        """Planes of the input: those of all streams, one after the other."""
-        return sum(stream.channels for stream in self.streams)
-
     def forward(self, batch: Tensor) -> Tensor | dict[str, Tensor]:
-        """Logits [N, C, H, W] of prepared inputs [N, planes, H, W]; a mapping where there are several heads."""
+        """Return logits [N, C, H, W] for preprocessed images [N, channels, H, W]; by head where there are several."""
         pools: list[dict[int, Tensor]] = []
         tops: list[Tensor] = []
-        for stream, part in zip(self.streams, batch.split([s.channels for s in self.streams], 1), strict=True):
-            found, top = self.trunk.run(self, part, stream)
-            pools.append(found)
+        for stream, x in self.split(batch):
+            stream_pools, top = self.trunk.forward(self, x, stream)
+            pools.append(stream_pools)
             tops.append(top)
-        answers = self.answers(pools, tops, batch.shape)
-        return answers["out"] if len(answers) == 1 else answers
+        logits = self.logits_of(pools, tops, batch.shape)
+        return logits["out"] if len(logits) == 1 else logits
 
-    def answers(
-        self, pools: list[dict[int, Tensor]], tops: list[Tensor], shape: torch.Size, upsample: Upsample | None = None
+    def split(self, batch: Tensor) -> list[tuple[Stream, Tensor]]:
+        """Split an input [N, channels, H, W] into the inputs of the streams."""
+        inputs = batch.split([stream.channels for stream in self.streams], 1)
+        return list(zip(self.streams, inputs, strict=True))
+
+    def logits_of(
+        self,
+        pools: list[dict[int, Tensor]],
+        tops: list[Tensor],
+        shape: torch.Size,
+        upsample: Upsample = transposed_upsampling,
     ) -> dict[str, Tensor]:
-        """Logits of every head by its name, from what the trunks gave.
+        """Return the logits [N, C, H, W] of every head by its key, from the trunks' outputs.
 
         Args:
-            pools: the outputs of the pools by number, a mapping for each stream.
-            tops: the outputs of the last layers, one for each stream.
-            shape: shape of the prepared input, [N, planes, H, W].
-            upsample: what does the last up-sampling; `transposed` by default.
+            pools: for each stream the outputs of the pools by number.
+            tops: for each stream the output of the last trunk layer.
+            shape: shape of the network's input, [N, channels, H, W].
+            upsample: computes the last up-sampling.
         """
-        upsample = upsample or transposed
-        return {head.key: self._logits(head, pools, tops, shape, upsample) for head in self.heads}
+        return {head.key: self._head_logits(head, pools, tops, shape, upsample) for head in self.heads}
 
     def coarse_scores(self, batch: Tensor) -> Tensor:
-        """The first head's coarsest scores [N, C, h, w], before any up-sampling."""
-        parts = batch.split([stream.channels for stream in self.streams], 1)
-        tops = [self.trunk.run(self, part, stream)[1] for stream, part in zip(self.streams, parts, strict=True)]
+        """Return the first head's coarsest scores [N, C, h, w], before any up-sampling."""
+        tops = [self.trunk.forward(self, x, stream)[1] for stream, x in self.split(batch)]
         return self._scores("score_fr", tops, self.heads[0])
 
     def _add_head(self, head: Head) -> None:
-        """Score layers and up-sampling of one head, with their crops."""
-        grid: Grid = self.trunk.score_grid
-        self._add_scores("score_fr", self.trunk.width, head)
+        """Add the score and up-sampling layers of one head, and compute their crop offsets."""
+        grid = self.trunk.score_grid
+        self._add_scores("score_fr", self.trunk.channels, head)
         previous = "score_fr"
         for pool in SKIPS[self.stride]:
-            self.add_module(_doubling(previous, head), bilinear_upsampling(head.num_classes, kernel=4, stride=2))
-            self._add_scores(f"score_pool{pool}", self.trunk.pool_width(pool), head)
-            # The reference crops the skip, which is the larger of the two, onto the up-sampled coarse score.
+            upsampling = bilinear_upsampling(head.num_classes, kernel=4, stride=2)
+            self.add_module(_upsampling_name(previous, head), upsampling)
+            self._add_scores(f"score_pool{pool}", self.trunk.pool_channels(pool), head)
+            # As in the reference, the skip, which is the larger of the two, is cropped to the up-sampled scores.
             grid = grid.upsampled(4, stride=2)
-            self.crops[f"score_pool{pool}{head.suffix}"] = self.trunk.grid(pool).crop_onto(grid)
+            self.crops[f"score_pool{pool}{head.suffix}"] = self.trunk.pool_grid(pool).crop_onto(grid)
             previous = f"pool{pool}"
-        kernel = self.trunk.final_kernel(self.stride)
-        self.add_module(self._final(head), bilinear_upsampling(head.num_classes, kernel, self.stride))
-        self.crops[self._final(head)] = grid.upsampled(kernel, self.stride).crop_onto(PICTURE)
+        kernel = self.trunk.upsampling_kernel(self.stride)
+        name = self._last_upsampling_name(head)
+        self.add_module(name, bilinear_upsampling(head.num_classes, kernel, self.stride))
+        self.crops[name] = grid.upsampled(kernel, self.stride).crop_onto(IMAGE)
 
-    def _logits(
+    def _head_logits(
         self, head: Head, pools: list[dict[int, Tensor]], tops: list[Tensor], shape: torch.Size, upsample: Upsample
     ) -> Tensor:
-        flow = self._scores("score_fr", tops, head)
+        scores = self._scores("score_fr", tops, head)
         previous = "score_fr"
         for pool in SKIPS[self.stride]:
-            flow = self.get_submodule(_doubling(previous, head))(flow)
-            scale = self.scales.get(pool, 1.0)
-            skip = self._scores(f"score_pool{pool}", [found[pool] for found in pools], head, scale)
-            flow = flow + _cropped(skip, self.crops[f"score_pool{pool}{head.suffix}"], flow.shape)
+            scores = self.get_submodule(_upsampling_name(previous, head))(scores)
+            features = [stream_pools[pool] for stream_pools in pools]
+            skip = self._scores(f"score_pool{pool}", features, head, self.scales.get(pool, 1.0))
+            scores = scores + crop(skip, self.crops[f"score_pool{pool}{head.suffix}"], scores.shape)
             previous = f"pool{pool}"
-        name = self._final(head)
-        return upsample(cast(nn.ConvTranspose2d, self.get_submodule(name)), flow, self.crops[name], shape)
+        name = self._last_upsampling_name(head)
+        return upsample(cast(nn.ConvTranspose2d, self.get_submodule(name)), scores, self.crops[name], shape)
 
-    def _add_scores(self, name: str, width: int, head: Head) -> None:
+    def _add_scores(self, name: str, channels: int, head: Head) -> None:
         for stream in self.streams:
-            self.add_module(f"{name}{head.suffix}{stream.suffix}", nn.Conv2d(width, head.num_classes, 1))
+            stream.add(self, name + head.suffix, nn.Conv2d(channels, head.num_classes, 1))
 
-    def _scores(self, name: str, flows: list[Tensor], head: Head, scale: float = 1.0) -> Tensor:
-        """The scores of all streams, averaged; of one stream just that."""
-        found = [
-            self.get_submodule(f"{name}{head.suffix}{stream.suffix}")(flow * scale if scale != 1 else flow)
-            for stream, flow in zip(self.streams, flows, strict=True)
+    def _scores(self, name: str, features: list[Tensor], head: Head, scale: float = 1.0) -> Tensor:
+        """Return the average of the streams' scores, from the feature map of each."""
+        scores = [
+            stream.layer(self, name + head.suffix)(x * scale if scale != 1 else x)
+            for stream, x in zip(self.streams, features, strict=True)
         ]
-        return found[0] if len(found) == 1 else torch.stack(found).mean(0)
+        return scores[0] if len(scores) == 1 else torch.stack(scores).mean(0)
 
-    def _final(self, head: Head) -> str:
+    def _last_upsampling_name(self, head: Head) -> str:
         return f"upscore{'' if self.stride == 32 else self.stride}{head.suffix}"
 
 
-def bilinear_upsampling(channels: int, kernel: int, stride: int) -> nn.ConvTranspose2d:
-    """A frozen transposed convolution that up-samples each channel bilinearly by `stride`."""
-    layer = nn.ConvTranspose2d(channels, channels, kernel, stride=stride, bias=False)
-    weight = torch.zeros_like(layer.weight)
-    diagonal = torch.arange(channels)
-    weight[diagonal, diagonal] = bilinear_kernel(kernel)
-    layer.weight = nn.Parameter(weight, requires_grad=False)
-    return layer
-
-
-def bilinear_kernel(size: int) -> Tensor:
-    """The bilinear interpolation kernel [size, size] of the reference's net surgery: 1 - |x - centre| / factor."""
-    factor = (size + 1) // 2
-    centre = factor - 1 if size % 2 else factor - 0.5
-    line = 1 - (torch.arange(size, dtype=torch.float64, device="cpu") - centre).abs() / factor
-    return torch.outer(line, line).float()
-
-
-def transposed(layer: nn.ConvTranspose2d, flow: Tensor, offset: int, shape: torch.Size) -> Tensor:
-    """The last up-sampling as the reference does it: a transposed convolution, then the crop to the picture."""
-    answer: Tensor = _cropped(layer(flow), offset, shape).contiguous()
-    return answer
-
-
-def _doubling(previous: str, head: Head) -> str:
-    """The reference's name of the up-sampling by 2 that follows a score: `upscore2`, then `upscore_pool4`."""
+def _upsampling_name(previous: str, head: Head) -> str:
+    """Return the reference's name of the up-sampling by 2 after a score layer: `upscore2`, then `upscore_pool4`."""
     return ("upscore2" if previous == "score_fr" else f"upscore_{previous}") + head.suffix
-
-
-def _cropped(flow: Tensor, offset: int, shape: torch.Size) -> Tensor:
-    """The corner crop [offset, offset + size) on both spatial axes."""
-    height, width = shape[-2:]
-    return flow[..., offset : offset + height, offset : offset + width]

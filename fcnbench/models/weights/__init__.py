@@ -1,1 +1,1 @@
-"""Weights: reading them from files of several formats, and the catalogue of published ones."""
+"""Weights: files of several formats, and the catalogue of published weights."""

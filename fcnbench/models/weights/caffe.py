@@ -1,8 +1,8 @@
-"""Reading `.caffemodel` files without Caffe: the layers' blobs by name, from either generation of the format.
+"""A reader of `.caffemodel` files that does not need Caffe, for both generations of the format.
 
-A small reader of protobuf's wire format, since the generated classes would need Caffe's schema and hold a 500 MB file
-in memory twice. Only the fields that hold weights are read; others are skipped by their wire type. The file is mapped,
-and arrays are copied out of it one at a time. Field numbers are those of Caffe's `caffe.proto`.
+It is a small reader of protobuf's wire format: generated classes would need Caffe's schema, and twice the memory of a
+500 MB file. Only the fields with weights are read; others are skipped by their wire type. The file is memory-mapped,
+and one array at a time is copied. Field numbers are those of Caffe's `caffe.proto`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from fcnbench.errors import WeightsError
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-"""Wire types."""
+"""Wire types of protobuf."""
 
 _NEW_LAYERS, _OLD_LAYERS = 100, 2
-"""Fields of NetParameter: layers of today, and those of the generation before (V1)."""
+"""Fields of NetParameter: layers, and layers of the older generation (V1)."""
 
 _NEW_NAME, _NEW_TYPE, _NEW_BLOBS = 1, 2, 7
 _OLD_NAME, _OLD_TYPE, _OLD_BLOBS = 4, 5, 6
@@ -34,7 +34,7 @@ _DIM = 1
 """Field of BlobShape."""
 
 _OLD_TYPES = {4: "Convolution", 14: "InnerProduct", 39: "Deconvolution"}
-"""V1's numbers of the layer types that hold weights."""
+"""The layer types with weights by their number in V1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +43,8 @@ class Layer:
 
     Attributes:
         name: its name.
-        type: `Convolution`, `InnerProduct`, `Deconvolution`, `Scale`, ...; V1 types without weights are numbers.
-        blobs: float32 arrays: the weights, then the biases if there are any.
+        type: `Convolution`, `InnerProduct`, `Deconvolution`, `Scale` and so on; a number for V1 types without weights.
+        blobs: the weights, then the biases if it has any.
     """
 
     name: str
@@ -53,14 +53,14 @@ class Layer:
 
 
 class MalformedError(Exception):
-    """The bytes are no protobuf message of the expected kind."""
+    """The bytes are not a protobuf message of the expected kind."""
 
 
 def read_caffemodel(path: Path) -> list[Layer]:
-    """The layers of a `.caffemodel` that hold weights, in the file's order.
+    """Return the layers of a `.caffemodel` that have weights, in the file's order.
 
     Raises:
-        WeightsError: missing, truncated, or no such file.
+        WeightsError: the file is missing, truncated, or not a `.caffemodel`.
     """
     try:
         return list(_layers(memoryview(np.memmap(path, np.uint8, "r"))))  # type: ignore[arg-type]
@@ -68,20 +68,20 @@ def read_caffemodel(path: Path) -> list[Layer]:
         raise WeightsError(f"there is no weights file {path}", "pass the path of a .caffemodel file") from None
     except (OSError, ValueError, MalformedError, UnicodeDecodeError, MemoryError, OverflowError) as error:
         raise WeightsError(
-            f"{path} can't be read as a .caffemodel: {error}", "get the file again and compare its size or digest"
+            f"{path} can't be read as a .caffemodel: {error}", "download the file again and compare its size or digest"
         ) from error
 
 
 def _layers(view: memoryview) -> Iterator[Layer]:
-    found = False
+    has_layers = False
     for field, wire, value in fields(view):
         if wire == _BYTES and field in (_NEW_LAYERS, _OLD_LAYERS):
             layer = _layer(value, field == _OLD_LAYERS)
-            found = True
+            has_layers = True
             if layer.blobs:
                 yield layer
-    if not found:
-        raise MalformedError("it holds no layer")
+    if not has_layers:
+        raise MalformedError("it has no layer")
 
 
 def _layer(view: memoryview, old: bool) -> Layer:
@@ -116,7 +116,7 @@ def _blob(view: memoryview) -> NDArray[np.float32]:
             floats.append(_numbers(value, wire, _FIXED32, "<f4"))
         elif field == _DOUBLES:
             doubles.append(_numbers(value, wire, _FIXED64, "<f8"))
-    # Double data goes first, and the legacy dimensions go before the shape, as in Caffe's own reader.
+    # Doubles take precedence over floats, and legacy dimensions over the shape, as in Caffe's own reader.
     parts = doubles or floats
     data = np.concatenate(parts) if parts else np.zeros(0, np.float32)
     dims = [legacy.get(field, 0) for field in _LEGACY_DIMS] if legacy else (shape if shape is not None else [data.size])
@@ -139,17 +139,24 @@ def _dims(view: memoryview) -> list[int]:
 
 
 def _numbers(value: memoryview, wire: int, unpacked: int, dtype: str) -> NDArray[np.float32]:
-    """Floats of one field, packed (a byte string) or a run of unpacked ones."""
+    """Return the numbers of one field: packed as a byte string, or a run of unpacked fields."""
     if wire not in (_BYTES, unpacked) or len(value) % np.dtype(dtype).itemsize:
-        raise MalformedError("a blob's numbers are cut off or of another type")
+        raise MalformedError("a blob's numbers are truncated or of another type")
     with np.errstate(over="ignore", invalid="ignore"):  # a double beyond float32 becomes infinity
         return np.frombuffer(value, dtype).astype(np.float32)
 
 
 def fields(view: memoryview) -> Iterator[tuple[int, int, memoryview]]:
-    """Give the fields of a protobuf message: number, wire type, bytes. A varint's bytes are its value in little endian.
+    r"""Yield the fields of a protobuf message as number, wire type and bytes.
 
-    A run of one fixed-size field is given as one, its values joined: unpacked floats come a hundred million at a time.
+    A varint's bytes are its value in little endian. Fixed-size fields of one number that follow each other are yielded
+    as one, with their values concatenated: there may be a hundred million unpacked floats.
+
+    Raises:
+        MalformedError: the bytes are not a protobuf message.
+
+    >>> [(number, wire, bytes(value)) for number, wire, value in fields(memoryview(b"\x0a\x02hi"))]
+    [(1, 2, b'hi')]
     """
     position = 0
     while position < len(view):
@@ -176,15 +183,22 @@ def fields(view: memoryview) -> Iterator[tuple[int, int, memoryview]]:
 
 
 def _run(view: memoryview, start: int, tag: int, size: int) -> tuple[memoryview, int]:
-    """As many fields of this tag and size as follow each other: their values, and where they end."""
+    """Return the values of all fields with this tag that follow each other, and the position after them.
+
+    Args:
+        view: the message.
+        start: position of the first field.
+        tag: length of its tag in bytes.
+        size: length of its value in bytes.
+    """
     record = tag + size
-    most = (len(view) - start) // record
-    if most == 0:
+    largest = (len(view) - start) // record
+    if largest == 0:
         raise MalformedError("it ends in the middle of a number")
-    # Looked at in growing pieces, so that a single number in front of a large message costs next to nothing.
+    # The search looks at growing pieces, so that a single number before a large message costs little.
     count, piece = 1, 64
-    while count < most:
-        rows = np.frombuffer(view[start : start + min(most, count + piece) * record], np.uint8).reshape(-1, record)
+    while count < largest:
+        rows = np.frombuffer(view[start : start + min(largest, count + piece) * record], np.uint8).reshape(-1, record)
         same = (rows[count:, :tag] == rows[0, :tag]).all(1)
         if not same.all():
             count += int(same.argmin())
@@ -195,7 +209,7 @@ def _run(view: memoryview, start: int, tag: int, size: int) -> tuple[memoryview,
 
 
 def _varint(view: memoryview, position: int) -> tuple[int, int]:
-    """A variable-length integer below 2**64, and the position after it."""
+    """Return a variable-length integer below 2**64, and the position after it."""
     value = 0
     for shift in range(0, 70, 7):
         if position >= len(view):

@@ -1,7 +1,7 @@
-"""Reading weights: `.safetensors`, PyTorch's `.pth` without executing anything in it, and `random:SEED`.
+"""Loading weights: from `.safetensors`, `.pth` and `.caffemodel` files, or from `random:SEED`.
 
-Frozen up-sampling layers hold constants; a file may leave them out, and a file that has them must have the bilinear
-kernels that the network is defined with.
+Nothing in a file is ever executed. The frozen up-sampling layers are constants: a file may omit them, and a file that
+has them must have the bilinear kernels that the network is defined with.
 """
 
 from __future__ import annotations
@@ -14,49 +14,49 @@ import torch
 from torch import Tensor, nn
 
 from fcnbench.errors import WeightsError
-from fcnbench.models.names import TRUNK, find_weights, seed_of
+from fcnbench.models.weights.names import TRUNK, find_weights, seed_of
 from fcnbench.models.weights.published import fetch_weights, read_caffe_state
 from fcnbench.util.console import listed
 
 _NESTED = ("model_state_dict", "state_dict")
-"""Keys under which training checkpoints keep the network: torchfcn's, and everybody else's."""
+"""Keys of training checkpoints that contain the network's state dict: torchfcn's, and the usual one."""
 
 
 def load_weights(net: nn.Module, weights: str, label: str) -> None:
     """Fill a network from a file or a seed.
 
     Args:
-        net: the network; its state-dict keys are the file's.
-        weights: path of a `.safetensors`, `.pth` or `.caffemodel` file, the name of published weights,
-            `trunk:` and a classification net's path or name for the trunk alone, or `random:SEED`.
+        net: the network; the keys of its state dict are those of the file.
+        weights: path of a `.safetensors`, `.pth` or `.caffemodel` file, the name of published weights, `random:SEED`,
+            or `trunk:` and the path or name of a classification net's weights, which fill the trunk only.
         label: name of the model, for messages.
 
     Raises:
-        WeightsError: no such file, not readable, or made for another network.
+        WeightsError: the file does not exist, is not readable, or is made for another network.
     """
-    found = find_weights(weights)
-    if found.seed is not None:
-        randomise(net, found.seed)
+    named = find_weights(weights)
+    if named.seed is not None:
+        randomise(net, named.seed)
         return
-    path = found.path if found.published is None else fetch_weights(found.published, read_state)
+    path = named.path if named.published is None else fetch_weights(named.published, read_state)
     assert path is not None
     try:
         state = read_state(path)
     except WeightsError as error:
-        if found.published is None:
+        if named.published is None:
             raise
-        raise WeightsError(error.message, f"delete {path}, and run again to fetch it once more") from error
-    if found.trunk:
+        raise WeightsError(error.message, f"delete {path}, and run again to download it again") from error
+    if named.trunk:
         transplant(net, state, label, weights.removeprefix(TRUNK))
     else:
         fill(net, state, label, weights)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a weights file by name.
+    """Return the tensors of a weights file by name.
 
     Raises:
-        WeightsError: missing, truncated, not a file of weights, or a pickle with more than tensors in it.
+        WeightsError: the file is missing, truncated, not a weights file, or a pickle with more than tensors.
     """
     if not path.is_file():
         raise WeightsError(
@@ -70,7 +70,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    # The bytes may be anything, and the unpickler meets them with errors of any kind.
+    # The bytes may be anything, and the unpickler raises errors of any class.
     except Exception as error:
         reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         raise WeightsError(
@@ -81,76 +81,100 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"{path} holds no state dict (a mapping from names to tensors)", "save `net.state_dict()`")
+        raise WeightsError(
+            f"{path} contains no state dict (a mapping from names to tensors)", "save `net.state_dict()`"
+        )
     return {str(name): value for name, value in state.items()}
 
 
 def fill(net: nn.Module, state: Mapping[str, Tensor], label: str, origin: str) -> None:
-    """Copy a state dict into a network, after checking names, shapes, constants and that the trunk is not all zero.
+    """Copy a state dict into a network, after checking names, shapes, dtypes, constants and values.
+
+    Args:
+        net: the network; it stays unchanged if the state dict does not fit.
+        state: tensors by name; frozen up-sampling layers may be missing.
+        label: name of the model, for messages.
+        origin: where the tensors come from, for messages.
 
     Raises:
-        WeightsError: it does not fit; the network is left as it was.
+        WeightsError: the state dict does not fit, holds NaN or infinity, or its trunk is zero.
     """
-    own = net.state_dict()
+    expected = net.state_dict()
     frozen = {name for name, value in net.named_parameters() if not value.requires_grad}
-    state = as_convolutions(own, state)
-    missing = sorted(own.keys() - state.keys() - frozen)
-    unexpected = sorted(state.keys() - own.keys())
-    if missing or unexpected:
-        found = [f"{what} {listed(names)}" for what, names in (("lacks", missing), ("has also", unexpected)) if names]
-        raise WeightsError(
-            f"{origin} is not made for {label}: it {' and '.join(found)}",
-            "use weights whose keys are the Caffe layer names of this net, as the authors' and torchfcn's are",
-        )
-    wrong = [name for name in own if name in state and state[name].shape != own[name].shape]
-    if wrong:
-        name = wrong[0]
-        raise WeightsError(
-            f"{origin} is not made for {label}: {name} is {tuple(state[name].shape)}, expected "
-            f"{tuple(own[name].shape)} ({len(wrong)} tensors differ)",
-            "the file is for another number of classes or another net: use one trained for this data set",
-        )
-    odd = [
-        name
-        for name, value in state.items()
-        if value.layout != torch.strided or value.is_floating_point() != own[name].is_floating_point()
-    ]
-    if odd:
-        value = state[odd[0]]
-        raise WeightsError(
-            f"{origin}: {odd[0]} is {value.layout} of {value.dtype}, expected a dense {own[odd[0]].dtype}",
-            "export the weights as dense float32 tensors",
-        )
+    state = as_convolutions(expected, state)
+    _check_names(expected, state, frozen, label, origin)
+    _check_shapes(expected, state, label, origin)
     for name in sorted(frozen & state.keys()):
-        if not torch.equal(state[name].to(own[name].dtype), own[name]):
+        if not torch.equal(state[name].to(expected[name].dtype), expected[name]):
             raise WeightsError(
                 f"{origin}: {name} is not the frozen bilinear kernel that {label} is defined with",
                 "this net's up-sampling is fixed; register a model of your own for a learned one",
             )
-    unsound = [name for name, value in state.items() if not bool(value.isfinite().all())]
-    if unsound:
+    _check_values(state, label, origin)
+    net.load_state_dict({**expected, **state})
+
+
+def _check_names(
+    expected: Mapping[str, Tensor], state: Mapping[str, Tensor], frozen: set[str], label: str, origin: str
+) -> None:
+    missing = sorted(expected.keys() - state.keys() - frozen)
+    unexpected = sorted(state.keys() - expected.keys())
+    if missing or unexpected:
+        faults = [f"{verb} {listed(names)}" for verb, names in (("lacks", missing), ("has also", unexpected)) if names]
         raise WeightsError(
-            f"{origin}: {unsound[0]} holds NaN or infinity", "the training broke: use an earlier checkpoint"
+            f"{origin} is not made for {label}: it {' and '.join(faults)}",
+            "use weights whose keys are the Caffe layer names of this net, as the authors' and torchfcn's are",
         )
-    trunk = [name for name in own if name.startswith("conv") and name.endswith("weight")]
-    if trunk and not any(bool(state[name].any()) for name in trunk):
+
+
+def _check_shapes(expected: Mapping[str, Tensor], state: Mapping[str, Tensor], label: str, origin: str) -> None:
+    """Check the shapes, layouts and kinds of numbers."""
+    misshapen = [name for name in expected if name in state and state[name].shape != expected[name].shape]
+    if misshapen:
+        name = misshapen[0]
+        raise WeightsError(
+            f"{origin} is not made for {label}: {name} is {tuple(state[name].shape)}, expected "
+            f"{tuple(expected[name].shape)} ({len(misshapen)} tensors differ)",
+            "the file is for another number of classes or another net: use one trained for this dataset",
+        )
+    for name, value in state.items():
+        if value.layout != torch.strided or value.is_floating_point() != expected[name].is_floating_point():
+            raise WeightsError(
+                f"{origin}: {name} is {value.layout} of {value.dtype}, expected a dense {expected[name].dtype}",
+                "export the weights as dense float32 tensors",
+            )
+
+
+def _check_values(state: Mapping[str, Tensor], label: str, origin: str) -> None:
+    """Check that all numbers are finite and that the trunk is not all zero."""
+    for name, value in state.items():
+        if not bool(value.isfinite().all()):
+            raise WeightsError(
+                f"{origin}: {name} holds NaN or infinity", "the training diverged: use an earlier checkpoint"
+            )
+    trunk = [value for name, value in state.items() if name.startswith("conv") and name.endswith("weight")]
+    if trunk and not any(bool(value.any()) for value in trunk):
         raise WeightsError(
             f"{origin}: all convolutions of the trunk are zero, so {label} was never trained or never loaded",
-            "get the file again, or export it after the weights were loaded",
+            "download the file again, or export it after the weights were loaded",
         )
-    net.load_state_dict({**own, **state})
 
 
-def as_convolutions(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict in which fully connected weights have the shape of the convolutions that they become.
+def as_convolutions(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state dict whose fully connected weights have the shapes of the convolutions that they become.
 
-    The order of their numbers stays: (out, in * h * w), or Caffe's (1, 1, out, in * h * w), is (out, in, h, w).
+    The order of their numbers is the same: (out, in * h * w), or Caffe's (1, 1, out, in * h * w), becomes
+    (out, in, h, w).
+
+    Args:
+        expected: the state dict of the network.
+        state: tensors by name.
     """
 
     def shaped(name: str, value: Tensor) -> Tensor:
-        target = own.get(name)
-        connected = value.dim() == 2 or (value.dim() == 4 and value.shape[:2] == (1, 1))
-        if target is None or not connected or value.numel() != target.numel():
+        target = expected.get(name)
+        fully_connected = value.dim() == 2 or (value.dim() == 4 and value.shape[:2] == (1, 1))
+        if target is None or not fully_connected or value.numel() != target.numel():
             return value
         return value.reshape(target.shape) if value.shape[-2] == target.shape[0] else value
 
@@ -158,26 +182,31 @@ def as_convolutions(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> d
 
 
 def transplant(net: nn.Module, state: Mapping[str, Tensor], label: str, origin: str) -> None:
-    """Fill a network's trunk from a classification net; its score layers become zero, as before the papers' training.
+    """Fill a network's trunk from a classification net; the score layers become zero, as before the papers' training.
 
-    Takes Caffe's layer names, and the VGG16 checkpoints of torchvision and timm, whose layers stand in the same order.
+    Args:
+        net: the network.
+        state: tensors under Caffe's layer names, or a VGG16 checkpoint of torchvision or timm, whose layers have the
+            same order.
+        label: name of the model, for messages.
+        origin: where the tensors come from, for messages.
 
     Raises:
         WeightsError: a layer of the trunk is missing or has another shape.
     """
-    own = net.state_dict()
-    trunk = [name for name in own if not name.startswith(("score", "upscore"))]
-    found = as_convolutions(own, _caffe_names(state, trunk))
-    missing = [name for name in trunk if name not in found]
-    wrong = [name for name in trunk if name in found and found[name].shape != own[name].shape]
-    if missing or wrong:
+    expected = net.state_dict()
+    trunk = [name for name in expected if not name.startswith(("score", "upscore"))]
+    renamed = as_convolutions(expected, _caffe_names(state, trunk))
+    missing = [name for name in trunk if name not in renamed]
+    misshapen = [name for name in trunk if name in renamed and renamed[name].shape != expected[name].shape]
+    if missing or misshapen:
         raise WeightsError(
             f"{origin} does not fill the trunk of {label}: "
-            + (f"it lacks {listed(missing)}" if missing else f"{listed(wrong)} of another shape"),
+            + (f"it lacks {listed(missing)}" if missing else f"{listed(misshapen)} of another shape"),
             "pass a VGG16 classification checkpoint (Caffe's, torchvision's vgg16 or timm's vgg16)",
         )
-    scores = {name: torch.zeros_like(value) for name, value in own.items() if name.startswith("score")}
-    net.load_state_dict({**own, **{name: found[name] for name in trunk}, **scores})
+    scores = {name: torch.zeros_like(value) for name, value in expected.items() if name.startswith("score")}
+    net.load_state_dict({**expected, **{name: renamed[name] for name in trunk}, **scores})
 
 
 _TORCHVISION_FEATURES, _TORCHVISION_CLASSIFIER = "features.", ("classifier.0.", "classifier.3.")
@@ -185,7 +214,7 @@ _TIMM_CLASSIFIER = ("pre_logits.fc1.", "pre_logits.fc2.")
 
 
 def _caffe_names(state: Mapping[str, Tensor], trunk: list[str]) -> dict[str, Tensor]:
-    """A VGG16 checkpoint of torchvision or timm under Caffe's layer names; any other one as it is."""
+    """Return a VGG16 checkpoint of torchvision or timm under Caffe's layer names; any other one as it is."""
     if not any(name.startswith(_TORCHVISION_FEATURES) for name in state):
         return dict(state)
     layers = list(dict.fromkeys(name.rpartition(".")[0] for name in trunk))
@@ -202,7 +231,13 @@ def _caffe_names(state: Mapping[str, Tensor], trunk: list[str]) -> dict[str, Ten
 
 
 def randomise(net: nn.Module, seed: int) -> None:
-    """Draw all learned weights from a seeded normal distribution that keeps activations in range; biases are 0."""
+    """Draw all learned weights from a seeded normal distribution (He et al., 2015); biases become 0.
+
+    >>> layer = nn.Conv2d(3, 8, 1)
+    >>> randomise(layer, seed=0)
+    >>> bool(layer.weight.any()), bool(layer.bias.any())
+    (True, False)
+    """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for value in net.parameters():
@@ -215,10 +250,10 @@ def randomise(net: nn.Module, seed: int) -> None:
 
 
 def randomise_seeded(net: nn.Module, weights: str) -> None:
-    """Draw the weights of any network anew, each layer in its own way, from the seed of `random:SEED`.
+    """Reinitialise all layers of a network with their `reset_parameters`, from the seed of `random:SEED`.
 
     Raises:
-        WeightsError: it is not a seed.
+        WeightsError: the text is not a seed.
     """
     seed = seed_of(weights)
     with torch.random.fork_rng(devices=[]):

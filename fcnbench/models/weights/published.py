@@ -1,7 +1,7 @@
-"""The catalogue of published weights, and how a name in it becomes a file on disk.
+"""The catalogue of published weights, and their download.
 
-A file is fetched with the data layer's machinery (mirrors, resume, digests), read once, and kept as safetensors
-with the source's digest in its header; the publisher's file is not kept.
+Files are downloaded like datasets (mirrors, resume, digests), read once, and stored as safetensors with the source's
+digest in the header; the publisher's file is deleted.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Published:
-    """Weights that somebody published.
+    """One entry of the catalogue.
 
     Attributes:
-        name: what `--weights` takes.
-        model: name of the model that they are for; empty for a classification net, which fills a trunk.
-        archive: file, addresses, digests.
+        name: the name that `--weights` takes.
+        model: name of the model that the weights are for; empty for a classification net, which fills a trunk.
+        archive: file name, URLs and digests.
         licence: SPDX identifier.
-        num_classes: classes of their score layers.
-        label_space: name of the label space that they were trained for; empty for a classification net.
-        train_splits: what they were trained on.
+        num_classes: number of classes of the score layers.
+        label_space: name of the label space of these classes; empty for a classification net.
+        train_splits: names of the splits that the weights were trained on.
     """
 
     name: str
@@ -51,7 +51,11 @@ class Published:
 
 @cache
 def published() -> dict[str, Published]:
-    """All published weights by name."""
+    """Return all published weights by name.
+
+    >>> published()["fcn8s-heavy-pascal"].model
+    'fcn8s'
+    """
     content = tomllib.loads(read_text(resources("fcnbench.models.weights") / "WEIGHTS.toml"))
     return {
         name: Published(
@@ -77,52 +81,52 @@ def published() -> dict[str, Published]:
 
 
 def missing_weights(entry: Published) -> list[Download]:
-    """Return what must be downloaded to have published weights: their file, or nothing."""
-    if _kept(entry).is_file() or (paths.weights() / entry.archive.file).is_file():
+    """Return what must be downloaded to use published weights: their file, or nothing if it is on disk."""
+    if _stored_path(entry).is_file() or (paths.weights() / entry.archive.file).is_file():
         return []
     purpose = f"weights of {entry.model}" if entry.model else f"weights {entry.name}"
     instead = f"pass --weights PATH of your own copy of {entry.archive.file}"
     return [Download(entry.archive, paths.weights(), purpose, instead)]
 
 
-def _kept(entry: Published) -> Path:
-    """Where published weights are kept once they were read."""
+def _stored_path(entry: Published) -> Path:
+    """Return the path of the stored safetensors file of published weights."""
     return paths.weights() / f"{entry.name}.safetensors"
 
 
 def fetch_weights(entry: Published, read: Callable[[Path], dict[str, Tensor]]) -> Path:
-    """Have published weights on disk as safetensors; downloads and converts them the first time.
+    """Return the path of published weights as safetensors; the first time, download and convert them.
 
     Args:
         entry: the weights.
-        read: reads the publisher's file.
+        read: reads the publisher's file to tensors by name.
 
     Raises:
-        DataMissing: no mirror gave them, the network is forbidden, or the user has not agreed to their terms.
-        WeightsError: the file holds no weights.
+        DataMissing: every mirror failed, downloads are forbidden, or the user has not agreed to the terms.
+        WeightsError: the file does not contain weights.
         OutputError: the folder is not writable or the disk too small.
     """
-    kept, original = _kept(entry), paths.weights() / entry.archive.file
-    if kept.is_file():
-        return kept
+    stored, original = _stored_path(entry), paths.weights() / entry.archive.file
+    if stored.is_file():
+        return stored
     require_consent(missing_weights(entry), accept_terms=False)
     if original.is_file() and (wrong := entry.archive.mismatch_of(original)):
         raise WeightsError(f"{original} is not the published file: {wrong}", f"delete {original}, and run again")
     download(entry.archive, paths.weights(), "--weights")
     with files.locked(paths.weights() / f"{entry.name}.lock"):
-        if not kept.is_file():
-            keep(read(original), kept, {"source": entry.archive.file, "sha256": digest_file(original)})
+        if not stored.is_file():
+            store(read(original), stored, {"source": entry.archive.file, "sha256": digest_file(original)})
         original.unlink(missing_ok=True)
-    return kept
+    return stored
 
 
-def keep(state: dict[str, Tensor], path: Path, about: dict[str, str]) -> None:
-    """Write tensors as safetensors, whole or not at all.
+def store(state: dict[str, Tensor], path: Path, about: dict[str, str]) -> None:
+    """Write tensors to a safetensors file atomically.
 
     Args:
         state: tensors by name.
         path: the file.
-        about: what its header says beside the tensors.
+        about: metadata for its header.
     """
     from safetensors.torch import save
 
@@ -130,12 +134,12 @@ def keep(state: dict[str, Tensor], path: Path, about: dict[str, str]) -> None:
 
 
 def read_caffe_state(path: Path) -> dict[str, Tensor]:
-    """The blobs of a `.caffemodel` as a state dict: `<layer>.weight` and `<layer>.bias`.
+    """Return the blobs of a `.caffemodel` as a state dict, with the keys `<layer>.weight` and `<layer>.bias`.
 
-    Frozen scale layers of the at-once net must hold the constants that the net is defined with, and are left out.
+    The frozen scale layers of the at-once net are skipped, after a check of their constants.
 
     Raises:
-        WeightsError: no `.caffemodel`, or constants that differ.
+        WeightsError: the file is not a `.caffemodel`, or its scales are other constants.
     """
     import torch
 
@@ -155,6 +159,6 @@ def read_caffe_state(path: Path) -> dict[str, Tensor]:
                 )
             continue
         for part, blob in zip(("weight", "bias"), layer.blobs, strict=False):
-            # Biases and the like have one axis; older files write them with four.
+            # Biases have one axis; older files store them with four.
             state[f"{layer.name}.{part}"] = torch.from_numpy(blob.reshape(-1) if part == "bias" else blob)
     return state

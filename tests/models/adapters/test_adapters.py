@@ -1,4 +1,4 @@
-"""Everybody else's models, each really built and run."""
+"""Models of other libraries and of files, each built and run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import nn
 import fcnbench
 from fcnbench.datasets.families.voc import VOC21
 from fcnbench.errors import ModelError, UnknownName, WeightsError
-from fcnbench.models.adapters.resized import Resized
+from fcnbench.models.adapters.resizing import ResizingSegmenter
 from fcnbench.models.load import open_model
 from fcnbench.models.segmenter import weights_digest
 
@@ -23,7 +23,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (45, 67, 3), np.uint8)
 
 
 class Net(nn.Module):
-    """A little network with a stride, whose logits need up-sampling."""
+    """A small network with a stride, whose logits need up-sampling."""
 
     def __init__(self, classes: int = 8) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ def seeded(classes: int = 8) -> Net:
     return Net(classes).eval()
 
 
-def test_torchvision_models_are_scored_at_the_pictures_size(tmp_path: Path) -> None:
+def test_torchvision_models_are_scored_at_the_images_size(tmp_path: Path) -> None:
     found = open_model("torchvision:lraspp_mobilenet_v3_large", "random:3", 21, classes=VOC21.classes)
     assert logits(found.segmenter).shape == (1, 21, 45, 67)
     again = open_model("torchvision:lraspp_mobilenet_v3_large", "random:3", 21)
@@ -63,15 +63,15 @@ def test_torchvision_models_are_scored_at_the_pictures_size(tmp_path: Path) -> N
 
 
 def test_torchvisions_own_weights_bring_their_preprocessing_and_classes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The download itself is torchvision's; here it hands back what it would have fetched."""
+    """torchvision downloads the weights; here its download is replaced."""
     from torchvision.models.segmentation import LRASPP_MobileNet_V3_Large_Weights, lraspp_mobilenet_v3_large
 
     state = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None).state_dict()
     member = LRASPP_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1
     monkeypatch.setattr(type(member), "get_state_dict", lambda self, *a, **k: state)
     found = open_model("torchvision:lraspp_mobilenet_v3_large", None, 21, classes=VOC21.classes)
-    assert found.labels is not None
-    assert found.labels.identity
+    assert found.class_mapping is not None
+    assert found.class_mapping.identity
     assert found.segmenter.preprocessing == "RGB - (0.485, 0.456, 0.406) / (0.229, 0.224, 0.225), short side 520"
     assert found.segmenter.train_splits == ("coco2017",)
     assert logits(found.segmenter).shape == (1, 21, 45, 67)
@@ -114,19 +114,19 @@ def test_hugging_face_models_bring_their_preprocessing_and_classes(
     ours = logits(found.segmenter)
     assert ours.shape == (1, 21, 45, 67)
     said = capsys.readouterr().err
-    assert "4 of 21 classes found by name" in said
+    assert "4 of 21 classes matched by name" in said
     assert "the model does not know bicycle" in said
-    # The library's own way from picture to label map, in its own classes.
+    # The library's way from image to label map, in its classes.
     net = transformers.SegformerForSemanticSegmentation.from_pretrained(segformer).eval()
     processor = transformers.AutoImageProcessor.from_pretrained(segformer)
     with torch.inference_mode():
-        answer = net(**processor(IMAGE, return_tensors="pt"))
-    theirs = processor.post_process_semantic_segmentation(answer, target_sizes=[(45, 67)])[0]
+        output = net(**processor(IMAGE, return_tensors="pt"))
+    theirs = processor.post_process_semantic_segmentation(output, target_sizes=[(45, 67)])[0]
     to_voc = torch.tensor([0, 1, 15, 8])
     agreed = (ours.argmax(1)[0] == to_voc[theirs]).float().mean()
     assert agreed > 0.95  # Pillow's resizing and PyTorch's differ by a grey level here and there
-    assert found.labels is not None
-    assert found.labels.as_dict()["person"] == ["person"]
+    assert found.class_mapping is not None
+    assert found.class_mapping.as_dict()["person"] == ["person"]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -220,7 +220,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, name: str, 
 
 
 def test_a_torchvision_that_does_not_fit_torch_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As with torch for CPUs and a torchvision for CUDA."""
+    """The import fails as with torch for CPUs and torchvision for CUDA."""
     real = builtins.__import__
 
     def broken(wanted: str, *rest: Any) -> Any:
@@ -238,10 +238,10 @@ def test_a_torchvision_that_does_not_fit_torch_is_named(monkeypatch: pytest.Monk
     assert "torchvision::nms" in found["torchvision"].text
 
 
-def test_networks_that_answer_with_something_else_are_named() -> None:
-    for answer in (torch.zeros(1, 8), torch.zeros(1, 8, 4, 4, dtype=torch.int64), "logits"):
-        with pytest.raises(ModelError, match="the network answers with"):
-            logits(Resized(lambda batch, answer=answer: answer))  # type: ignore[misc]
+def test_outputs_that_are_not_logits_are_named() -> None:
+    for output in (torch.zeros(1, 8), torch.zeros(1, 8, 4, 4, dtype=torch.int64), "logits"):
+        with pytest.raises(ModelError, match="the network returns"):
+            logits(ResizingSegmenter(lambda batch, output=output: output))  # type: ignore[misc]
 
 
 def test_a_mapped_model_runs_and_its_map_is_stored(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Model files: what they say about themselves is right or refused, and the output that is scored is never a guess."""
+"""Model files: wrong metadata are refused, and the output that is scored is never a guess."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from fcnbench.errors import ModelError
-from fcnbench.models.adapters.metadata import KEYS, About, about_archive, about_onnx, meant
-from fcnbench.models.adapters.outputs import Output, chosen, picking
-from fcnbench.models.adapters.resized import Resized
+from fcnbench.models.adapters.metadata import KEYS, Metadata, read_archive_metadata, read_onnx_metadata, similar_key
+from fcnbench.models.adapters.outputs import Output, choose_output, logits_function
+from fcnbench.models.adapters.resizing import ResizingSegmenter
 from fcnbench.models.load import open_model
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (12, 18, 3), np.uint8)
@@ -42,7 +42,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"classes": ["a", "", "b"]}, "classes has an empty name at channel 1"),
     ({"output": " "}, "output is ' '"),
 ]
-"""What is wrong in either form."""
+"""Values that are wrong in an archive and in an ONNX file."""
 
 WRONG_JSON: list[tuple[Any, str]] = [
     ([0.5, 0.5, 0.5], "holds a list, expected a JSON object"),
@@ -71,7 +71,7 @@ FOREIGN = (
     "docs", "channels_last", "producer", "class_names", "num_classes", "mean_iou", "best_mean_iou", "labels", "model",
     "opset", "commit", "id2label", "input_size", "dataset", "metrics", "onnx.infer", "end2end", "kpt_shape",
 )  # fmt: skip
-"""Keys that other programs write, Ultralytics' exporter among them."""
+"""Keys of other programs, such as Ultralytics' exporter."""
 
 NEAR = {
     "mean": ("Mean", "MEAN", "means", "mean_", " mean", "maen", "meen", "mea", "mean_rgb", "image_mean", "pixel_mean",
@@ -84,23 +84,23 @@ NEAR = {
 
 
 def onnx_form(found: dict[str, Any]) -> dict[str, str]:
-    """The same as an ONNX file's metadata has it."""
+    """Return the same in the form of an ONNX file's metadata."""
     return {key: ",".join(map(str, each)) if isinstance(each, list) else each for key, each in found.items()}
 
 
 @pytest.mark.parametrize(("found", "said"), WRONG)
 def test_what_is_out_of_range_is_refused_in_either_form(found: dict[str, Any], said: str) -> None:
     with pytest.raises(ModelError, match=said) as caught:
-        about_onnx(HERE, onnx_form(found))
+        read_onnx_metadata(HERE, onnx_form(found))
     assert "net.onnx describes its" in caught.value.message
     with pytest.raises(ModelError, match=said):
-        about_archive(HERE, json.dumps(found))
+        read_archive_metadata(HERE, json.dumps(found))
 
 
 @pytest.mark.parametrize(("found", "said"), WRONG_JSON)
 def test_json_of_another_kind_is_refused(found: Any, said: str) -> None:
     with pytest.raises(ModelError, match=said):
-        about_archive(HERE, json.dumps(found))
+        read_archive_metadata(HERE, json.dumps(found))
 
 
 @pytest.mark.parametrize(
@@ -108,13 +108,13 @@ def test_json_of_another_kind_is_refused(found: Any, said: str) -> None:
     [
         ("{", "is not JSON"),
         (b"\xff\xfe", "is not JSON"),
-        ('{"mean": [0,0,0], "mean": [1,1,1]}', "the key 'mean' is there twice"),
+        ('{"mean": [0,0,0], "mean": [1,1,1]}', "the key 'mean' occurs twice"),
         ("[" * 100_000, "is not JSON"),
     ],
 )
 def test_what_is_no_json_is_refused(text: str | bytes, said: str) -> None:
     with pytest.raises(ModelError, match=said):
-        about_archive(HERE, text)
+        read_archive_metadata(HERE, text)
 
 
 @pytest.mark.parametrize(
@@ -131,35 +131,35 @@ def test_what_is_no_json_is_refused(text: str | bytes, said: str) -> None:
 )
 def test_metadata_of_another_form_is_refused(metadata: dict[str, str], said: str) -> None:
     with pytest.raises(ModelError, match=said):
-        about_onnx(HERE, metadata)
+        read_onnx_metadata(HERE, metadata)
 
 
 def test_what_is_right_is_taken() -> None:
-    wanted = About((0.0, 0.5, 1.0), (1 / 255, 0.5, 1.0), True, ("a", "b c"), "scores")
+    wanted = Metadata((0.0, 0.5, 1.0), (1 / 255, 0.5, 1.0), True, ("a", "b c"), "scores")
     found = {"mean": [0, 0.5, 1], "std": [1 / 255, 0.5, 1], "order": "bgr", "classes": ["a", "b c"], "output": "scores"}
-    assert about_archive(HERE, json.dumps(found)) == wanted
-    assert about_archive(HERE, json.dumps(found | {"order": ["B", "G", "R"]})) == wanted
-    assert about_onnx(HERE, onnx_form(found)) == wanted
-    assert about_onnx(HERE, onnx_form(found) | {"order": "B, G, R", "classes": "a, b c"}) == wanted
-    assert about_archive(HERE, "") == about_onnx(HERE, {}) == About()
-    assert about_archive(HERE, '{"output": 1}').output == "1"
+    assert read_archive_metadata(HERE, json.dumps(found)) == wanted
+    assert read_archive_metadata(HERE, json.dumps(found | {"order": ["B", "G", "R"]})) == wanted
+    assert read_onnx_metadata(HERE, onnx_form(found)) == wanted
+    assert read_onnx_metadata(HERE, onnx_form(found) | {"order": "B, G, R", "classes": "a, b c"}) == wanted
+    assert read_archive_metadata(HERE, "") == read_onnx_metadata(HERE, {}) == Metadata()
+    assert read_archive_metadata(HERE, '{"output": 1}').output == "1"
 
 
 def test_keys_of_other_programs_do_not_matter_in_onnx() -> None:
-    assert about_onnx(HERE, dict.fromkeys(FOREIGN, "x")) == About()
+    assert read_onnx_metadata(HERE, dict.fromkeys(FOREIGN, "x")) == Metadata()
 
 
 @pytest.mark.parametrize(("ours", "key"), [(ours, key) for ours, keys in NEAR.items() for key in keys])
 def test_keys_that_look_like_ours_are_refused(ours: str, key: str) -> None:
     with pytest.raises(ModelError, match=rf"has a key '{key}', which is not '{ours}' and looks like it") as caught:
-        about_onnx(HERE, {key: "0,0,0"})
+        read_onnx_metadata(HERE, {key: "0,0,0"})
     assert f"rename the key to '{ours}'" in caught.value.hint
     with pytest.raises(ModelError, match="unknown key"):
-        about_archive(HERE, json.dumps({key: [0, 0, 0]}))
+        read_archive_metadata(HERE, json.dumps({key: [0, 0, 0]}))
 
 
 def test_our_own_keys_mean_themselves() -> None:
-    assert [meant(key) for key in KEYS] == list(KEYS)
+    assert [similar_key(key) for key in KEYS] == list(KEYS)
 
 
 # --- outputs ---------------------------------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ def output(name: str, *shape: int | str | None, floating: bool = True) -> Output
 def test_the_output_that_is_named_or_alone_fits_is_taken(
     outputs: list[Output], wanted: str | None, expected: str
 ) -> None:
-    assert chosen(HERE, outputs, wanted, 21) == expected
+    assert choose_output(HERE, outputs, wanted, 21) == expected
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_several_outputs_are_refused_with_names_and_shapes(
     outputs: list[Output], wanted: str | None, said: str
 ) -> None:
     with pytest.raises(ModelError, match=said):
-        chosen(HERE, outputs, wanted, 21)
+        choose_output(HERE, outputs, wanted, 21)
 
 
 class Pair(NamedTuple):
@@ -220,19 +220,19 @@ A, B = torch.zeros(1, 5, 4, 4), torch.ones(1, 5, 4, 4)
 
 
 @pytest.mark.parametrize(
-    ("answer", "wanted"),
+    ("output", "wanted"),
     [
         (B, None), ((B,), None), ([B], None), ({"x": B}, None), ({"aux": A, "out": B}, None),
         ({"aux": A, "logits": B}, None), ((A, B), "1"), (Pair(A, B), "main"), ({"aux": A, "main": B}, "main"),
         ((A[:, :3], B), None), ((A.long(), B), None), ((None, B), None), ({"sizes": [1], "y": B}, None), (B, "0"),
     ],
 )  # fmt: skip
-def test_logits_are_picked_from_an_answer(answer: Any, wanted: str | None) -> None:
-    assert picking(lambda batch: answer, HERE, wanted, 5)(A) is B
+def test_logits_are_chosen_among_the_outputs(output: Any, wanted: str | None) -> None:
+    assert logits_function(lambda batch: output, HERE, wanted, 5)(A) is B
 
 
 @pytest.mark.parametrize(
-    ("answer", "wanted", "said"),
+    ("output", "wanted", "said"),
     [
         ((A, B), None, r"0 \(float32 \[1, 5, 4, 4\]\), 1 \(float32 \[1, 5, 4, 4\]\)"),
         (Pair(A, B), None, r"aux \(float32"),
@@ -243,9 +243,9 @@ def test_logits_are_picked_from_an_answer(answer: Any, wanted: str | None) -> No
         ((A, B), "2", "names '2' as its output"),
     ],
 )
-def test_answers_that_are_ambiguous_are_refused(answer: Any, wanted: str | None, said: str) -> None:
+def test_ambiguous_outputs_are_refused(output: Any, wanted: str | None, said: str) -> None:
     with pytest.raises(ModelError, match=said):
-        picking(lambda batch: answer, HERE, wanted, 5)(A)
+        logits_function(lambda batch: output, HERE, wanted, 5)(A)
 
 
 class Two(nn.Module):
@@ -294,7 +294,7 @@ def test_archives_with_two_heads(tmp_path: Path, kind: str) -> None:
 def test_archives_that_describe_themselves_wrongly(tmp_path: Path, kind: str) -> None:
     for about, said in (
         ({"mean": [123.0, 116.0, 103.0]}, "mean is"),
-        ({"classes": list("abcdefg"), "output": 0}, "gives logits for 7 classes"),
+        ({"classes": list("abcdefg"), "output": 0}, "has logits for 7 classes"),
     ):
         with pytest.raises(ModelError, match=said):
             largest(saved_archive(kind, tmp_path, about))
@@ -322,18 +322,18 @@ def test_several_inputs_are_refused_before_anything_runs(tmp_path: Path) -> None
 
 @pytest.fixture
 def onnx_file(tmp_path: Path) -> Callable[..., str]:
-    """Makes an ONNX file: `onnx_file(outputs, metadata, inputs)`; outputs by name with their number of channels."""
+    """A function that writes an ONNX file: `onnx_file(outputs, metadata, inputs)`; outputs map names to channels."""
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     from onnx import TensorProto, helper, numpy_helper
 
     def make(outputs: dict[str, int], metadata: dict[str, str], inputs: int = 1) -> str:
         nodes, weights, values = [], [], []
-        for place, (name, channels) in enumerate(outputs.items()):
+        for index, (name, channels) in enumerate(outputs.items()):
             weight = np.zeros((channels, 3, 1, 1), np.float32)
-            bias = np.roll(np.arange(channels, dtype=np.float32), place)
-            weights += [numpy_helper.from_array(weight, f"w{place}"), numpy_helper.from_array(bias, f"b{place}")]
-            nodes.append(helper.make_node("Conv", ["x0", f"w{place}", f"b{place}"], [name]))
+            bias = np.roll(np.arange(channels, dtype=np.float32), index)
+            weights += [numpy_helper.from_array(weight, f"w{index}"), numpy_helper.from_array(bias, f"b{index}")]
+            nodes.append(helper.make_node("Conv", ["x0", f"w{index}", f"b{index}"], [name]))
             values.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", channels, "h", "w"]))
         given = [helper.make_tensor_value_info(f"x{i}", TensorProto.FLOAT, ["n", 3, "h", "w"]) for i in range(inputs)]
         graph = helper.make_graph(nodes, "g", given, values, weights)
@@ -372,7 +372,7 @@ def test_onnx_files_that_describe_themselves_wrongly(onnx_file: Callable[..., st
     assert found.preprocessing.startswith("RGB - (0.485, 0.456, 0.406) / (0.229, 0.224, 0.225)")
 
 
-def test_classes_that_do_not_fit_are_noticed_when_the_network_answers() -> None:
-    found = Resized(lambda batch: torch.zeros(1, 8, *batch.shape[2:]), classes=("a", "b", "c"))
-    with pytest.raises(ModelError, match="answers with 8 channels, and names 3 classes"):
+def test_classes_that_do_not_fit_are_noticed_when_the_network_runs() -> None:
+    found = ResizingSegmenter(lambda batch: torch.zeros(1, 8, *batch.shape[2:]), classes=("a", "b", "c"))
+    with pytest.raises(ModelError, match="returns 8 channels, and names 3 classes"):
         found.logits(found.prepare(IMAGE)[None])

@@ -1,4 +1,4 @@
-"""What an ONNX file computes in, and the files of its weights, are read from the file itself."""
+"""The dtypes of an ONNX file and its external weights files are read from the file itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model's file and its neighbours: each file gets its own, as they are now; and the digest names them all."""
+"""A model's file and its neighbours: each file gets its own in their current state, and the record names them all."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import torch
 import fcnbench
 from fcnbench.errors import ModelError
 from fcnbench.models.code.model_file import import_model_file
-from fcnbench.models.code.source_files import imported_files, users_own
+from fcnbench.models.code.source_files import imported_files, is_user_file
 from fcnbench.models.load import open_model
-from tests.models.written import BIAS, answer, net, run_one
+from tests.models.written import BIAS, net, predicted_class, run_one
 
 LAYOUTS = {
     "module": {"imports": "from common import K", "common": "K = {k}\n"},
@@ -38,7 +38,7 @@ LAYOUTS = {
 def test_every_file_gets_its_own_neighbours(tmp_path: Path, layout: dict[str, str]) -> None:
     for k in (2, 5, 2):
         name = net(tmp_path / f"n{k}", **{key: text.replace("{k}", str(k)) for key, text in layout.items()})
-        assert answer(name) == k
+        assert predicted_class(name) == k
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
@@ -46,7 +46,7 @@ def test_an_edited_neighbour_is_seen_in_the_same_process(tmp_path: Path, layout:
     digests = set()
     for k in (1, 6):
         name = net(tmp_path, **{key: text.replace("{k}", str(k)) for key, text in layout.items()})
-        assert answer(name) == k
+        assert predicted_class(name) == k
         digests.add(open_model(name).sources.digest)
     assert len(digests) == 2
 
@@ -78,7 +78,7 @@ HIDDEN = {
         "hidden": "K = {k}\n",
     },
 }
-"""Imports that no statement beside the model names; `{k}` is the class."""
+"""Imports that no import statement names; `{k}` is the class."""
 
 
 def hidden(folder: Path, style: str, k: int) -> str:
@@ -105,7 +105,7 @@ def test_a_neighbour_that_is_bytecode_alone_is_each_files_own(tmp_path: Path) ->
         (tmp_path / "source.py").write_text(f"K = {k}\n")
         net(tmp_path / folder, imports="from hidden import K")
         py_compile.compile(str(tmp_path / "source.py"), cfile=str(tmp_path / folder / "hidden.pyc"), doraise=True)
-    assert [answer(f"{tmp_path / folder / 'net.py'}:build") for folder in "aba"] == [2, 5, 2]
+    assert [predicted_class(f"{tmp_path / folder / 'net.py'}:build") for folder in "aba"] == [2, 5, 2]
 
 
 def test_a_script_imports_its_own_modules_after_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +113,7 @@ def test_a_script_imports_its_own_modules_after_a_model(tmp_path: Path, monkeypa
     (tmp_path / "script").mkdir()
     (tmp_path / "script" / "plots.py").write_text("K = 7\n")
     monkeypatch.syspath_prepend(tmp_path / "script")
-    assert answer(model) == 2
+    assert predicted_class(model) == 2
     assert importlib.import_module("plots").K == 7
     del sys.modules["plots"]
 
@@ -131,14 +131,14 @@ def test_a_pickled_network_finds_its_class_beside_the_model(tmp_path: Path, monk
         "from pathlib import Path\nimport torch\n\n\ndef load():\n"
         "    return torch.load(Path(__file__).with_name('n.pt'), weights_only=False)\n"
     )
-    assert answer(model.replace(":build", ":load")) == 3
+    assert predicted_class(model.replace(":build", ":load")) == 3
 
 
 def test_a_neighbour_that_did_not_change_is_the_same_module(tmp_path: Path) -> None:
     name = net(tmp_path, imports="from common import K", common="K = 3\n")
-    answer(name)
+    predicted_class(name)
     before = sys.modules["common"]
-    answer(name)
+    predicted_class(name)
     assert sys.modules["common"] is before
 
 
@@ -148,9 +148,9 @@ def test_a_helper_beside_the_notebook_is_seen_too(tmp_path: Path, monkeypatch: p
     (tmp_path / "project" / "tools").mkdir(exist_ok=True)
     (tmp_path / "project" / "tools" / "consts.py").write_text("K = 4\n")
     importlib.invalidate_caches()
-    assert answer(name) == 4
+    assert predicted_class(name) == 4
     (tmp_path / "project" / "tools" / "consts.py").write_text("K = 7\n")
-    assert answer(name) == 7
+    assert predicted_class(name) == 7
     files = open_model(name).sources.files
     assert set(files) == {"net.py", "elsewhere:tools/consts.py"}
     assert str(tmp_path) not in str(files)
@@ -166,7 +166,7 @@ def test_a_neighbour_is_not_taken_for_a_package_that_others_import(tmp_path: Pat
     name = net(tmp_path, imports="from wave import K", k="K", wave="K = 3\n", colorsys="raise RuntimeError('mine')\n")
     sys.modules.pop("wave", None)
     sys.modules.pop("colorsys", None)
-    assert answer(name) == 3
+    assert predicted_class(name) == 3
     sys.modules.pop("wave")
     namespace = {"__name__": "library"}
     exec(compile("import colorsys", torch.__file__, "exec"), namespace)
@@ -175,7 +175,7 @@ def test_a_neighbour_is_not_taken_for_a_package_that_others_import(tmp_path: Pat
 
 def test_a_folder_without_init_does_not_hide_an_installed_package(tmp_path: Path) -> None:
     name = net(tmp_path, imports="from torch.nn import Module\nK = 3", torch__nn="raise RuntimeError\n")
-    assert answer(name) == 3
+    assert predicted_class(name) == 3
     assert set(open_model(name).sources.files) == {"net.py"}
 
 
@@ -204,7 +204,7 @@ def test_what_only_turns_up_later_is_noted(tmp_path: Path) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules["hidden"] = module
     spec.loader.exec_module(module)
-    sources.look()
+    sources.update()
     assert set(sources.files) == {"net.py", "hidden.py"}
     del sys.modules["hidden"]
 
@@ -225,11 +225,11 @@ def test_import_statements_are_found_without_running_them(tmp_path: Path) -> Non
 
 
 def test_only_the_users_own_files_count(tmp_path: Path) -> None:
-    assert users_own(tmp_path / "net.py")
-    assert not users_own(Path(importlib.__file__))
-    assert not users_own(Path(torch.__file__))
-    assert not users_own(Path(fcnbench.__file__).parent / "models" / "load.py")
-    assert not users_own(tmp_path / ".venv/lib/python3.11/site-packages/timm/models.py")
+    assert is_user_file(tmp_path / "net.py")
+    assert not is_user_file(Path(importlib.__file__))
+    assert not is_user_file(Path(torch.__file__))
+    assert not is_user_file(Path(fcnbench.__file__).parent / "models" / "load.py")
+    assert not is_user_file(tmp_path / ".venv/lib/python3.11/site-packages/timm/models.py")
 
 
 def test_a_file_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -246,13 +246,13 @@ def test_a_compiled_neighbour_that_was_built_again_is_refused(tmp_path: Path) ->
     copy.write_bytes(Path(found.origin).read_bytes())
     name = net(tmp_path, imports="import xxlimited", k="3")
     try:
-        assert answer(name) == 3
+        assert predicted_class(name) == 3
         assert copy.name in open_model(name).sources.files
         content = copy.read_bytes()
         copy.unlink()  # what is loaded keeps the old file, as after a linker's work
         copy.write_bytes(content + b"built again")
         with pytest.raises(ModelError, match=r"xxlimited .* has changed since it was imported") as caught:
-            answer(name)
+            predicted_class(name)
         assert "start a new Python process" in caught.value.hint
     finally:
         sys.modules.pop("xxlimited", None)

@@ -1,4 +1,4 @@
-"""Models that live side by side, or load one another: the code of each sees its own neighbours."""
+"""Several models in one process, or one that loads another: the code of each imports its own neighbours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 import fcnbench
 from fcnbench.models.segmenter import Segmenter
-from tests.models.written import answer, class_of, net, run_one
+from tests.models.written import class_of, net, predicted_class, run_one
 
 LATE = {
     "module": {"late": "from common import K", "common": "K = {k}\n"},
@@ -60,7 +60,7 @@ LATE = {
         "common": "class Value:\n    K = {k}\n",
     },
 }
-"""Imports that are carried out in the forward pass; `{k}` is the class."""
+"""Imports that are executed in the forward pass; `{k}` is the class."""
 
 
 @pytest.mark.parametrize("layout", LATE.values(), ids=LATE)
@@ -118,7 +118,7 @@ def test_files_of_a_model_that_a_model_loads_count(tmp_path: Path, through: str)
             loads=load,
         )
 
-    assert answer(outer()) == 5
+    assert predicted_class(outer()) == 5
     k, files = run_one(outer(), tmp_path)
     assert k == 5
     assert files - {"loads.py"} == {"net.py", "common.py", "elsewhere:common.py", "elsewhere:net.py"}
@@ -142,7 +142,7 @@ def test_a_program_keeps_its_own_modules(name: str, tmp_path: Path, monkeypatch:
     try:
         loaded = fcnbench.load_model(model)
         assert {each: sys.modules[each] for each in names} == own
-        # With the program's own modules in place, a pickle would be opened by whoever asks.
+        # With the program's own modules in place, the pickle's import would find those.
         if name != "pickle":
             assert class_of(loaded) == 2
         assert {each: importlib.import_module(each) for each in names} == own

@@ -1,4 +1,4 @@
-"""Files that a model's code reads by itself take part in its result, as what it imports does."""
+"""Files that a model's code reads: results depend on them as on the modules that it imports."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ READS = {
 
 
 def write(folder: Path, k: int) -> None:
-    """Write the files that say which class the models answer."""
+    """Write the files that determine which class the models predict."""
     (folder / "k.txt").write_text(str(k))
     (folder / "k.py").write_text(f"K = {k}\n")
     np.save(folder / "k.npy", np.array(k))
@@ -100,7 +100,7 @@ def write(folder: Path, k: int) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with models and what they read."""
+    """A folder with models and the files that they read."""
     (tmp_path / "net.py").write_text(NET)
     write(tmp_path, 2)
     return tmp_path
@@ -149,11 +149,11 @@ READERS = {
     "safetensors": ("from safetensors.torch import load_file", 'k = int(load_file(str(HERE / "parts/net.pt"))["k"])'),
     "global tensor": ("VALUES = torch.load(Path(__file__).parent / 'parts' / 'net.pt')", "k = int(VALUES['k'])"),
 }
-"""Ways to find the class in a file that Python itself does not open."""
+"""Ways to read the class from a file that a compiled library opens."""
 
 
 class Answer(nn.Module):
-    """A network that answers with a number."""
+    """A network that returns a number."""
 
     def __init__(self, k: int) -> None:
         super().__init__()
@@ -219,5 +219,5 @@ def test_files_of_other_folders_and_reads_of_other_code_do_not_count(
     (folder / "far.py").write_text(NET.replace("os.path.dirname(__file__)", repr(str(elsewhere))))
     sources = open_model(f"{folder / 'far.py'}:text").sources
     (folder / "k.txt").read_text()
-    sources.look()
+    sources.update()
     assert not sources.data

@@ -12,45 +12,24 @@ import pytest
 import torch
 
 import fcnbench
-from fcnbench.models.fcn import packed as fused
-from fcnbench.models.fcn.band import banded_stages, empty_canvas, folded, spans, unfolded
-from fcnbench.models.fcn.fast import Fast, FastForward, accelerated
+from fcnbench.models.fcn import convolution
+from fcnbench.models.fcn.band import banded_stages, representative_cells, representatives_of, small_canvas, spans
+from fcnbench.models.fcn.fast import FastForward, FastSegmenter, with_fast_path
 from fcnbench.models.fcn.fcn import AT_ONCE, FCN, Head
 from fcnbench.models.fcn.pocket import POCKET_TRUNK
-from fcnbench.models.fcn.trunks import VGG16, Stream, VggTrunk, convolved
+from fcnbench.models.fcn.trunk import Stream
+from fcnbench.models.fcn.vgg import VGG16, VGGTrunk
 from fcnbench.models.load import open_model
 from fcnbench.models.segmenter import ModuleSegmenter
-from fcnbench.models.weights.load import randomise
-from tests.models.fcn.test_geometry import NARROW
+from tests.models.fcn.nets import NARROW, random_images, relative_error, with_random_weights
 
 CLASS = 16
-"""Pixels after which alignments to the banded pools repeat."""
-
-
-def filled(net: FCN, seed: int = 0) -> FCN:
-    """A net in evaluation mode whose biases matter as much as its weights: a constant band that shows."""
-    randomise(net, seed)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, value in net.named_parameters():
-            if name.endswith("bias"):
-                value.normal_(0, 0.5, generator=generator)
-    return net.eval()
-
-
-def pictures(*sides: int, planes: int = 3, dtype: torch.dtype = torch.float64, images: int = 1) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(sum(sides))
-    return torch.randn((images, planes, *sides), generator=generator, dtype=dtype)
-
-
-def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
-    assert found.shape == expected.shape
-    return float((found - expected).abs().max() / expected.abs().max())
+"""Number of pixels after which the alignment to the banded pools repeats."""
 
 
 def test_vgg16_keeps_clear_of_the_edge_for_four_stages() -> None:
     assert banded_stages(VGG16) == banded_stages(POCKET_TRUNK) == 4
-    assert banded_stages(VggTrunk((2,) * 5, (2, 2, 3, 3, 3), 7, 4, pad=1)) == 0
+    assert banded_stages(VGGTrunk((2,) * 5, (2, 2, 3, 3, 3), 7, 4, pad=1)) == 0
     # The reach of 2, 6, 18, 42 pixels out from 99, and of 1, 5, 17, 41 in from 0, in cells of 2, 4, 8, 16.
     assert [(span.start, span.near) for span in spans(VGG16, 375)] == [
         ((99 - 2) // 2, 1), ((99 - 6) // 4, 2), ((99 - 18) // 8, 3), ((99 - 42) // 16, 3),
@@ -61,15 +40,15 @@ def test_vgg16_keeps_clear_of_the_edge_for_four_stages() -> None:
 
 @pytest.mark.parametrize("trunk", [NARROW, POCKET_TRUNK], ids=["vgg16 geometry", "pocket"])
 @pytest.mark.parametrize("side", [1, 2, 7, 16, 31, 64])
-def test_the_cells_that_spans_name_are_those_that_change_with_the_picture(trunk: VggTrunk, side: int) -> None:
-    net = filled(FCN(2, 32, trunk)).double()
+def test_the_cells_that_spans_name_are_those_that_change_with_the_image(trunk: VGGTrunk, side: int) -> None:
+    net = with_random_weights(FCN(2, 32, trunk)).double()
     with torch.no_grad():
         for value in net.parameters():
             # Without a sign no ReLU and no pool hides that something below it grew.
             value.abs_()
     with torch.inference_mode():
         bright, empty = (
-            trunk.run(net, torch.full((1, 3, side, side), level, dtype=torch.float64), Stream())[0]
+            trunk.forward(net, torch.full((1, 3, side, side), level, dtype=torch.float64), Stream())[0]
             for level in (1.0, 0.0)
         )
     for stage, span in enumerate(spans(trunk, side), start=1):
@@ -81,53 +60,53 @@ def test_the_cells_that_spans_name_are_those_that_change_with_the_picture(trunk:
 
 
 @pytest.mark.parametrize("trunk", [VGG16, POCKET_TRUNK])
-def test_a_folded_canvas_unfolds_to_the_whole(trunk: VggTrunk) -> None:
+def test_a_folded_canvas_unfolds_to_the_whole(trunk: VGGTrunk) -> None:
     for side in range(1, 700):
-        canvas = empty_canvas(trunk, side)
+        canvas = small_canvas(trunk, side)
         assert (side + 2 * (trunk.pad - 1) - canvas) % CLASS == 0
         for span in spans(trunk, side):
             canvas = -(-canvas // 2)
-            kept = folded(span, canvas)
+            kept = representative_cells(span, canvas)
             assert kept == sorted(set(kept))
             assert len(kept) == span.near + 1 + span.far
-            places = unfolded(span, 0, span.size)
-            assert len(places) == span.size
-            assert set(places) == set(range(len(kept)))
-            assert places == sorted(places)
+            cells = representatives_of(span, 0, span.size)
+            assert len(cells) == span.size
+            assert set(cells) == set(range(len(kept)))
+            assert cells == sorted(cells)
 
 
 @pytest.mark.parametrize("stride", [32, 16, 8])
-def test_every_alignment_of_both_axes_gives_the_plain_answer_in_float64(stride: int) -> None:
-    net = filled(FCN(2, stride, NARROW)).double()
+def test_every_alignment_of_both_axes_gives_the_plain_logits_in_float64(stride: int) -> None:
+    net = with_random_weights(FCN(2, stride, NARROW)).double()
     fast = FastForward(copy.deepcopy(net))
     worst = 0.0
     with torch.inference_mode():
         for height in range(1, 1 + CLASS):
             for width in range(1, 1 + CLASS):
                 # Sides beyond one pool's stride, so that the band is stretched and not only cut.
-                picture = pictures(height + CLASS * (width % 3), width + CLASS * (height % 3))
-                worst = max(worst, relative(fast(picture)["out"], net(picture)))
+                image = random_images(height + CLASS * (width % 3), width + CLASS * (height % 3))
+                worst = max(worst, relative_error(fast(image)["out"], net(image)))
     assert worst < 1e-10
 
 
 def test_pocket_nets_too_and_batches() -> None:
-    net = filled(FCN(5, 8, POCKET_TRUNK)).double()
+    net = with_random_weights(FCN(5, 8, POCKET_TRUNK)).double()
     fast = FastForward(copy.deepcopy(net))
     with torch.inference_mode():
         for height, width in ((1, 1), (96, 128), (95, 33), (111, 250)):
-            batch = pictures(height, width, images=3)
-            assert relative(fast(batch)["out"], net(batch)) < 1e-10
+            batch = random_images(height, width, count=3)
+            assert relative_error(fast(batch)["out"], net(batch)) < 1e-10
 
 
 @pytest.mark.parametrize("stride", [32, 16, 8])
 @pytest.mark.parametrize("size", [(375, 500), (500, 500)])
 def test_the_papers_nets_in_float32(stride: int, size: tuple[int, int]) -> None:
-    net = filled(FCN(21, stride))
-    picture = 60 * pictures(*size, dtype=torch.float32)
+    net = with_random_weights(FCN(21, stride))
+    image = 60 * random_images(*size, dtype=torch.float32)
     with torch.inference_mode():
-        expected = net(picture)
-        found = FastForward(net)(picture)["out"]
-    assert relative(found, expected) < 1e-4
+        expected = net(image)
+        found = FastForward(net)(image)["out"]
+    assert relative_error(found, expected) < 1e-4
     best = expected.topk(2, dim=1).values
     sure = best[:, 0] - best[:, 1] > 1e-3
     assert torch.equal(found.argmax(1)[sure], expected.argmax(1)[sure])
@@ -136,14 +115,14 @@ def test_the_papers_nets_in_float32(stride: int, size: tuple[int, int]) -> None:
 
 @pytest.fixture
 def exact() -> Iterator[tuple[FCN, FastForward, torch.Tensor, torch.Tensor]]:
-    """A narrow net, its fast path after a first pass, a picture and its plain answer."""
-    net = filled(FCN(2, 8, NARROW)).double()
-    picture = pictures(37, 52)
+    """A narrow net, its fast path after a first pass, an image and its plain logits."""
+    net = with_random_weights(FCN(2, 8, NARROW)).double()
+    image = random_images(37, 52)
     with torch.inference_mode():
         fast = FastForward(net)
-        expected = net(picture)
-        assert relative(fast(picture)["out"], expected) < 1e-10
-        yield net, fast, picture, expected
+        expected = net(image)
+        assert relative_error(fast(image)["out"], expected) < 1e-10
+        yield net, fast, image, expected
 
 
 @pytest.mark.parametrize("stage", [1, 2, 3, 4])
@@ -151,14 +130,14 @@ def exact() -> Iterator[tuple[FCN, FastForward, torch.Tensor, torch.Tensor]]:
 def test_a_wrong_constant_shows(
     exact: tuple[FCN, FastForward, torch.Tensor, torch.Tensor], stage: int, kind: str
 ) -> None:
-    """Each cell that reaches the score layers matters, or the test above would prove nothing; edges from pool 4 on."""
-    _, fast, picture, expected = exact
-    assert fast._kept is not None
-    (kept,) = fast._kept.empty.values()
+    """Changing a cached cell that reaches the score layers changes the logits; border cells do from pool 4 on."""
+    _, fast, image, expected = exact
+    assert fast._cache is not None
+    (kept,) = fast._cache.zero_image_pools.values()
     near = spans(NARROW, 37)[stage - 1].near
     cell = {"near": 0, "constant": near, "far": -1}[kind]
     kept[stage - 1][:, :, cell, :] += 1
-    wrong = relative(fast(picture)["out"], expected)
+    wrong = relative_error(fast(image)["out"], expected)
     pasted = stage == 4 or kind == "constant"
     assert (wrong > 1e-6) == pasted
 
@@ -166,131 +145,123 @@ def test_a_wrong_constant_shows(
 def test_changed_weights_and_another_dtype_are_noticed(
     exact: tuple[FCN, FastForward, torch.Tensor, torch.Tensor],
 ) -> None:
-    net, fast, picture, expected = exact
+    net, fast, image, expected = exact
     with torch.inference_mode(False), torch.no_grad():
         net.conv1_1.bias += 1
-    changed = net(picture)
-    assert relative(changed, expected) > 1e-3
-    assert relative(fast(picture)["out"], changed) < 1e-10
+    changed = net(image)
+    assert relative_error(changed, expected) > 1e-3
+    assert relative_error(fast(image)["out"], changed) < 1e-10
     net.float()
-    assert fast(picture.float())["out"].dtype == torch.float32
-    assert relative(fast(picture.float())["out"].double(), changed) < 1e-4
+    assert fast(image.float())["out"].dtype == torch.float32
+    assert relative_error(fast(image.float())["out"].double(), changed) < 1e-4
     net.train()
     with pytest.raises(ValueError, match="eval"):
-        fast(picture)
+        fast(image)
 
 
 def test_two_trunks_two_heads_and_scaled_pools() -> None:
-    fused = filled(FCN(3, 16, NARROW, streams=(Stream("color"), Stream("hha")))).double()
-    both = filled(FCN(3, 8, NARROW, suffix="_sem", more=(Head(2, "geo", "_geo"),), scales=AT_ONCE)).double()
+    fused = with_random_weights(FCN(3, 16, NARROW, streams=(Stream("color"), Stream("hha")))).double()
+    both = with_random_weights(
+        FCN(3, 8, NARROW, suffix="_sem", extra_heads=(Head(2, "geo", "_geo"),), scales=AT_ONCE)
+    ).double()
     with torch.inference_mode():
-        picture = pictures(40, 61, planes=6)
-        assert relative(FastForward(fused)(picture)["out"], fused(picture)) < 1e-10
-        picture = pictures(61, 40)
-        expected, found = both(picture), FastForward(both)(picture)
+        image = random_images(40, 61, channels=6)
+        assert relative_error(FastForward(fused)(image)["out"], fused(image)) < 1e-10
+        image = random_images(61, 40)
+        expected, found = both(image), FastForward(both)(image)
         assert expected.keys() == found.keys()
-        assert all(relative(found[name], expected[name]) < 1e-10 for name in expected)
+        assert all(relative_error(found[name], expected[name]) < 1e-10 for name in expected)
 
 
 def test_a_learned_upsampling_is_not_taken_for_the_bilinear_one() -> None:
-    net = filled(FCN(2, 8, NARROW)).double()
-    picture = pictures(50, 41)
+    net = with_random_weights(FCN(2, 8, NARROW)).double()
+    image = random_images(50, 41)
     with torch.no_grad():
         net.upscore8.weight[0, 1] = 0.1
     with torch.inference_mode():
-        assert relative(FastForward(net)(picture)["out"], net(picture)) < 1e-10
+        assert relative_error(FastForward(net)(image)["out"], net(image)) < 1e-10
 
 
 def test_the_built_in_vgg_nets_take_it_and_the_others_stay_as_they_are() -> None:
-    assert isinstance(open_model("fcn8s-pocket").segmenter, Fast)
+    assert isinstance(open_model("fcn8s-pocket").segmenter, FastSegmenter)
     assert isinstance(open_model("fcn8s-pocket", fast=False).segmenter, ModuleSegmenter)
     alexnet = fcnbench.load_model("fcn-alexnet", weights="random:0")
-    assert accelerated(alexnet) is alexnet
+    assert with_fast_path(alexnet) is alexnet
     with pytest.raises(ValueError, match="constant band"):
         FastForward(alexnet.module)
     with pytest.raises(ValueError, match="constant band"):
-        FastForward(FCN(2, 32, VggTrunk((2,) * 5, (2, 2, 3, 3, 3), 1, 4, pad=1)))
+        FastForward(FCN(2, 32, VGGTrunk((2,) * 5, (2, 2, 3, 3, 3), 1, 4, pad=1)))
 
 
 def test_the_segmenter_around_it_prepares_and_digests_as_before() -> None:
     from fcnbench.models.segmenter import weights_digest
 
     plain, fast = (fcnbench.load_model("fcn16s-pocket", fast=each) for each in (False, True))
-    picture = np.random.default_rng(0).integers(0, 256, (70, 90, 3), np.uint8)
-    batch = plain.prepare(picture)[None]
-    assert torch.equal(fast.prepare(picture)[None], batch)
+    image = np.random.default_rng(0).integers(0, 256, (70, 90, 3), np.uint8)
+    batch = plain.prepare(image)[None]
+    assert torch.equal(fast.prepare(image)[None], batch)
     expected = plain.logits(batch)
     torch.testing.assert_close(fast.logits(batch), expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
     assert weights_digest(fast) == weights_digest(plain)
 
 
 def test_without_the_fused_operator_the_plain_convolutions_do_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    net = filled(FCN(2, 8, NARROW))
-    picture = pictures(37, 52, dtype=torch.float32)
-    fused.fusing_works.cache_clear()
+    net = with_random_weights(FCN(2, 8, NARROW))
+    image = random_images(37, 52, dtype=torch.float32)
+    convolution.fused_operator_works.cache_clear()
     with torch.inference_mode():
-        expected = net(picture)
+        expected = net(image)
         for spoilt in (
             lambda *_: torch.zeros(1),
             lambda *_: (_ for _ in ()).throw(RuntimeError("no such operator")),
         ):
-            monkeypatch.setattr(fused, "_fused", spoilt)
-            assert not fused.fusing_works()
-            fused.fusing_works.cache_clear()
-            assert relative(FastForward(net)(picture)["out"], expected) < 1e-4
+            monkeypatch.setattr(convolution, "_fused", spoilt)
+            assert not convolution.fused_operator_works()
+            convolution.fused_operator_works.cache_clear()
+            assert relative_error(FastForward(net)(image)["out"], expected) < 1e-4
     monkeypatch.undo()
-    fused.fusing_works.cache_clear()
+    convolution.fused_operator_works.cache_clear()
 
 
-def test_fused_convolutions_equal_plain_ones() -> None:
-    if not fused.fusing_works():
-        pytest.skip("this PyTorch has no fused convolution")
-    layer = torch.nn.Conv2d(16, 32, 3)
-    with torch.inference_mode():
-        for size in ((9, 9), (40, 33)):
-            flow = pictures(*size, planes=16, dtype=torch.float32).to(memory_format=torch.channels_last)
-            assert relative(fused.rectified(layer, flow, 1), convolved(layer, flow, 1)) < 1e-5
-            with fused.unfused():
-                assert torch.equal(fused.rectified(layer, flow, 1), convolved(layer, flow, 1))
-
-
-@pytest.mark.parametrize("place", ["conv1_1", "conv2_1", "conv4_2", "conv5_1", "fc6", "fc7", "score_pool3"])
+@pytest.mark.parametrize("layer", ["conv1_1", "conv2_1", "conv4_2", "conv5_1", "fc6", "fc7", "score_pool3"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38])
-def test_weights_without_a_finite_answer_have_none_on_the_fast_path(place: str, value: float) -> None:
-    """A fused ReLU makes 0 of NaN, so that a broken network would be scored as if it were sound."""
-    net = filled(FCN(2, 8, NARROW)).float()
-    picture = pictures(37, 52, dtype=torch.float32) * 100
+def test_logits_that_are_not_finite_are_not_on_the_fast_path_either(layer: str, value: float) -> None:
+    """A fused ReLU turns NaN into 0, which would hide a broken network."""
+    net = with_random_weights(FCN(2, 8, NARROW)).float()
+    image = random_images(37, 52, dtype=torch.float32) * 100
     fast = FastForward(net)
-    assert fast(picture)["out"].isfinite().all()
+    assert fast(image)["out"].isfinite().all()
     with torch.no_grad():
-        net.get_submodule(place).weight.view(-1)[0] = value  # type: ignore[union-attr,operator]
+        net.get_submodule(layer).weight.view(-1)[0] = value  # type: ignore[union-attr,operator]
     with torch.inference_mode():
-        expected, found = net(picture), fast(picture)["out"]
+        expected, found = net(image), fast(image)["out"]
     assert not expected.isfinite().all()
     assert torch.equal(found.isnan().any(1), expected.isnan().any(1))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_pixel_without_a_finite_value_spreads_as_in_the_plain_network(value: float) -> None:
-    net = filled(FCN(2, 8, NARROW)).float()
-    picture = pictures(37, 52, dtype=torch.float32)
-    picture[0, 1, 20, 30] = value
+    net = with_random_weights(FCN(2, 8, NARROW)).float()
+    image = random_images(37, 52, dtype=torch.float32)
+    image[0, 1, 20, 30] = value
     with torch.inference_mode():
-        expected, found = net(picture), FastForward(net)(picture)["out"]
+        expected, found = net(image), FastForward(net)(image)["out"]
     assert expected.isnan().any()
     assert torch.equal(found.isnan(), expected.isnan())
 
 
 def test_the_fast_path_draws_no_random_numbers_and_heeds_no_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    net = filled(FCN(2, 8, NARROW)).float()
-    picture = pictures(37, 52, dtype=torch.float32)
-    expected = FastForward(net)(picture)["out"]
-    monkeypatch.setattr(fused, "fusing_works", functools.cache(fused.fusing_works.__wrapped__))
+    net = with_random_weights(FCN(2, 8, NARROW)).float()
+    image = random_images(37, 52, dtype=torch.float32)
+    expected = FastForward(net)(image)["out"]
+    monkeypatch.setattr(
+        convolution, "fused_operator_works", functools.cache(convolution.fused_operator_works.__wrapped__)
+    )
     drawn = torch.random.get_rng_state()
     torch.set_default_dtype(torch.float64)
     torch.set_default_device("meta")
     try:
-        found = FastForward(net)(picture)["out"]
+        found = FastForward(net)(image)["out"]
     finally:
         torch.set_default_dtype(torch.float32)
         torch.set_default_device(None)
@@ -298,23 +269,23 @@ def test_the_fast_path_draws_no_random_numbers_and_heeds_no_default(monkeypatch:
     assert torch.equal(torch.random.get_rng_state(), drawn)
 
 
-def test_a_batch_of_none_has_no_answers() -> None:
-    net = filled(FCN(2, 8, NARROW)).double()
-    assert FastForward(net)(pictures(37, 52)[:0])["out"].shape == (0, 2, 37, 52)
+def test_an_empty_batch_has_no_logits() -> None:
+    net = with_random_weights(FCN(2, 8, NARROW)).double()
+    assert FastForward(net)(random_images(37, 52)[:0])["out"].shape == (0, 2, 37, 52)
 
 
-def test_threads_in_different_arithmetic_share_a_fast_path() -> None:
-    """What one keeps of the empty picture, in halves, is none of the other's."""
-    net = filled(FCN(2, 8, NARROW)).float()
-    picture = pictures(37, 52, dtype=torch.float32)
+def test_threads_in_different_precisions_share_a_fast_path() -> None:
+    """A pass under autocast in between does not change the cached values of a float32 pass."""
+    net = with_random_weights(FCN(2, 8, NARROW)).float()
+    image = random_images(37, 52, dtype=torch.float32)
     interrupted: list[bool] = []
 
     class Interrupted(FastForward):
-        def _banded(self, *arguments: Any) -> dict[int, torch.Tensor]:
+        def _banded_pools(self, *arguments: Any) -> dict[int, torch.Tensor]:
             if not interrupted:
                 interrupted.append(True)
                 with torch.autocast("cpu", torch.bfloat16):
-                    self(picture)
-            return super()._banded(*arguments)
+                    self(image)
+            return super()._banded_pools(*arguments)
 
-    assert torch.equal(Interrupted(net)(picture)["out"], FastForward(net)(picture)["out"])
+    assert torch.equal(Interrupted(net)(image)["out"], FastForward(net)(image)["out"])

@@ -1,17 +1,20 @@
-"""The FCNs: layer names and sizes of the reference, every input side, and another team's PyTorch port."""
+"""The FCNs: layer names of the reference, every input side, streams and heads, and the PyTorch port torchfcn."""
 
+from __future__ import annotations
+
+from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError
 
 import pytest
 import torch
-from torch import nn
 
 from benchmarks.peers import torchfcn_model
-from fcnbench.models.fcn.fcn import FCN, bilinear_kernel, bilinear_upsampling
+from fcnbench.models.fcn.fcn import FCN, Head
 from fcnbench.models.fcn.pocket import POCKET_TRUNK
-from fcnbench.models.fcn.trunks import VGG16
+from fcnbench.models.fcn.trunk import Stream, Trunk
+from fcnbench.models.fcn.vgg import VGG16
 from fcnbench.models.weights.load import randomise
-from tests.models.fcn.test_geometry import NARROW
+from tests.models.fcn.nets import NARROW
 
 
 @pytest.mark.parametrize(
@@ -40,7 +43,7 @@ def test_state_dict_keys_are_the_caffe_layer_names() -> None:
 
 @pytest.mark.parametrize("stride", [32, 16, 8])
 @pytest.mark.parametrize("trunk", [NARROW, POCKET_TRUNK], ids=["vgg16 geometry", "pocket"])
-def test_logits_have_the_pictures_size_for_any_side(stride: int, trunk: object) -> None:
+def test_logits_have_the_images_size_for_any_side(stride: int, trunk: Trunk) -> None:
     net = FCN(2, stride, trunk).eval()
     with torch.inference_mode():
         # Sides 1..66 meet every alignment to the pools (their strides multiply to 32) twice.
@@ -48,34 +51,66 @@ def test_logits_have_the_pictures_size_for_any_side(stride: int, trunk: object) 
             assert net(torch.zeros(1, 3, side, 131 - side)).shape == (1, 2, side, 131 - side)
 
 
-def test_upsampling_reproduces_bilinear_interpolation() -> None:
-    up = bilinear_upsampling(3, kernel=16, stride=8)
-    assert not up.weight.requires_grad
-    ramp = torch.arange(6.0).expand(1, 3, 5, 6)
-    with torch.no_grad():
-        ours = up(ramp)[..., 4:-4, 4:-4]
-    theirs = nn.functional.interpolate(ramp, scale_factor=8, mode="bilinear", align_corners=False)
-    # Away from the border, where the transposed convolution sees zeros beside the picture.
-    torch.testing.assert_close(ours[..., 4:-4, 4:-4], theirs[..., 4:-4, 4:-4])
-
-
-def test_bilinear_kernel_is_that_of_the_reference_surgery() -> None:
-    assert bilinear_kernel(4)[0].tolist() == pytest.approx([0.0625, 0.1875, 0.1875, 0.0625])
-    assert bilinear_kernel(3).tolist() == [[0.25, 0.5, 0.25], [0.5, 1.0, 0.5], [0.25, 0.5, 0.25]]
-
-
-def test_a_skip_changes_the_answer_where_it_should() -> None:
-    """The pool4 skip of a net whose coarse score is zero is that score, up-sampled: a silent wiring error shows."""
+def test_a_skip_adds_its_up_sampled_scores() -> None:
+    """Where the coarse scores are zero, the logits are those of the pool4 skip: a wiring error shows."""
     net = FCN(2, 16, NARROW).eval()
     randomise(net, 0)
     net.score_fr.weight.data.zero_()
-    picture = torch.randn(1, 3, 70, 90)
+    image = torch.randn(1, 3, 70, 90)
     with torch.inference_mode():
-        answer = net(picture)
+        logits = net(image)
         net.score_pool4.weight.data *= 2
-        twice = net(picture)
-    assert answer.abs().max() > 0
-    torch.testing.assert_close(twice, 2 * answer)
+        twice = net(image)
+    assert logits.abs().max() > 0
+    torch.testing.assert_close(twice, 2 * logits)
+
+
+def test_late_fusion_averages_the_scores_of_two_trunks() -> None:
+    both = FCN(5, 32, NARROW, streams=(Stream("color"), Stream("hha"))).eval()
+    randomise(both, 0)
+    image = torch.randn(1, 6, 40, 50)
+    single = []
+    for suffix, part in (("color", image[:, :3]), ("hha", image[:, 3:])):
+        net = FCN(5, 32, NARROW).eval()
+        state = net.state_dict()
+        net.load_state_dict({name: both.state_dict().get(renamed(name, suffix), state[name]) for name in state})
+        with torch.inference_mode():
+            single.append(net(part))
+    with torch.inference_mode():
+        torch.testing.assert_close(both(image), (single[0] + single[1]) / 2)
+
+
+def renamed(name: str, suffix: str, shared: Collection[str] = ("upscore",)) -> str:
+    """Return a parameter's name with a suffix on its layer, unless the layer is shared."""
+    layer, _, part = name.rpartition(".")
+    return name if layer in shared else f"{layer}{suffix}.{part}"
+
+
+def test_two_heads_are_two_nets_on_one_trunk() -> None:
+    both = FCN(5, 8, NARROW, suffix="_sem", extra_heads=(Head(3, "geo", "_geo"),)).eval()
+    randomise(both, 0)
+    image = torch.randn(1, 3, 40, 50)
+    with torch.inference_mode():
+        logits = both(image)
+    assert list(logits) == ["out", "geo"]
+    for key, suffix, classes in (("out", "_sem", 5), ("geo", "_geo", 3)):
+        net = FCN(classes, 8, NARROW).eval()
+        state = both.state_dict()
+        net.load_state_dict({name: state.get(name, state.get(renamed(name, suffix, {}))) for name in net.state_dict()})
+        with torch.inference_mode():
+            torch.testing.assert_close(logits[key], net(image))
+
+
+def test_at_once_scales_the_pools() -> None:
+    plain, scaled = FCN(5, 8, NARROW).eval(), FCN(5, 8, NARROW, scales={4: 0.01, 3: 0.0001}).eval()
+    randomise(plain, 0)
+    state = plain.state_dict()
+    for pool, scale in ((4, 100), (3, 10_000)):
+        state[f"score_pool{pool}.weight"] = state[f"score_pool{pool}.weight"] * scale
+    scaled.load_state_dict(state)
+    image = torch.randn(1, 3, 40, 50)
+    with torch.inference_mode():
+        torch.testing.assert_close(scaled(image), plain(image), rtol=1e-4, atol=1e-4)
 
 
 def test_unknown_strides_are_refused() -> None:
@@ -95,6 +130,6 @@ def test_logits_equal_torchfcn_with_the_same_state_dict(stride: int) -> None:
     theirs.load_state_dict(ours.state_dict())
     with torch.inference_mode():
         for height, width in ((33, 47), (64, 96)):
-            picture = 50 * torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(height))
-            expected = theirs(picture)
-            torch.testing.assert_close(ours(picture), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+            image = 50 * torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(height))
+            expected = theirs(image)
+            torch.testing.assert_close(ours(image), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))

@@ -1,4 +1,4 @@
-"""`.caffemodel` files and prototxts, written with Google's own protobuf library from Caffe's field numbers."""
+"""`.caffemodel` files and prototxts, written with Google's protobuf library from Caffe's field numbers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MESSAGES: dict[str, list[tuple[str, int, str, bool, str]]] = {
 
 
 def _factory(packed: bool) -> Any:
-    """The classes of a schema whose repeated numbers are packed, or not."""
+    """Return the message classes of a schema whose repeated numbers are packed, or not."""
     file = descriptor_pb2.FileDescriptorProto(name=f"caffe_{packed}.proto", package=f"caffe_{packed}", syntax="proto2")
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
@@ -64,7 +64,7 @@ Written = tuple[str, str, list[np.ndarray]]
 def caffemodel(
     layers: Iterable[Written], *, old: bool = False, packed: bool = True, doubles: bool = False, legacy: bool = False
 ) -> bytes:
-    """Write layers in one of the forms that circulate."""
+    """Write layers in one of the existing variants of the format."""
     net = _CLASSES[packed](name="net")
     for name, kind, blobs in layers:
         layer = net.layers.add() if old else net.layer.add()

@@ -13,12 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fcnbench.errors import WeightsError
-from fcnbench.models.fcn.fcn import AT_ONCE, FCN, Head, bilinear_kernel
-from fcnbench.models.fcn.trunks import AlexNetTrunk, Stream, VggTrunk
+from fcnbench.models.fcn.alexnet import AlexNetTrunk
+from fcnbench.models.fcn.fcn import AT_ONCE, FCN, Head
+from fcnbench.models.fcn.trunk import Stream
+from fcnbench.models.fcn.upsampling import bilinear_kernel
+from fcnbench.models.fcn.vgg import VGGTrunk
 from fcnbench.models.weights.caffe import read_caffemodel
 from fcnbench.models.weights.load import load_weights, randomise
 from fcnbench.models.weights.published import read_caffe_state
-from tests.models.fcn.test_geometry import NARROW
+from tests.models.fcn.nets import NARROW
 from tests.models.weights.caffemodel import Written, caffemodel
 
 RANDOM = np.random.default_rng(0)
@@ -29,7 +32,7 @@ def array(*shape: int) -> np.ndarray:
 
 
 def written(net: torch.nn.Module) -> list[Written]:
-    """A network's layers as Caffe would write them."""
+    """Return a network's layers as Caffe would write them."""
     layers: list[Written] = []
     for name, module in net.named_modules():
         blobs = [value.detach().numpy() for value in module.parameters(recurse=False)]
@@ -134,7 +137,7 @@ def test_a_net_that_was_never_loaded_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_large_file_is_read_at_the_speed_of_the_disk(tmp_path: Path) -> None:
-    """50 million numbers, packed and unpacked: seconds, where a loop over them would take minutes."""
+    """50 million numbers, packed and unpacked, take seconds; a loop over them would take minutes."""
     big = np.arange(5_000_000, dtype=np.float32).reshape(5, -1)
     for packed in (True, False):
         path = tmp_path / "big.caffemodel"
@@ -150,7 +153,7 @@ def test_a_large_file_is_read_at_the_speed_of_the_disk(tmp_path: Path) -> None:
     [
         (b"", "can't be read"),
         (b"<!DOCTYPE html><html>" * 20, "can't be read"),
-        (b"\x0a\x03net", "holds no layer"),
+        (b"\x0a\x03net", "has no layer"),
         (caffemodel([("a", "Convolution", [array(2, 2)])])[:-3], "ends in the middle"),
         (caffemodel([("a", "Convolution", [array(2, 2)])]) + b"\xa2\x06\xff\xff\xff\xff\x0f", "ends in the middle"),
     ],
@@ -238,8 +241,8 @@ def add(name: str, first: str, second: str) -> str:
 
 
 def vgg_prototxt(net: FCN, height: int, width: int) -> str:
-    """The reference's net definition, in the words of a prototxt."""
-    assert isinstance(net.trunk, VggTrunk)
+    """Return the reference's net definition as a prototxt."""
+    assert isinstance(net.trunk, VGGTrunk)
     text = f'input: "data" input_shape {{ dim: 1 dim: 3 dim: {height} dim: {width} }}\n'
     below = "data"
     for stage, depth in enumerate(net.trunk.depths, 1):
@@ -292,7 +295,7 @@ def alexnet_prototxt(net: FCN, height: int, width: int) -> str:
     return text + crop("score", "upscore", "data", net.crops["upscore"])
 
 
-WIDER = VggTrunk(widths=(4, 5, 6, 7, 8), depths=(2, 2, 3, 3, 3), fc_kernel=7, fc_width=9, pad=100)
+WIDER = VGGTrunk(widths=(4, 5, 6, 7, 8), depths=(2, 2, 3, 3, 3), fc_kernel=7, fc_width=9, pad=100)
 SMALL_ALEXNET = AlexNetTrunk(widths=(6, 8, 10, 12, 8), fc_width=9)
 
 
@@ -311,24 +314,25 @@ def test_opencv_gives_the_same_logits(tmp_path: Path, kind: str, size: tuple[int
     other = FCN(5, strides[kind], net.trunk).eval()
     load_weights(other, str(tmp_path / "net.caffemodel"), kind)
     theirs = cv2.dnn.readNetFromCaffe(str(tmp_path / "net.prototxt"), str(tmp_path / "net.caffemodel"))
-    picture = np.random.default_rng(1).uniform(-120, 140, (1, 3, *size)).astype(np.float32)
-    theirs.setInput(picture)
+    image = np.random.default_rng(1).uniform(-120, 140, (1, 3, *size)).astype(np.float32)
+    theirs.setInput(image)
     expected = theirs.forward("score")
     with torch.inference_mode():
-        found = other(torch.from_numpy(picture)).numpy()
+        found = other(torch.from_numpy(image)).numpy()
     assert found.shape == expected.shape == (1, 5, *size)
     np.testing.assert_allclose(found, expected, atol=1e-3 * float(np.abs(expected).max()), rtol=1e-3)
 
 
 def test_unknown_heads_and_streams_have_the_references_names() -> None:
-    names = set(FCN(33, 8, NARROW, suffix="_sem", more=(Head(3, "geo", "_geo"),)).state_dict())
+    names = set(FCN(33, 8, NARROW, suffix="_sem", extra_heads=(Head(3, "geo", "_geo"),)).state_dict())
     for suffix in ("_sem", "_geo"):
         assert {f"score_fr{suffix}.bias", f"upscore2{suffix}.weight", f"score_pool4{suffix}.weight"} < names
         assert {f"upscore_pool4{suffix}.weight", f"score_pool3{suffix}.bias", f"upscore8{suffix}.weight"} < names
     names = set(FCN(40, 32, NARROW, streams=(Stream("color"), Stream("hha"))).state_dict())
     assert {"conv1_1color.weight", "conv5_3hha.bias", "fc7color.weight", "score_frhha.weight", "upscore.weight"} < names
     assert (
-        "conv1_1_bgrd.weight" in FCN(40, 32, NARROW, streams=(Stream(channels=4, first="conv1_1_bgrd"),)).state_dict()
+        "conv1_1_bgrd.weight"
+        in FCN(40, 32, NARROW, streams=(Stream(channels=4, first_layer="conv1_1_bgrd"),)).state_dict()
     )
 
 

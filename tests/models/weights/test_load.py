@@ -1,4 +1,4 @@
-"""Weights: read without executing anything, refused with a sentence when they do not fit."""
+"""Loading weights: nothing is executed, and weights that do not fit are refused with a message."""
 
 import os
 import pickle
@@ -18,7 +18,7 @@ from fcnbench.errors import WeightsError
 from fcnbench.models.fcn.fcn import FCN
 from fcnbench.models.load import load_model
 from fcnbench.models.weights.load import fill, load_weights, randomise, read_state
-from tests.models.fcn.test_geometry import NARROW
+from tests.models.fcn.nets import NARROW
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_weights_of_another_net_are_refused_and_nothing_is_changed(
 
 
 class Evil:
-    """What a malicious pickle does when it is loaded with trust."""
+    """An object whose pickle executes code when it is loaded."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return os.system, ("touch executed",)

@@ -1,4 +1,4 @@
-"""Published weights: the catalogue, and how a name becomes a file."""
+"""Published weights: the catalogue, download and conversion."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fcnbench.models.fcn.zoo import DEFINITIONS, Definition
 from fcnbench.models.weights import published
 from fcnbench.models.weights.load import load_weights, randomise
 from tests.datasets.server import Behaviour, serving
-from tests.models.fcn.test_geometry import NARROW
+from tests.models.fcn.nets import NARROW
 from tests.models.weights.caffemodel import caffemodel
 from tests.models.weights.test_caffe import written
 
@@ -56,7 +56,7 @@ def test_every_claim_about_published_weights_names_an_entry() -> None:
 
 @pytest.fixture
 def net(monkeypatch: pytest.MonkeyPatch) -> FCN:
-    """fcn8s with next to no parameters, so that its published file can be served here."""
+    """Replace fcn8s by a narrow net, so that its published file is small enough to serve here."""
     small = Definition(lambda classes: FCN(classes, 8, NARROW), 21)
     monkeypatch.setitem(builtin.DEFINITIONS, "fcn8s", small)
     made = FCN(21, 8, NARROW)
@@ -137,7 +137,7 @@ def test_weights_of_another_task_are_refused(net: FCN, monkeypatch: pytest.Monke
 
 
 def vgg16_state(net: FCN, prefix: str) -> dict[str, torch.Tensor]:
-    """The trunk of a narrow net as a classification checkpoint of torchvision or timm."""
+    """Return the trunk of a narrow net as a classification checkpoint of torchvision or timm."""
     convolutions = [name for name, _ in net.named_modules() if name.startswith("conv")]
     numbers = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # of the convolutions in `features`
     state = {}
@@ -176,7 +176,7 @@ def test_a_classification_net_fills_the_trunk(tmp_path: Path, source: str) -> No
 
 
 def test_torchvisions_vgg16_has_just_these_layers() -> None:
-    """The real network's names and shapes, without its numbers."""
+    """The names and shapes of the real network, without its numbers."""
     from torchvision import models
 
     from fcnbench.models.weights.load import _caffe_names, as_convolutions

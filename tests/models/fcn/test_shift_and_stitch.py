@@ -1,4 +1,4 @@
-"""Shift-and-stitch and its equal inside the network (CVPR 2015, section 3.2)."""
+"""Shift-and-stitch, and filter rarefaction, which gives the same scores (CVPR 2015, section 3.2)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from torch import nn
 
 import fcnbench
 from fcnbench.errors import ModelError, UsageError
-from fcnbench.models.fcn.dense import Dense, rarefied, shift_and_stitch
 from fcnbench.models.fcn.fcn import FCN
+from fcnbench.models.fcn.rarefaction import rarefy
+from fcnbench.models.fcn.shift_and_stitch import ShiftAndStitch, shift_and_stitch
 from fcnbench.models.segmenter import ModuleSegmenter
-from tests.models.fcn.test_geometry import NARROW
+from tests.models.fcn.nets import NARROW
 
 
 def layers() -> nn.Sequential:
@@ -31,36 +32,36 @@ def layers() -> nn.Sequential:
 @pytest.mark.parametrize("factor", [3, 6, 12])
 def test_filter_rarefaction_equals_shift_and_stitch(factor: int) -> None:
     net = layers()
-    picture = torch.randn(1, 3, 97, 109, dtype=torch.float64)
+    image = torch.randn(1, 3, 97, 109, dtype=torch.float64)
     with torch.inference_mode():
-        stitched = shift_and_stitch(net, picture, 12, factor)
-        dense = rarefied(net, factor)(picture)
+        stitched = shift_and_stitch(net, image, 12, factor)
+        dense = rarefy(net, factor)(image)
     height, width = dense.shape[-2:]
     assert min(height, width) > 3 * factor
-    # The shifted pictures are filled up at the far ends, where stitching has cells that the dense net has not.
+    # Zeros fill the far ends of the shifted images, so stitching has cells there that the dense net does not have.
     torch.testing.assert_close(stitched[..., :height, :width], dense, rtol=1e-9, atol=1e-9)
 
 
 def test_a_factor_of_one_changes_nothing() -> None:
-    net, picture = layers(), torch.randn(1, 3, 60, 70, dtype=torch.float64)
+    net, image = layers(), torch.randn(1, 3, 60, 70, dtype=torch.float64)
     with torch.inference_mode():
-        torch.testing.assert_close(shift_and_stitch(net, picture, 12, 1), net(picture), rtol=0, atol=0)
-        torch.testing.assert_close(rarefied(net, 1)(picture), net(picture), rtol=0, atol=0)
+        torch.testing.assert_close(shift_and_stitch(net, image, 12, 1), net(image), rtol=0, atol=0)
+        torch.testing.assert_close(rarefy(net, 1)(image), net(image), rtol=0, atol=0)
 
 
 def test_factors_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="does not divide the stride"):
         shift_and_stitch(layers(), torch.zeros(1, 3, 60, 60), 12, 5)
     with pytest.raises(ValueError, match="do not multiply to"):
-        rarefied(layers(), 24)
+        rarefy(layers(), 24)
     with pytest.raises(ValueError, match="do not multiply to"):
-        rarefied(layers(), 2)
-    with pytest.raises(ModelError, match="can't be spread"):
-        rarefied(nn.Sequential(nn.Conv2d(3, 3, 3, stride=2), nn.BatchNorm2d(3)), 2)
+        rarefy(layers(), 2)
+    with pytest.raises(ModelError, match="can't be dilated"):
+        rarefy(nn.Sequential(nn.Conv2d(3, 3, 3, stride=2), nn.BatchNorm2d(3)), 2)
 
 
 class Ruler(FCN):
-    """A net whose scores say where their cells lie: of a ramp it gives each cell's own place."""
+    """A net that returns the coordinates of its cells for an image of coordinates."""
 
     def coarse_scores(self, batch: torch.Tensor) -> torch.Tensor:
         start, stride = float(self.trunk.score_grid.start), int(self.trunk.score_grid.stride)
@@ -70,15 +71,15 @@ class Ruler(FCN):
 
 
 @pytest.mark.parametrize("factor", [1, 4, 32])
-def test_pixels_get_the_scores_of_their_place(factor: int) -> None:
+def test_pixels_get_the_scores_at_their_positions(factor: int) -> None:
     rows, columns = torch.meshgrid(torch.arange(160.0), torch.arange(200.0), indexing="ij")
-    picture = torch.stack([rows, columns, rows])[None]
-    dense = Dense(ModuleSegmenter(Ruler(2, 32, NARROW), num_classes=2), factor)
-    found = dense.logits(picture)
+    image = torch.stack([rows, columns, rows])[None]
+    dense = ShiftAndStitch(ModuleSegmenter(Ruler(2, 32, NARROW), num_classes=2), factor)
+    found = dense.logits(image)
     assert found.shape == (1, 2, 160, 200)
-    # From the first cell to the last that sees none of the fill beyond the picture.
+    # From the first cell to the last that sees none of the zeros beyond the image.
     inside = (slice(None), slice(None), slice(13, 109), slice(13, 109))
-    torch.testing.assert_close(found[inside], picture[:, :2][inside])
+    torch.testing.assert_close(found[inside], image[:, :2][inside])
     assert isinstance(dense.module, Ruler)
 
 
@@ -104,4 +105,4 @@ def test_a_segmenter_with_logits_of_its_own_is_not_run_densely_without_them() ->
             return super().logits(batch).flip(1)
 
     with pytest.raises(ModelError, match="Flipped does more with its logits"):
-        Dense(Flipped(FCN(2, 32, NARROW)), 2)
+        ShiftAndStitch(Flipped(FCN(2, 32, NARROW)), 2)

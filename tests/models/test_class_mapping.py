@@ -1,4 +1,4 @@
-"""Mapping a model's classes to a data set's by name."""
+"""The mapping of a model's classes to a dataset's by name."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import torch
 from fcnbench.datasets.families.nyudv2 import NYUD40
 from fcnbench.datasets.families.voc import VOC21
 from fcnbench.errors import ModelError
-from fcnbench.models.label_map import Mapped, match_labels
+from fcnbench.models.class_mapping import MappedSegmenter, match_classes
 
 
-def test_the_same_classes_are_no_map() -> None:
-    assert match_labels(VOC21.classes, VOC21.classes).identity
+def test_the_same_classes_are_the_identity() -> None:
+    assert match_classes(VOC21.classes, VOC21.classes).identity
     torchvision = ["__background__", *VOC21.classes[1:]]
-    assert match_labels(torchvision, VOC21.classes).identity
+    assert match_classes(torchvision, VOC21.classes).identity
 
 
-def test_classes_are_found_by_name_and_synonym() -> None:
+def test_classes_are_matched_by_name_and_synonym() -> None:
     ade = [
         "wall",
         "building;edifice",
@@ -28,30 +28,30 @@ def test_classes_are_found_by_name_and_synonym() -> None:
         "cat",
         "crt screen",
     ]
-    found = match_labels(ade, VOC21.classes)
-    named = found.as_dict()
+    mapping = match_classes(ade, VOC21.classes)
+    named = mapping.as_dict()
     assert named["person"] == ["person;individual"]
     assert named["aeroplane"] == ["airplane, aeroplane, plane"]
     assert named["sofa"] == ["sofa;couch"]
     assert named["cat"] == ["cat"]
-    # What PASCAL VOC has no class for is its background.
+    # Classes that PASCAL VOC does not have are its background.
     assert named["background"] == ["wall", "building;edifice", "crt screen"]
-    assert "horse" in found.unknown
-    assert found.left_out == ()
-    assert "5 of 21 classes found by name" in found.told()
+    assert "horse" in mapping.unknown
+    assert mapping.ignored == ()
+    assert "5 of 21 classes matched by name" in mapping.describe()
 
 
-def test_without_background_the_rest_is_left_out() -> None:
-    found = match_labels(["wall", "floor", "sky", "bed"], NYUD40.classes)
-    assert found.left_out == ("sky",)
-    assert "1 of its classes are left out (sky)" in found.told()
+def test_without_background_the_other_classes_are_ignored() -> None:
+    mapping = match_classes(["wall", "floor", "sky", "bed"], NYUD40.classes)
+    assert mapping.ignored == ("sky",)
+    assert "1 of its classes are ignored (sky)" in mapping.describe()
 
 
-def test_nothing_in_common_is_refused() -> None:
+def test_classes_without_a_common_name_are_refused() -> None:
     with pytest.raises(ModelError, match="have no name in common"):
-        match_labels(["zebra", "giraffe"], NYUD40.classes)
+        match_classes(["zebra", "giraffe"], NYUD40.classes)
     with pytest.raises(ModelError, match="have no name in common"):
-        match_labels(["background", "zebra"], VOC21.classes)
+        match_classes(["background", "zebra"], VOC21.classes)
 
 
 class Fixed:
@@ -68,11 +68,11 @@ class Fixed:
 
 def test_mapped_logits_are_the_largest_of_their_classes() -> None:
     names = ("background", "dog", "cat")
-    mapped = Mapped(Fixed(), match_labels(Fixed.classes, names))
+    mapped = MappedSegmenter(Fixed(), match_classes(Fixed.classes, names))
     found = mapped.logits(mapped.prepare(np.zeros((4, 5, 3), np.uint8))[None])
     assert found.shape == (1, 3, 4, 5)
     assert (found[:, 0] == 2).all()  # sky is background
-    assert (found[:, 1] == float("-inf")).all()  # nothing says dog
+    assert (found[:, 1] == float("-inf")).all()  # no class of the model is a dog
     assert (found[:, 2] == 3).all()
     assert (mapped.num_classes, mapped.train_splits) == (3, ("somewhere",))
     assert not hasattr(mapped, "all_logits")
