@@ -1,4 +1,4 @@
-"""Broken, hostile and incomplete input raises DataCorrupt: never a hang, a partial store or a file outside the store."""
+"""Broken, hostile and incomplete input raises DataCorrupt: never a hang, a partial store or a file outside it."""
 
 from __future__ import annotations
 
