@@ -1,4 +1,4 @@
-"""Label spaces: the VOC palette, and spaces that contradict themselves."""
+"""Label spaces: the VOC palette, and invalid spaces."""
 
 import dataclasses
 
@@ -39,7 +39,7 @@ def test_all_256_colours_differ_and_fit_a_byte() -> None:
 
 
 @pytest.mark.parametrize("length", [0, 1, 21, 256])
-def test_a_palette_has_the_length_asked_for_and_starts_like_a_longer_one(length: int) -> None:
+def test_a_palette_has_the_requested_length_and_is_the_start_of_a_longer_one(length: int) -> None:
     assert voc_palette(length) == voc_palette(256)[:length]
     assert len(voc_palette(length)) == length
 
@@ -50,7 +50,7 @@ def test_the_number_of_classes_is_the_number_of_names() -> None:
     assert space(MAX_CLASSES).num_classes == 255
 
 
-def test_255_is_ignored_unless_said_otherwise() -> None:
+def test_255_is_ignored_by_default() -> None:
     assert IGNORE == 255
     assert space().ignore == 255
 

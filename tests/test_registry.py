@@ -1,4 +1,4 @@
-"""Names and plugins, with entry points made for real: a distribution's metadata in a folder on sys.path."""
+"""Names and plugins, with real entry points: the metadata of a distribution in a folder on sys.path."""
 
 import sys
 from collections.abc import Callable, Iterator

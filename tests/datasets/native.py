@@ -16,7 +16,7 @@ from scipy.io import savemat
 from tests.conftest import jpeg, palette_png, voc_label
 
 Content = Mapping[str, bytes]
-"""File names with forward slashes, and what the files hold."""
+"""Content of files by name, with forward slashes."""
 
 
 def write(content: Content, top: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Broken, hostile and half-written input: always one of our errors, never a hang, a partial store or a file outside."""
+"""Broken, hostile and incomplete input raises DataCorrupt: never a hang, a partial store or a file outside it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCh
 @pytest.mark.parametrize("kind", MEMBERS)
 @FUZZ
 @given(data=st.data())
-def test_flipped_and_cut_bytes_end_in_our_error_or_in_an_answer(kind: str, data: st.DataObject) -> None:
+def test_flipped_and_cut_bytes_raise_data_corrupt_or_are_decoded(kind: str, data: st.DataObject) -> None:
     content = bytearray(MEMBERS[kind])
     for _ in range(data.draw(st.integers(0, 6))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
@@ -86,7 +86,7 @@ def test_random_bytes_are_neither_an_image_nor_a_label_map(content: bytes, head:
 @pytest.mark.parametrize("form", ["tar", "tgz", "zip"])
 @FUZZ
 @given(data=st.data())
-def test_broken_archives_end_in_our_error_or_in_an_answer(form: str, tmp_path: Path, data: st.DataObject) -> None:
+def test_broken_archives_raise_data_corrupt_or_are_read(form: str, tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "archive"
     files = {"a/SegmentationClass/x.png": b"1" * 700, "a/JPEGImages/x.jpg": b"2" * 300}
     if form == "zip":
@@ -128,7 +128,7 @@ def test_random_bytes_as_any_source_leave_no_store(tmp_path: Path) -> None:
 # --- hostile archives ------------------------------------------------------------------------------------------------
 
 
-def test_names_that_leave_the_archive_links_and_devices_do_nothing(tmp_path: Path) -> None:
+def test_names_outside_the_archive_links_and_devices_have_no_effect(tmp_path: Path) -> None:
     outside = tmp_path / "outside.png"
     outside.write_bytes(native.png(native.nyud_native(0, 17, 23)))
     path = tmp_path / "evil.tar"

@@ -1,4 +1,4 @@
-"""Every family in its native format, from folders and archives, to the indices that the reference layers make of it."""
+"""Every family in its native format, from folders and archives to the label maps of the reference layers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIFT_IDS = list(published_split("siftflow-test").ids[:4])
 # --- the datasets -----------------------------------------------------------------------------------------------------
 
 
-def test_the_tasks_have_their_published_numbers_of_images() -> None:
+def test_the_datasets_have_their_published_numbers_of_images() -> None:
     expected = {
         "voc2011val": 736, "voc2011val-full": 1111, "voc2012val": 1449, "voc2012train": 1464, "sbdtrain": 8498,
         "sbdval": 2857, "nyudv2test": 654, "nyudv2train": 795, "siftflowtest": 200, "siftflowtrain": 2486,
@@ -33,7 +33,7 @@ def test_the_tasks_have_their_published_numbers_of_images() -> None:
     assert set(expected) == {name for name, entry in DATASETS.entries().items() if entry.provider == "fcnbench"}
 
 
-def test_the_published_lists_fit_together() -> None:
+def test_the_published_lists_are_consistent() -> None:
     train, test = published_split("nyud-trainval", "nyud-train", "nyud-val"), published_split("nyud-test")
     assert not set(train.ids) & set(test.ids)
     # Without the last line feed of train.txt, its last id must not run into the first of val.txt.
@@ -75,7 +75,7 @@ def test_the_class_table_of_nyud_is_the_published_one(shared: Path) -> None:
         ("voc2012train", "VOCdevkit/VOC2012", "Segmentation/train", 1464),
     ],
 )
-def test_a_split_may_come_with_its_archive(tmp_path: Path, dataset: str, root: str, name: str, total: int) -> None:
+def test_a_split_may_be_listed_in_its_archive(tmp_path: Path, dataset: str, root: str, name: str, total: int) -> None:
     archive = native.tar(native.voc(VOC_IDS, root, {name: VOC_IDS[::-1][:4]}), tmp_path / "voc.tar")
     with pytest.raises(DataMissing, match=rf"lacks {total - 4} of {total} ids in its list"):
         load_dataset(dataset, archive)
@@ -92,7 +92,7 @@ def test_a_release_without_the_list_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"  1\r\n"])
-def test_a_list_may_be_written_on_any_system(tmp_path: Path, ending: bytes) -> None:
+def test_a_list_may_have_any_line_ends(tmp_path: Path, ending: bytes) -> None:
     text = b"\xef\xbb\xbf" + b"".join(sample_id.encode() + ending for sample_id in VOC_IDS)
     content = {**native.voc(VOC_IDS), "VOCdevkit/VOC2012/ImageSets/Segmentation/train.txt": text}
     data = load_dataset("voc2012train", native.write(content, tmp_path / "native"), allow_partial=True)
@@ -183,7 +183,7 @@ def test_nyud_from_the_publishers_file_is_cropped_and_mapped(tmp_path: Path, sha
         assert sample.hha is None
 
 
-def test_of_two_sources_the_fuller_is_taken(tmp_path: Path) -> None:
+def test_the_more_complete_of_two_sources_is_used(tmp_path: Path) -> None:
     native.write(native.nyud(NYUD_IDS[:1]), tmp_path / "both")
     native.nyu_raw(tmp_path / "both/nyu_depth_v2_labeled.mat", 15)
     assert load_dataset("nyudv2test", tmp_path / "both", allow_partial=True).manifest.variant == "raw"
@@ -248,14 +248,14 @@ def test_sift_flow_has_two_label_maps(tmp_path: Path, root: str, case: str) -> N
     assert data.manifest.geo_classes == GEO3.classes
 
 
-def test_a_missing_geometric_map_is_a_gap(tmp_path: Path) -> None:
+def test_an_id_without_a_geometric_label_map_is_missing(tmp_path: Path) -> None:
     content = dict(native.siftflow(SIFT_IDS))
     del content[f"SiftFlowDataset/GeoLabels/{native.SCENES}/{SIFT_IDS[1]}.mat"]
     data = load_dataset("siftflowtest", native.write(content, tmp_path / "native"), allow_partial=True)
     assert data.ids == (SIFT_IDS[0], *SIFT_IDS[2:])
 
 
-def test_classes_that_never_occur_in_the_test_split_are_where_the_papers_say() -> None:
+def test_the_classes_absent_from_the_test_split_are_those_of_the_papers() -> None:
     assert [SIFTFLOW33.classes[index] for index in (8, 10, 15)] == ["cow", "desert", "moon"]
 
 
@@ -274,7 +274,7 @@ def context(tmp_path: Path, packed: bool) -> Path:
 
 
 @pytest.mark.parametrize("packed", [True, False])
-def test_context_comes_from_two_archives(tmp_path: Path, packed: bool) -> None:
+def test_context_is_read_from_two_archives(tmp_path: Path, packed: bool) -> None:
     names = dict(enumerate((native.Path(native.__file__).parents[2] / NAMES).read_text().splitlines(), 1))
     data = load_dataset("pascalcontext59val", context(tmp_path, packed), allow_partial=True)
     assert (data.ids, data.manifest.variant, data.manifest.total) == (tuple(VOC_IDS[1:]), "VOC2010", 5105)
@@ -289,7 +289,7 @@ def test_context_comes_from_two_archives(tmp_path: Path, packed: bool) -> None:
     assert data.manifest.histogram[-1] == 0  # nothing is ignored: everything else is background
 
 
-def test_the_33_classes_ignore_the_rest(tmp_path: Path) -> None:
+def test_pixels_outside_the_33_classes_are_ignored(tmp_path: Path) -> None:
     data = load_dataset("pascalcontext33val", context(tmp_path, packed=False), allow_partial=True)
     assert data.label_space.num_classes == 33
     assert data.manifest.ignored > 0.8  # 426 of 459 classes
@@ -306,7 +306,7 @@ def test_other_class_names_beside_the_label_maps_are_refused(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("lacking", ["VOCtrainval_03-May-2010.tar", "trainval.tar.gz"])
-def test_each_of_the_two_archives_is_missed(tmp_path: Path, lacking: str) -> None:
+def test_either_missing_archive_is_an_error(tmp_path: Path, lacking: str) -> None:
     top = context(tmp_path, packed=True)
     (top / lacking).unlink()
     with pytest.raises(DataMissing, match="VOC2010 folder" if "2010" in lacking else "no label map trainval"):

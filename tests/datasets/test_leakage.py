@@ -1,4 +1,4 @@
-"""The split guard: a model is not ranked on images that it was trained on."""
+"""The leakage check: a model is not ranked on images that it was trained on."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_declared_splits_and_listed_ids_are_compared_with_the_evaluated_ones() -
     assert find_leakage(["a", "b", "c"], (), ["c", "a"]).ids == ("a", "c")
 
 
-def test_every_split_is_found_by_its_own_name() -> None:
+def test_every_split_leaks_into_itself() -> None:
     for name in ("seg11valid", "voc2012val"):
         ids = published_split(name).ids
         assert find_leakage(ids, name).ids == ids
@@ -42,7 +42,7 @@ def build(num_classes):
     ("declared", "leaked"),
     [("['pocket']", 64), ("[], ['val-0003', 'val-0007']", 2), ("['pocket-train']", 0), ("['imagenet']", 0), ("[]", 0)],
 )
-def test_a_leaking_run_gets_a_record_that_says_so_and_no_row(
+def test_a_leaking_run_gets_a_marked_record_and_no_row(
     tmp_path: Path, declared: str, leaked: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "net.py").write_text(MODEL.format(declared=declared))
@@ -55,7 +55,7 @@ def test_a_leaking_run_gets_a_record_that_says_so_and_no_row(
     assert ("unchecked" in said) == ("imagenet" in declared)
 
 
-def test_the_command_says_that_a_run_leaks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_reports_leakage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from fcnbench.cli.main import main
 
     (tmp_path / "net.py").write_text(MODEL.format(declared="['pocket']"))
@@ -68,7 +68,7 @@ def test_the_command_says_that_a_run_leaks(tmp_path: Path, capsys: pytest.Captur
 PASCAL = [f"2007_{index:06d}" for index in range(10, 16)]
 
 
-def test_a_split_whose_list_is_not_here_does_not_clear_a_run_that_it_may_concern() -> None:
+def test_a_split_with_an_unknown_list_blocks_runs_that_may_share_images() -> None:
     found = find_leakage(VOC2012VAL.split.ids, ("sbdtrain",), split="voc2012val")
     assert (found.unlisted, found.ids, found.clear) == (("sbdtrain",), (), False)
     # seg11valid is VOC2011 val without SBD train, so the papers' own case needs no list.
@@ -78,7 +78,7 @@ def test_a_split_whose_list_is_not_here_does_not_clear_a_run_that_it_may_concern
     assert find_leakage(["coast_natu975"], ("sbdtrain",), split="siftflow-test").clear
 
 
-def test_a_fetched_list_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_list_in_a_local_store_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
     from fcnbench.datasets.families import sbd
@@ -92,7 +92,7 @@ def test_a_fetched_list_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert (found.ids, found.unlisted, found.clear) == ((PASCAL[0], PASCAL[2]), (), False)
 
 
-def test_train_and_test_of_nyudv2_and_sift_flow_are_told_apart() -> None:
+def test_train_and_test_of_nyudv2_and_sift_flow_are_disjoint() -> None:
     test = published_split("nyud-test").ids
     assert find_leakage(test, "nyudv2train").clear
     assert find_leakage(test, "nyudv2test").ids == test

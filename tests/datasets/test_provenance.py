@@ -1,4 +1,4 @@
-"""Where a store's pixels come from: an archive that a published digest names, or nobody's word."""
+"""The provenance of a store: archives with published digests, or unverified."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def know(monkeypatch: pytest.MonkeyPatch, name: str, path: Path, *, also: bool =
 
 @pytest.mark.parametrize("also", [False, True])
 @pytest.mark.parametrize("algorithm", ["sha256", "sha1", "md5"])
-def test_an_archive_is_known_by_its_digest_and_not_by_its_name(
+def test_an_archive_is_identified_by_its_digest_and_not_by_its_name(
     tmp_path: Path, voc_ids: list[str], monkeypatch: pytest.MonkeyPatch, also: bool, algorithm: str
 ) -> None:
     archive = native.tar(native.voc(voc_ids), tmp_path / "renamed.bin")
@@ -40,7 +40,7 @@ def test_an_archive_is_known_by_its_digest_and_not_by_its_name(
     assert file.digest == f"sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}"
 
 
-def test_a_store_says_what_it_was_made_from(
+def test_a_store_names_the_archives_it_was_built_from(
     tmp_path: Path, voc_ids: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content = native.voc(voc_ids)
@@ -61,13 +61,13 @@ def test_a_store_says_what_it_was_made_from(
     assert f"source       {manifest.provenance}" in capsys.readouterr().out
 
 
-def test_file_names_of_a_tasks_archives() -> None:
+def test_file_names_of_the_archives_of_a_dataset() -> None:
     assert archive_files((("voc2010trainval", "pascal-context"), ("sbd",))) == {
         "VOCtrainval_03-May-2010.tar", "trainval.tar.gz", "benchmark.tgz",
     }  # fmt: skip
 
 
-def test_an_archive_in_several_forms_has_no_exact_size() -> None:
+def test_an_archive_that_circulates_in_several_forms_has_no_exact_size() -> None:
     assert known_archives()["sbd"].size == 1_419_539_633
     assert known_archives()["sbd"].exact_size is None
     assert known_archives()["voc2012trainval"].exact_size == 1_999_639_040

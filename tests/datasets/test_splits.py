@@ -1,4 +1,4 @@
-"""Id lists that come with archives: a list counts as the whole split only if it can be that."""
+"""Id lists in archives: a list counts as the complete split only if it can be that."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def made_up(count: int) -> list[str]:
 
 
 @pytest.mark.parametrize("name", LISTED)
-def test_every_listed_split_knows_its_length(name: str) -> None:
+def test_every_listed_split_has_a_length(name: str) -> None:
     split = find_dataset(name).split
     assert isinstance(split, ListedSplit)
     inside = list(published_split("seg11valid").ids) if name == "voc2011val-full" else []
@@ -39,7 +39,7 @@ def test_every_listed_split_knows_its_length(name: str) -> None:
         split.read(native.listing([*whole, "2011_999999"]), "list")
 
 
-def test_a_split_of_unknown_length_is_refused_where_it_is_defined() -> None:
+def test_a_split_of_unknown_length_cannot_be_defined() -> None:
     for images in (None, 0, -1):
         with pytest.raises(ValueError, match="expected the number of ids"):
             ListedSplit("mine", "val.txt", images)  # type: ignore[arg-type]
@@ -54,7 +54,7 @@ def test_a_split_of_unknown_length_is_refused_where_it_is_defined() -> None:
         (b"<html>\n", "holds '<html>', which is not an image id"),
     ],
 )
-def test_a_list_that_is_no_list_is_named(content: bytes, said: str) -> None:
+def test_a_file_that_is_not_an_id_list_is_named(content: bytes, said: str) -> None:
     with pytest.raises(DataCorrupt, match=said):
         sbd.SBDVAL.split.read(content, "val.txt")  # type: ignore[union-attr]
 
@@ -66,14 +66,14 @@ def test_line_ends_and_blank_lines_do_not_count(ending: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["voc2012train", "sbdtrain"])
-def test_a_whole_list_with_images_of_a_split_that_shares_none_is_refused(name: str) -> None:
+def test_a_complete_list_with_images_of_a_disjoint_split_is_refused(name: str) -> None:
     split, seg11 = find_dataset(name).split, published_split("seg11valid").ids
     assert isinstance(split, ListedSplit)
     with pytest.raises(DataCorrupt, match=rf"has 1 image \({seg11[0]}\) of seg11valid, which shares none with {name}"):
         split.read(native.listing([seg11[0], *made_up(split.images - 1)]), "list")
 
 
-def test_a_whole_list_that_lacks_images_of_a_part_of_it_is_refused() -> None:
+def test_a_complete_list_that_lacks_images_of_a_part_of_it_is_refused() -> None:
     split = find_dataset("voc2011val-full").split
     assert isinstance(split, ListedSplit)
     with pytest.raises(DataCorrupt, match=r"lacks 736 images .* of seg11valid, which is a part of voc2011val-full"):
@@ -97,9 +97,7 @@ def test_a_list_copied_over_its_sibling_is_refused(tmp_path: Path, monkeypatch: 
         load_dataset("sbdval", native.write(content, tmp_path / "wrong"), allow_partial=True)
 
 
-def test_a_store_that_took_another_number_of_ids_for_the_whole_is_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_with_another_number_of_ids_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a store was made before the length of the list was known."""
     source = native.write(native.sbd([], IDS), tmp_path / "native")
     with monkeypatch.context() as before:

@@ -1,4 +1,4 @@
-"""Files and folders: the old content or the new one, never a part, and nothing left lying about."""
+"""Atomic files and folders: the old content or the new one, never a part, and no leftovers."""
 
 import errno
 import json
@@ -49,7 +49,7 @@ def folder(tmp_path: Path) -> Path:
 # --- one file --------------------------------------------------------------------------------------------------------
 
 
-def test_a_file_is_written_whole_and_its_folders_are_made(folder: Path) -> None:
+def test_a_file_is_written_and_its_folders_are_created(folder: Path) -> None:
     path = folder / "a" / "b" / "record.json"
     write_bytes(path, b"new")
     assert path.read_bytes() == b"new"
@@ -74,7 +74,7 @@ def test_readers_see_the_old_content_until_the_block_has_ended(folder: Path) -> 
     assert path.read_bytes() == b"new"
 
 
-def test_unfinished_work_carries_the_temporary_name_beside_the_target(folder: Path) -> None:
+def test_unfinished_content_has_a_temporary_name_beside_the_target(folder: Path) -> None:
     with atomic_file(folder / "board.csv"):
         [name] = listing(folder)
         assert name.endswith(TEMPORARY_SUFFIX)
@@ -114,7 +114,7 @@ def test_a_rename_that_fails_is_an_output_error_and_leaves_no_temporary_file(fol
 
 
 @pytest.mark.parametrize("below", ["record.json", "deeper/record.json"])
-def test_a_file_in_place_of_a_folder_is_an_output_error(folder: Path, below: str) -> None:
+def test_a_file_instead_of_a_folder_is_an_output_error(folder: Path, below: str) -> None:
     (folder / "blocked").write_bytes(b"I am a file")
     path = folder / "blocked" / below
     with pytest.raises(OutputError) as caught:
@@ -126,7 +126,7 @@ def test_a_file_in_place_of_a_folder_is_an_output_error(folder: Path, below: str
     assert (folder / "blocked").read_bytes() == b"I am a file"
 
 
-def test_many_writers_leave_one_content_whole(folder: Path) -> None:
+def test_many_writers_leave_the_content_of_one(folder: Path) -> None:
     path = folder / "board.csv"
     contents = [bytes([65 + writer]) * 100_000 for writer in range(6)]
     write_bytes(path, contents[0])
@@ -198,7 +198,7 @@ def test_json_is_indented_utf8_with_a_final_line_feed(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_json_without_numbers_in_it_is_refused_and_the_old_content_stays(folder: Path, value: float) -> None:
+def test_json_with_nan_or_infinity_is_refused_and_the_old_content_stays(folder: Path, value: float) -> None:
     path = folder / "record.json"
     path.write_bytes(b"old")
     with pytest.raises(ValueError, match="JSON"):
@@ -210,7 +210,7 @@ def test_json_without_numbers_in_it_is_refused_and_the_old_content_stays(folder:
 # --- folders ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_scratch_folder_is_empty_inside_its_parent_and_vanishes(folder: Path) -> None:
+def test_a_scratch_folder_is_empty_inside_its_parent_and_removed(folder: Path) -> None:
     with scratch_folder(folder / "stores") as scratch:
         assert scratch.parent == folder / "stores"
         assert list(scratch.iterdir()) == []
@@ -221,7 +221,7 @@ def test_a_scratch_folder_is_empty_inside_its_parent_and_vanishes(folder: Path) 
 
 
 @pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
-def test_a_scratch_folder_vanishes_when_its_block_fails(folder: Path, failure: type[BaseException]) -> None:
+def test_a_scratch_folder_is_removed_when_its_block_fails(folder: Path, failure: type[BaseException]) -> None:
 
     def fill_half() -> None:
         with scratch_folder(folder) as scratch:
@@ -253,7 +253,7 @@ def test_a_published_folder_keeps_its_content_under_its_name(folder: Path) -> No
     assert listing(folder) == ["voc2011val", "voc2011val/data.parquet"]
 
 
-def test_publishing_onto_a_folder_renews_its_files(folder: Path) -> None:
+def test_publishing_onto_a_folder_replaces_its_files(folder: Path) -> None:
     target = folder / "voc2011val"
     target.mkdir()
     (target / "data.parquet").write_bytes(b"torn")
@@ -276,7 +276,7 @@ def test_publishing_onto_a_file_is_refused_and_leaves_it(folder: Path) -> None:
     assert target.read_bytes() == b"in the way"
 
 
-def test_an_error_about_somebody_elses_file_is_not_called_a_failed_write(folder: Path) -> None:
+def test_an_error_about_an_unrelated_file_is_not_a_failed_write(folder: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nowhere"), scratch_folder(folder):
         (folder / "nowhere").read_bytes()
     with pytest.raises(FileNotFoundError, match="nowhere"), atomic_file(folder / "target"):
@@ -300,7 +300,7 @@ def test_publishing_below_a_file_is_an_output_error(folder: Path) -> None:
     assert listing(folder) == ["blocked"]
 
 
-def test_only_leftovers_are_swept_away(folder: Path) -> None:
+def test_only_leftovers_are_removed(folder: Path) -> None:
     (folder / f".store.1-ab{TEMPORARY_SUFFIX}").mkdir()
     (folder / f".store.1-ab{TEMPORARY_SUFFIX}" / "data.parquet").write_bytes(b"data")
     (folder / f".record.json.1-ab{TEMPORARY_SUFFIX}").write_bytes(b"half")
@@ -316,7 +316,7 @@ def test_only_leftovers_are_swept_away(folder: Path) -> None:
 # --- locks and probes ------------------------------------------------------------------------------------------------
 
 
-def test_a_lock_is_held_by_one_at_a_time_and_let_go_after_an_exception(folder: Path) -> None:
+def test_a_lock_is_held_by_one_at_a_time_and_released_after_an_exception(folder: Path) -> None:
     path = folder / "deep" / "store.lock"
     order: list[str] = []
     held = threading.Event()
@@ -342,20 +342,20 @@ def test_a_lock_is_held_by_one_at_a_time_and_let_go_after_an_exception(folder: P
     assert order == ["first", "second"]
 
 
-def test_a_lock_that_cannot_be_made_is_an_output_error(folder: Path) -> None:
+def test_a_lock_that_cannot_be_created_is_an_output_error(folder: Path) -> None:
     (folder / "blocked").write_bytes(b"I am a file")
     with pytest.raises(OutputError, match="blocked"), locked(folder / "blocked" / "store.lock"):
         pytest.fail("the block must not run")
 
 
 @pytest.mark.parametrize("below", ["", "new", "new/deeper"])
-def test_a_folder_that_could_be_written_passes_and_nothing_is_made(folder: Path, below: str) -> None:
+def test_a_writable_folder_passes_and_nothing_is_created(folder: Path, below: str) -> None:
     check_writable(folder / below)
     assert listing(folder) == []
 
 
 @pytest.mark.parametrize("below", ["", "new", "new/deeper"])
-def test_a_file_in_place_of_a_folder_is_found_before_the_long_job(folder: Path, below: str) -> None:
+def test_a_file_instead_of_a_folder_is_noticed_before_a_long_job(folder: Path, below: str) -> None:
     (folder / "blocked").write_bytes(b"I am a file")
     with pytest.raises(OutputError, match="blocked"):
         check_writable(folder / "blocked" / below)

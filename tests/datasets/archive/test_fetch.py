@@ -51,7 +51,7 @@ def url(behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield address
 
 
-def test_a_task_is_fetched_canonicalised_and_then_served_offline(
+def test_a_dataset_is_downloaded_canonicalised_and_then_read_offline(
     url: str, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     data = fcnbench.fetch("voc2011val", accept_terms=True)
@@ -84,7 +84,7 @@ def test_a_damaged_consent_file_only_asks_again(url: str, tmp_path: Path) -> Non
     assert fcnbench.load_dataset("voc2011val", accept_terms=True).manifest.complete
 
 
-def test_the_failures_of_all_archives_are_told_together(url: str, behaviour: Behaviour) -> None:
+def test_the_failures_of_all_archives_are_in_one_message(url: str, behaviour: Behaviour) -> None:
     behaviour.html = True
     with pytest.raises(DataMissing) as caught:
         fcnbench.fetch("voc2011val", accept_terms=True)
@@ -97,7 +97,7 @@ def test_a_downloaded_archive_that_lacks_images_is_an_error(url: str) -> None:
         fcnbench.fetch("voc2012val", accept_terms=True)
 
 
-def test_the_command_fetches_and_says_what_is_there(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_fetches_and_prints_what_is_in_the_store(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fetch", "voc2011val"]) == 3
     assert main(["fetch", "voc2011val", "--accept-terms"]) == 0
     assert "voc2011val (VOC2012), whole: 736 of 736 images, 736 label maps" in capsys.readouterr().out
@@ -107,7 +107,7 @@ def test_the_command_fetches_and_says_what_is_there(url: str, capsys: pytest.Cap
     assert Path(content["store"]).is_dir()
 
 
-def test_the_mirrors_can_be_asked(url: str, behaviour: Behaviour, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_mirrors_can_be_checked(url: str, behaviour: Behaviour, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fetch", "--check-urls"]) == 1  # the 2011 archive has no mirror that responds
     shown = capsys.readouterr().out
     assert f"ok    {url}: {len(behaviour.content)} bytes" in shown
@@ -116,7 +116,7 @@ def test_the_mirrors_can_be_asked(url: str, behaviour: Behaviour, capsys: pytest
     assert list(json.loads(capsys.readouterr().out)["archives"]) == ["voc2012trainval"]
 
 
-def test_a_task_of_two_archives_fetches_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_archives_of_a_dataset_are_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = [f"2008_{index:06d}" for index in range(5)]
     voc = native.tar(native.voc(ids, "VOCdevkit/VOC2010", {"Main/val": ids}), tmp_path / "voc.tar").read_bytes()
     labels = native.tar(native.context_labels(ids), tmp_path / "labels.tgz", "w:gz").read_bytes()
@@ -140,7 +140,7 @@ def test_a_task_of_two_archives_fetches_both(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("compressed", [True, False])
-def test_both_forms_of_sbd_are_known_by_their_digests(
+def test_both_forms_of_sbd_are_identified_by_their_digests(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compressed: bool
 ) -> None:
     content = native.sbd(["2008_000001"], ["2008_000002"])
@@ -158,7 +158,9 @@ def test_both_forms_of_sbd_are_known_by_their_digests(
     assert data.manifest.provenance.startswith("sbd ")
 
 
-def test_wrong_use_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_is_explained_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["fetch"]) == 2
     assert main(["fetch", "voc"]) == 2
     monkeypatch.setenv("FCNBENCH_OFFLINE", "1")
@@ -167,12 +169,12 @@ def test_wrong_use_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert capsys.readouterr().err.count("next: ") == 4
 
 
-def test_built_in_tasks_need_no_archive(capsys: pytest.CaptureFixture[str]) -> None:
+def test_generated_datasets_need_no_archive(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fetch", "pocket"]) == 0
     assert "whole: 64 of 64 images" in capsys.readouterr().out
 
 
-def test_seg11valid_lies_within_voc2012_val() -> None:
+def test_seg11valid_is_part_of_voc2012_val() -> None:
     assert len(VOC2012VAL.split.ids) == 1449
     assert set(VOC2011VAL.split.ids) < set(VOC2012VAL.split.ids)
 

@@ -110,7 +110,7 @@ def test_more_than_8_bits_are_refused(name: str) -> None:
     assert "8" in caught.value.hint
 
 
-def test_the_sentence_says_what_was_found() -> None:
+def test_the_message_states_the_number_of_bits() -> None:
     for name, said in (
         ("png colours", "it has 16 bits per channel"),
         ("png grey", "it has 16 bits per channel"),
@@ -148,7 +148,7 @@ def test_grey_of_fewer_bits_fills_the_range(bits: int) -> None:
     assert decode_image(content, "it")[0, :, 0].tolist() == wanted * 2
 
 
-def test_alpha_and_transparent_colours_are_left_out_without_a_warning() -> None:
+def test_alpha_and_transparent_colours_are_ignored_without_a_warning() -> None:
     alpha = np.dstack([COLOURS, (RAMP * 5).astype(np.uint8)])
     palette = Image.fromarray(COLOURS).quantize(8)
     with warnings.catch_warnings():
@@ -161,14 +161,14 @@ def test_alpha_and_transparent_colours_are_left_out_without_a_warning() -> None:
         np.testing.assert_array_equal(decode_image(saved(COLOURS, "PNG", transparency=(0, 0, 0)), "it"), COLOURS)
 
 
-def test_cmyk_is_turned_into_rgb_by_pillows_formula() -> None:
+def test_cmyk_is_converted_by_pillows_formula() -> None:
     content = saved(Image.fromarray(COLOURS).convert("CMYK"), "JPEG", quality=100)
     with Image.open(io.BytesIO(content)) as image:
         expected = np.asarray(image.convert("RGB"))
     np.testing.assert_array_equal(decode_image(content, "it"), expected)
 
 
-def test_headers_are_read_to_the_bit_and_damaged_ones_tell_nothing() -> None:
+def test_headers_give_the_number_of_bits_and_damaged_ones_give_none() -> None:
     assert header_bits(encode_ppm(COLOURS)) == 8
     assert header_bits(saved(COLOURS, "JPEG")) == 8
     assert header_bits(saved(COLOURS, "PNG")) == 8
@@ -203,7 +203,7 @@ def test_depth_maps_among_the_images_of_nyudv2_are_refused(tmp_path: Path, kind:
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "float32", "int64"])
-def test_images_of_nyudv2s_hdf5_that_are_no_bytes_are_refused(tmp_path: Path, dtype: str) -> None:
+def test_images_in_nyudv2s_hdf5_that_are_not_uint8_are_refused(tmp_path: Path, dtype: str) -> None:
     import h5py
 
     path = tmp_path / "nyu_depth_v2_labeled.mat"

@@ -1,4 +1,4 @@
-"""The decoder fingerprint: the same on every usual machine, another wherever some pixel is."""
+"""The decoder fingerprint: equal on common machines, and different if any pixel is."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def test_faster_decoders_have_the_same_fingerprint(monkeypatch: pytest.MonkeyPat
     assert probe_digests() == plain
 
 
-def test_one_other_pixel_is_another_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_different_pixel_gives_another_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
     def off_by_one(content: bytes, name: str) -> np.ndarray:
         pixels = images.decode_image(content, name)
         pixels[0, 0, 0] ^= 1
@@ -37,7 +37,7 @@ def test_one_other_pixel_is_another_fingerprint(monkeypatch: pytest.MonkeyPatch)
     assert {name for name in before if before[name] != after[name]} == {"halved.jpg"}
 
 
-def test_the_doctor_tells_it() -> None:
+def test_the_doctor_reports_it() -> None:
     found = {finding.subject: finding for finding in fcnbench.doctor()}
     assert found["decoders"].sound
     assert USUAL.removeprefix("sha256:")[:12] in found["decoders"].text

@@ -60,7 +60,7 @@ def test_a_decoder_with_other_pixels_is_not_used(monkeypatch: pytest.MonkeyPatch
     assert jpeg.fast_decode_jpeg(make_jpeg(20, 30)) is None
 
 
-def test_without_it_pillow_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_it_pillow_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def absent(name: str, *rest: Any) -> Any:

@@ -45,7 +45,7 @@ def _switches() -> Iterator[None]:
 
 @pytest.mark.parametrize(("content", "decode"), FILES.values(), ids=FILES)
 @pytest.mark.parametrize("lenient", [False, True])
-def test_a_part_of_a_file_is_refused_and_the_switch_left_as_it_was(
+def test_a_truncated_file_is_refused_and_the_setting_restored(
     content: bytes, decode: Callable[[bytes, str], NDArray[np.generic]], lenient: bool
 ) -> None:
     ImageFile.LOAD_TRUNCATED_IMAGES = lenient
@@ -56,7 +56,7 @@ def test_a_part_of_a_file_is_refused_and_the_switch_left_as_it_was(
     assert ImageFile.LOAD_TRUNCATED_IMAGES is lenient
 
 
-def test_a_switch_that_another_thread_turns_on_meanwhile_changes_nothing() -> None:
+def test_a_setting_that_another_thread_changes_meanwhile_has_no_effect() -> None:
     content = FILES["PNG"][0]
     torn, stop = content[: len(content) // 2], threading.Event()
 
@@ -76,7 +76,7 @@ def test_a_switch_that_another_thread_turns_on_meanwhile_changes_nothing() -> No
 
 
 @pytest.mark.parametrize("bound", [None, 7, 1 << 40])
-def test_the_largest_image_is_the_same_whatever_pillow_was_told(bound: int | None) -> None:
+def test_the_limit_on_pixels_does_not_depend_on_pillows_setting(bound: int | None) -> None:
     Image.MAX_IMAGE_PIXELS = bound
     assert decode_image(FILES["PNG"][0], "small").shape == (60, 80, 3)
     header = encoded(np.zeros((1, 1), np.uint8), "BMP")

@@ -37,7 +37,7 @@ def unpacker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("content", [palette_png(LABEL), encode_label(LABEL), encode_label(LABEL, VOC_PALETTE)])
-def test_plain_label_maps_are_read_and_may_be_written_to(content: bytes, unpacker: str) -> None:
+def test_plain_label_maps_are_decoded_to_writable_arrays(content: bytes, unpacker: str) -> None:
     found = fast_decode_label(content)
     np.testing.assert_array_equal(found, LABEL)
     found[0, 0] = 7  # not a view of something read-only
@@ -63,7 +63,7 @@ def test_other_kinds_are_left_to_pillow(mode: str) -> None:
         decode_label(content, "x")
 
 
-def test_grey_of_fewer_bits_is_refused_and_never_stretched() -> None:
+def test_grey_of_fewer_bits_is_refused_and_not_rescaled() -> None:
     """Pillow gives 0, 17, 34, ... for 0, 1, 2 of a 4-bit grey PNG: whether the writer meant that, nobody can know."""
     rows = b"".join(b"\x00" + bytes([0x01, 0x23]) for _ in range(2))
     chunks = [(b"IHDR", (4).to_bytes(4, "big") + (2).to_bytes(4, "big") + bytes([4, 0, 0, 0, 0]))]
@@ -87,7 +87,7 @@ def test_palettes_of_fewer_bits_keep_their_indices() -> None:
     np.testing.assert_array_equal(decode_label(stream.getvalue(), "x"), label)
 
 
-def test_what_is_read_of_the_chunks() -> None:
+def test_the_content_of_the_chunks() -> None:
     found = read_png(palette_png(LABEL))
     assert (found.width, found.height, found.depth, found.colour, found.interlaced) == (31, 19, 8, 3, False)
     assert found.palette[:6] == bytes([0, 0, 0, 128, 0, 0])
@@ -109,14 +109,14 @@ def test_a_stream_that_unpacks_to_more_or_less_than_the_header_says_is_left_to_p
 
 @settings(deadline=None, max_examples=300, derandomize=True)
 @given(position=st.integers(0, len(palette_png(LABEL)) - 1), value=st.integers(0, 255), cut=st.booleans())
-def test_damage_is_never_taken_for_another_map(position: int, value: int, cut: bool) -> None:
+def test_a_damaged_label_map_is_never_decoded_to_other_labels(position: int, value: int, cut: bool) -> None:
     whole = palette_png(LABEL)
     content = whole[:position] if cut else whole[:position] + bytes([value]) + whole[position + 1 :]
     found = fast_decode_label(content)
     assert found is None or np.array_equal(found, LABEL)
 
 
-def test_real_label_maps_are_pillows(shared: Path) -> None:
+def test_real_label_maps_have_pillows_indices(shared: Path) -> None:
     for path in sorted((shared / "data/VOCdevkit/VOC2012/SegmentationClass").glob("*.png"))[::10]:
         with Image.open(path) as image:
             np.testing.assert_array_equal(fast_decode_label(path.read_bytes()), np.array(image))

@@ -1,4 +1,4 @@
-"""`pocket`: the same bytes everywhere, all its promises visible in its pixels."""
+"""`pocket`: the same bytes everywhere, and the documented properties of its images."""
 
 import hashlib
 from dataclasses import replace
@@ -89,7 +89,7 @@ def test_draws_are_pinned_and_stay_in_range() -> None:
     assert Draws("key").choice("abc") in "abc"
 
 
-def test_shapes_are_what_their_names_say() -> None:
+def test_shapes_match_their_names() -> None:
     canvas = Canvas.of(41, 41)
     full = disk(canvas, (20, 20), 15, Draws("a"))
     hollow = ring(canvas, (20, 20), 15, Draws("a"))

@@ -1,4 +1,4 @@
-"""The VOC family: found in folders and archives, read as indices, refused where it is not what it should be."""
+"""The VOC family: found in folders and archives, read as indices, refused if not valid."""
 
 import io
 import tarfile
@@ -94,19 +94,19 @@ def test_images_keep_their_bytes_and_labels_their_indices(make_voc: Make, voc_id
             np.testing.assert_array_equal(read if read.shape == sample.label.shape else read.T, sample.label)
 
 
-def test_the_fuller_of_two_releases_is_taken(make_voc: Make, voc_ids: list[str]) -> None:
+def test_the_more_complete_of_two_releases_is_used(make_voc: Make, voc_ids: list[str]) -> None:
     make_voc(voc_ids[:2], "VOCdevkit/VOC2011")
     data = load_dataset("voc2011val", make_voc(voc_ids, "VOCdevkit/VOC2012"), allow_partial=True)
     assert (data.manifest.variant, len(data)) == ("VOC2012", 5)
 
 
-def test_the_papers_own_release_is_taken_when_both_are_complete(make_voc: Make, voc_ids: list[str]) -> None:
+def test_the_release_of_the_papers_is_used_if_both_are_complete(make_voc: Make, voc_ids: list[str]) -> None:
     make_voc(voc_ids, "VOCdevkit/VOC2012")
     data = load_dataset("voc2011val", make_voc(voc_ids, "VOCdevkit/VOC2011"), allow_partial=True)
     assert data.manifest.variant == "VOC2011"
 
 
-def test_ids_outside_the_split_are_left_out(make_voc: Make, voc_ids: list[str]) -> None:
+def test_ids_outside_the_split_are_not_read(make_voc: Make, voc_ids: list[str]) -> None:
     data = load_dataset("voc2011val", make_voc([*voc_ids, "2099_000001"]), allow_partial=True)
     assert data.ids == tuple(voc_ids)
 
@@ -127,14 +127,14 @@ def test_a_label_without_its_image_is_kept_with_a_null_image(make_voc: Make, voc
     assert parquet.read_table(data.folder / PARQUET_NAME)["image"][1].as_py() is None
 
 
-def test_a_missing_archive_says_what_to_pass() -> None:
+def test_the_error_for_a_missing_archive_says_what_to_pass() -> None:
     with pytest.raises(DataMissing, match="voc2011val") as caught:
         load_dataset("voc2011val")
     assert "--from PATH" in caught.value.hint
     assert "VOCtrainval_11-May-2012.tar" in caught.value.hint
 
 
-def test_a_folder_without_voc_says_what_to_pass(tmp_path: Path) -> None:
+def test_the_error_for_a_folder_without_voc_says_what_to_pass(tmp_path: Path) -> None:
     with pytest.raises(DataMissing, match="holds no label map of voc2011val"):
         load_dataset("voc2011val", tmp_path)
 
@@ -161,7 +161,7 @@ def test_broken_label_maps_are_refused_by_name(
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "I;16", "1"])
-def test_label_maps_that_hold_no_8_bit_indices_are_refused(make_voc: Make, voc_ids: list[str], mode: str) -> None:
+def test_label_maps_without_8_bit_indices_are_refused(make_voc: Make, voc_ids: list[str], mode: str) -> None:
     folder = make_voc(voc_ids)
     path = folder / f"VOCdevkit/VOC2012/SegmentationClass/{voc_ids[0]}.png"
     Image.new(mode, (23, 17)).save(path)
@@ -202,7 +202,7 @@ def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path) -> None:
         load_dataset("voc2011val", page)
 
 
-def test_archive_names_that_leave_the_archive_are_not_read(tmp_path: Path, voc_ids: list[str]) -> None:
+def test_names_that_point_outside_the_archive_are_not_read(tmp_path: Path, voc_ids: list[str]) -> None:
     archive = tmp_path / "evil.tar"
     with tarfile.open(archive, "w") as tar:
         for name in (f"../SegmentationClass/{voc_ids[0]}.png", f"/SegmentationClass/{voc_ids[0]}.png"):

@@ -1,4 +1,4 @@
-"""`fcnbench doctor TASK`: everything is read and recounted, damage is named, nothing is repaired."""
+"""`fcnbench doctor DATASET`: everything is read and counted again, damage is named, nothing is repaired."""
 
 from __future__ import annotations
 
@@ -81,7 +81,9 @@ def test_the_same_image_in_train_and_test_is_found(tmp_path: Path) -> None:
     assert (sound, text) == (False, f"the same images under other ids: {', '.join(train)}")
 
 
-def test_seg11valid_is_derived_where_both_lists_are_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_derivation_of_seg11valid_is_checked_if_both_lists_are_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """VOC2011 val minus SBD train, in small: the counts of the two lists are cut down, the published list stays."""
     from dataclasses import replace
 
@@ -117,7 +119,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["doctor", "nothing"]) == 2
 
 
-def test_nothing_to_look_at() -> None:
+def test_a_dataset_without_a_store_is_an_error() -> None:
     with pytest.raises(DataMissing, match="sbdval is not in the local store"):
         fcnbench.examine("sbdval")
     with pytest.raises(UnknownName):

@@ -1,4 +1,4 @@
-"""The canonical store: built once, whole or absent, checked when it is read, readable by Hugging Face `datasets`."""
+"""The canonical store: built once, complete or absent, checked when it is read, readable by Hugging Face `datasets`."""
 
 import io
 import json
@@ -31,7 +31,7 @@ def stores(tmp_path: Path, dataset: str = "voc2011val") -> list[Path]:
     return sorted((tmp_path / "home/stores" / dataset).glob("[!.]*"))
 
 
-def test_a_filled_store_serves_without_its_source(make_voc: Make, voc_ids: list[str]) -> None:
+def test_a_built_store_is_read_without_its_source(make_voc: Make, voc_ids: list[str]) -> None:
     folder = make_voc(voc_ids)
     first = load_dataset("voc2011val", folder, allow_partial=True)
     for path in folder.rglob("*.*g"):
@@ -87,7 +87,7 @@ def replaced(path: Path, content: bytes, in_place: bool) -> None:
 
 @pytest.mark.parametrize("in_place", [True, False])
 @pytest.mark.parametrize("form", ["folder", "tar", "zip"])
-def test_files_of_the_same_size_and_time_are_not_taken_for_those_that_were_read(
+def test_replaced_files_of_the_same_size_and_time_are_noticed(
     voc_ids: list[str], tmp_path: Path, form: str, in_place: bool
 ) -> None:
     first, second = dict(native.voc(voc_ids)), dict(native.voc(voc_ids))
@@ -109,7 +109,7 @@ def test_files_of_the_same_size_and_time_are_not_taken_for_those_that_were_read(
     assert after.manifest.fingerprint != before.manifest.fingerprint
 
 
-def test_samples_of_the_content_tell_where_there_is_no_time_of_change(
+def test_samples_of_the_content_show_changes_without_a_time_of_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
@@ -211,7 +211,7 @@ def test_a_flipped_byte_in_the_store_is_noticed(make_voc: Make, voc_ids: list[st
         load_dataset("voc2011val", allow_partial=True)[0]
 
 
-def test_a_torn_store_says_what_to_delete(make_voc: Make, voc_ids: list[str]) -> None:
+def test_the_error_for_a_truncated_store_says_what_to_delete(make_voc: Make, voc_ids: list[str]) -> None:
     data = load_dataset("voc2011val", make_voc(voc_ids), allow_partial=True)
     path = data.folder / PARQUET_NAME
     path.write_bytes(path.read_bytes()[:-100])

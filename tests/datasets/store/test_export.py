@@ -1,4 +1,4 @@
-"""Stores written for others, and read back by them."""
+"""Exported stores, read back by the tools they are exported for."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_croissant_is_valid_and_its_records_can_be_read(tmp_path: Path) -> None:
         assert record["samples/height"] == 16
 
 
-def test_a_folder_that_is_taken_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken/mine").write_text("precious")
     (tmp_path / "file").write_text("precious")

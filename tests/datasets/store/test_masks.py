@@ -1,4 +1,4 @@
-"""Masks of two classes saved as 0 and 255 are not scored as one class in silence, on either side."""
+"""Masks of two classes saved as 0 and 255 are not silently scored as one class, as ground truth or prediction."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def binary(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("binary")
-def test_a_whole_set_of_masks_is_refused_and_leaves_no_store(tmp_path: Path) -> None:
+def test_a_complete_dataset_of_masks_is_refused_and_leaves_no_store(tmp_path: Path) -> None:
     given = source(tmp_path / "native", [mask(seed) for seed in range(4)])
     with pytest.raises(DataCorrupt, match=r"hold no class but 0 \(background\) and ignored pixels \(255\)") as caught:
         load_dataset("voc2012val", given)
@@ -56,13 +56,13 @@ def test_a_whole_set_of_masks_is_refused_and_leaves_no_store(tmp_path: Path) -> 
 
 @pytest.mark.usefixtures("binary")
 @pytest.mark.parametrize("high", [1, 0])
-def test_masks_of_class_indices_and_maps_without_any_object_are_taken(tmp_path: Path, high: int) -> None:
+def test_masks_of_class_indices_and_maps_without_objects_are_accepted(tmp_path: Path, high: int) -> None:
     data = load_dataset("voc2012val", source(tmp_path / "native", [mask(seed, high) for seed in range(4)]))
     assert data.manifest.complete
 
 
 @pytest.mark.usefixtures("binary")
-def test_single_images_may_hold_background_and_ignored_pixels_alone(
+def test_single_images_may_hold_only_background_and_ignored_pixels(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     labels = [mask(0), mask(1), mask(2, 1), mask(3)]
@@ -79,7 +79,9 @@ def test_one_class_and_ignored_pixels_are_all_that_a_dataset_of_one_class_can_ho
 
 
 @pytest.mark.usefixtures("binary")
-def test_a_part_that_is_all_masks_is_told_every_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_partial_dataset_of_masks_causes_a_warning_every_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     given = source(tmp_path / "native", [mask(seed) for seed in range(3)])
     for arguments in ({"from_": given}, {"from_": given}, {}):
         fcnbench.fetch("voc2012val", allow_partial=True, **arguments)  # type: ignore[arg-type]
@@ -113,7 +115,7 @@ def test_predictions_that_are_masks_are_refused_with_their_reason(tmp_path: Path
 
 
 @pytest.mark.usefixtures("binary")
-def test_predictions_that_are_masks_where_nothing_is_scored_are_told(
+def test_predictions_of_masks_on_ignored_pixels_cause_a_warning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     labels = [mask(seed) for seed in range(4)]
@@ -128,7 +130,7 @@ def test_predictions_that_are_masks_where_nothing_is_scored_are_told(
 
 
 @pytest.mark.usefixtures("binary")
-def test_predictions_of_background_alone_are_no_masks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_predictions_of_background_only_are_not_masks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = source(tmp_path / "native", [mask(seed, 1) for seed in range(4)])
     folder = predicted(tmp_path / "predictions", [mask(seed, 0) for seed in range(4)])
     fcnbench.score(folder, "voc2012val", from_=given, board=tmp_path)
