@@ -34,7 +34,7 @@ from fcnbench.evaluation.device_measurements import (
 )
 from fcnbench.evaluation.environment import describe
 from fcnbench.evaluation.loop import scorable
-from fcnbench.evaluation.pipeline import Look
+from fcnbench.evaluation.pipeline import ImagePipeline
 from fcnbench.evaluation.power import PowerCounters
 from fcnbench.evaluation.precision import FP32
 from fcnbench.evaluation.roofline import work_of
@@ -85,9 +85,9 @@ def loop(device: torch.device, images: int) -> list[LoopMeasurement]:
     with tempfile.TemporaryDirectory() as scratch, mock.patch.dict(os.environ, FCNBENCH_HOME=f"{scratch}/home"):
         data = load_dataset("voc2011val", drawn(Path(scratch) / "VOC2012", images), allow_partial=True)
         ours, _ = same_networks(NAME)
-        look = Look(FastSegmenter(ModuleSegmenter(ours, caffe_bgr, 21)), data, device)
+        pipeline = ImagePipeline(FastSegmenter(ModuleSegmenter(ours, caffe_bgr, 21)), data, device)
         precisions = supported_precisions(device) if device.type == "cuda" else ("fp32",)
-        return [measure_loop(look, scorable(data), NAME, precision)[0] for precision in precisions]
+        return [measure_loop(pipeline, scorable(data), NAME, precision)[0] for precision in precisions]
 
 
 def report(device: torch.device, side: int, rounds: int, images: int, compiled: bool) -> str:

@@ -36,7 +36,7 @@ from fcnbench.datasets.store.dataset import Dataset
 from fcnbench.evaluation.host_argmax import KnownLabelMap
 from fcnbench.evaluation.journal import Journal
 from fcnbench.evaluation.loop import evaluate, scorable
-from fcnbench.evaluation.pipeline import Look
+from fcnbench.evaluation.pipeline import ImagePipeline
 from fcnbench.labelspace import voc_palette
 from fcnbench.models.preprocess import VOC_MEAN_BGR, caffe_bgr
 from fcnbench.records.evaluation import Evaluation
@@ -117,9 +117,9 @@ def sequential(folder: Path, ids: tuple[str, ...], model: StandIn) -> NDArray[np
 
 def looped(data: Dataset, model: StandIn) -> Evaluation:
     """The same by fcnbench's loop, with its journal."""
-    look = Look(model, data, torch.device("cpu"))
-    with Journal({"benchmark": "loop"}, look.specs) as journal:
-        found = evaluate(look, scorable(data), journal, 0)
+    pipeline = ImagePipeline(model, data, torch.device("cpu"))
+    with Journal({"benchmark": "loop"}, pipeline.specs) as journal:
+        found = evaluate(pipeline, scorable(data), journal, 0)
         journal.forget()
     return found
 
@@ -137,22 +137,22 @@ def steps(voc: Path) -> str:
         data = load_dataset("voc2011val", subset(voc, Path(scratch) / "VOC2012", None), allow_partial=True)
         model, places = StandIn(0, sizes(data)), scorable(data)
         model.fill()
-        look = Look(model, data, torch.device("cpu"))
-        answers = [look.forward(look.read([place]))[0] for place in places]
+        pipeline = ImagePipeline(model, data, torch.device("cpu"))
+        answers = [pipeline.forward(pipeline.read([place]))[0] for place in places]
         # Without the argmax: its answer is there already.
         known = [replace(each, prediction=KnownLabelMap(each.prediction.wait())) for each in answers]
-        scored = [look.score(each) for each in answers]
+        scored = [pipeline.score(each) for each in answers]
 
         def journal() -> None:
-            with Journal({"benchmark": "steps"}, look.specs) as opened:
+            with Journal({"benchmark": "steps"}, pipeline.specs) as opened:
                 for each in scored:
                     opened.add(each)
                 opened.forget()
 
         works: dict[str, Callable[[], object]] = {
-            "read, check, decode, prepare": lambda: [len(look.read([place])) for place in places],
+            "read, check, decode, prepare": lambda: [len(pipeline.read([place])) for place in places],
             "argmax of 21 planes": lambda: [each.prediction.wait().size for each in answers],
-            "count and digest": lambda: [look.score(each) for each in known],
+            "count and digest": lambda: [pipeline.score(each) for each in known],
             "journal": journal,
         }
         lines = []

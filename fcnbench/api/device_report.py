@@ -59,7 +59,9 @@ def findings_of(report: DeviceReport) -> list[CheckResult]:
         )
         for each in report.loop
     ]
-    findings += [CheckResult(f"flips in {precision}", True, found.told()) for precision, found in report.flips.items()]
+    findings += [
+        CheckResult(f"flips in {precision}", True, found.describe()) for precision, found in report.flips.items()
+    ]
     return findings
 
 

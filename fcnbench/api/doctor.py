@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def doctor() -> list[CheckResult]:
-    """Look at versions, home folder, device, plugins, stores and the built-in data set; never raises for a finding."""
+    """Check versions, home folder, device, plugins, stores and the built-in data set; never raises for a finding."""
     findings = [CheckResult("fcnbench", True, f"{__version__}, Python {platform.python_version()}, {sys.platform}")]
     findings.append(_tried("home folder", _home))
     findings.append(_tried("torch", _torch))
@@ -36,7 +36,7 @@ def doctor() -> list[CheckResult]:
 
 
 def examine(task: str) -> StoreReport:
-    """Look at everything in a task's store; the same as `fcnbench doctor TASK`.
+    """ImagePipeline at everything in a task's store; the same as `fcnbench doctor TASK`.
 
     Raises:
         UsageError: no task is called so.

@@ -40,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Look, print the findings; exit code 1 if something is not sound."""
+    """ImagePipeline, print the findings; exit code 1 if something is not sound."""
     if options.report is not None:
         return _device_report(options)
     if options.model is not None:

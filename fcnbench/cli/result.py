@@ -35,9 +35,9 @@ def report(finished: Run, classes: bool) -> str:
         if (counted := record.evaluation.counts.get(name)) is not None:
             parts += ["", _trimap_table(counted)]
     if record.evaluation.reproducibility is not None:
-        parts += ["", f"reproducibility: {record.evaluation.reproducibility.told()}"]
+        parts += ["", f"reproducibility: {record.evaluation.reproducibility.describe()}"]
     if record.environment.device_check is not None:
-        parts += ["", f"device check: {record.environment.device_check.told()}"]
+        parts += ["", f"device check: {record.environment.device_check.describe()}"]
     if times := _times(record):
         parts += ["", *times]
     return "\n".join([*parts, "", *_files(finished)])
@@ -122,7 +122,7 @@ def _times(record: Record) -> list[str]:
         parts.append(tabulate(rows, headers=headers, stralign="right", colalign=("left",), disable_numparse=True))
         parts.append(f"{timing.images_per_second:.1f} images/s over {timing.images} images")
         if record.evaluation.execution is not None:
-            parts.append(record.evaluation.execution.told())
+            parts.append(record.evaluation.execution.describe())
     if record.evaluation.resumed:
         parts.append(f"{record.evaluation.resumed} images taken over from an interrupted run")
     if timing.paper:

@@ -50,7 +50,7 @@ def layers(first: Record, second: Record) -> list[Layer]:
         return found
     # A check explains no difference by itself: the same device may have been checked for one of the runs alone.
     said = "; ".join(
-        f"{name} {check.told() if check else 'not checked'}" for name, check in zip("AB", checks, strict=True)
+        f"{name} {check.describe() if check else 'not checked'}" for name, check in zip("AB", checks, strict=True)
     )
     return [
         Layer(layer.name, layer.state, f"{layer.text}; {said}") if layer.name == "device" else layer for layer in found

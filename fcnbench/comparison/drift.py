@@ -37,7 +37,7 @@ class Allowance:
                 "pass a number of pixels, and a fraction such as 0.001",
             )
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """In words."""
         parts = [] if self.budget is None else [f"{self.budget:,} flipped pixels"]
         parts += [] if self.tolerance is None else [f"metrics within {self.tolerance:g}"]
@@ -79,7 +79,7 @@ class Verdict:
         name = f"{self.model} on {self.dataset}"
         if found is None or self.kind == "identical":
             return f"{name}: {self.kind}" + (f": {self.reasons[0]}" if self.reasons else ", pixel for pixel")
-        return f"{name}: {self.kind}: {found.flipped()}; allowed: {self.allowance.told()}"
+        return f"{name}: {self.kind}: {found.flipped()}; allowed: {self.allowance.describe()}"
 
 
 def judge(

@@ -13,7 +13,7 @@ from fcnbench.evaluation.argmax_cases import ArgmaxCheck, all_cases, run_cases, 
 from fcnbench.evaluation.environment import describe
 from fcnbench.evaluation.journal import Journal
 from fcnbench.evaluation.loop import evaluate, scorable
-from fcnbench.evaluation.pipeline import Look
+from fcnbench.evaluation.pipeline import ImagePipeline
 from fcnbench.evaluation.pocket_check import DATASET, MODEL, PocketCheck, check_pocket
 from fcnbench.models.load import open_model
 from fcnbench.records.device_check import DeviceCheck, store_check
@@ -47,11 +47,11 @@ def examine(device: torch.device) -> DeviceExamination:
     """
     argmax = summarise(run_cases(device, track(all_cases(), "argmax", "case")))
     data = load_dataset(DATASET)
-    look, indices = Look(open_model(MODEL).segmenter, data, device), scorable(data)
-    with Journal({"examination": str(device)}, look.specs) as journal:
-        evaluation = evaluate(look, indices, journal, 0, what=f"{MODEL} on {DATASET}")
+    pipeline, indices = ImagePipeline(open_model(MODEL).segmenter, data, device), scorable(data)
+    with Journal({"examination": str(device)}, pipeline.specs) as journal:
+        evaluation = evaluate(pipeline, indices, journal, 0, what=f"{MODEL} on {DATASET}")
         journal.forget()
-    pocket = check_pocket(look, indices, evaluation)
+    pocket = check_pocket(pipeline, indices, evaluation)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     check = DeviceCheck(created, argmax.right, argmax.total, pocket.from_golden)
     path = store_check(describe(device).key, check)

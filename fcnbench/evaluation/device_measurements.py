@@ -12,7 +12,7 @@ from torch import Tensor
 from fcnbench.evaluation.device import casts_to
 from fcnbench.evaluation.journal import Journal
 from fcnbench.evaluation.loop import evaluate
-from fcnbench.evaluation.pipeline import Look
+from fcnbench.evaluation.pipeline import ImagePipeline
 from fcnbench.evaluation.precision import Precision
 from fcnbench.evaluation.roofline import ceiling
 from fcnbench.evaluation.timer import Timer
@@ -148,18 +148,18 @@ def _time_in_turn(
 
 
 def measure_loop(
-    look: Look, indices: Sequence[int], network: str, precision: str = "fp32"
+    pipeline: ImagePipeline, indices: Sequence[int], network: str, precision: str = "fp32"
 ) -> tuple[LoopMeasurement, Evaluation]:
     """Time the evaluation loop on some samples, after a few untimed ones.
 
     Args:
-        look: the model, on its device, and the samples.
+        pipeline: the model, on its device, and the samples.
         indices: the samples to score.
         network: the model's name.
         precision: precision of the forward passes.
     """
-    _score(look, indices[:_WARM_UP_IMAGES], network, precision)
-    evaluation = _score(look, indices, network, precision)
+    _score(pipeline, indices[:_WARM_UP_IMAGES], network, precision)
+    evaluation = _score(pipeline, indices, network, precision)
     forward_seconds = sum(evaluation.timing.phases["forward"]) / 1e3
     measurement = LoopMeasurement(
         network, precision, len(indices), evaluation.timing.seconds, round(forward_seconds, 6)
@@ -167,12 +167,12 @@ def measure_loop(
     return measurement, evaluation
 
 
-def _score(look: Look, indices: Sequence[int], network: str, precision: str) -> Evaluation:
+def _score(pipeline: ImagePipeline, indices: Sequence[int], network: str, precision: str) -> Evaluation:
     """Score samples without keeping a journal of them, nor the times of an earlier call."""
-    for samples in look.phases.values():
+    for samples in pipeline.phases.values():
         samples.clear()
     work = {"measurement": f"{network} {precision} {len(indices)}"}
-    with Journal(work, look.specs) as journal:
-        evaluation = evaluate(look, list(indices), journal, 0, arithmetic=Precision(precision))
+    with Journal(work, pipeline.specs) as journal:
+        evaluation = evaluate(pipeline, list(indices), journal, 0, precision=Precision(precision))
         journal.forget()
     return evaluation

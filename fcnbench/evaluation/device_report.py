@@ -30,7 +30,7 @@ from fcnbench.evaluation.device_measurements import (
 )
 from fcnbench.evaluation.environment import describe
 from fcnbench.evaluation.loop import scorable
-from fcnbench.evaluation.pipeline import Look
+from fcnbench.evaluation.pipeline import ImagePipeline
 from fcnbench.evaluation.pocket_check import BUDGET, DATASET, MODEL, PocketCheck, check_pocket
 from fcnbench.evaluation.precision import FP32, Precision
 from fcnbench.evaluation.reproducibility import check_reproducibility
@@ -111,19 +111,19 @@ def measure_device(device: torch.device) -> DeviceReport:
     started, created = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
     data = load_dataset(DATASET)
     classes, indices = data.label_space.num_classes, scorable(data)
-    look = Look(open_model(MODEL).segmenter, data, device)
+    pipeline = ImagePipeline(open_model(MODEL).segmenter, data, device)
     note(f"1 of 4: {MODEL} on {DATASET}, {len(indices)} images, against the expected integers and the CPU")
-    pocket_loop, evaluation = measure_loop(look, indices, MODEL)
-    check = check_pocket(look, indices, evaluation)
+    pocket_loop, evaluation = measure_loop(pipeline, indices, MODEL)
+    check = check_pocket(pipeline, indices, evaluation)
     note("2 of 4: reproducibility in every precision")
     flips = {
-        precision: check_reproducibility(look, indices, Precision(precision), every=precision == "fp32")
+        precision: check_reproducibility(pipeline, indices, Precision(precision), every=precision == "fp32")
         for precision in supported_precisions(device)
     }
     note(f"3 of 4: forward passes at 500x500 of {MODEL} and {LARGE} (half a minute or more on a CPU)")
     forward = tuple(_measure_networks(device))
     note(f"4 of 4: the evaluation loop with {LARGE}")
-    large = Look(open_model(LARGE, LARGE_WEIGHTS, classes).segmenter, data, device)
+    large = ImagePipeline(open_model(LARGE, LARGE_WEIGHTS, classes).segmenter, data, device)
     few = indices[: _by_type(_LARGE_IMAGES, device)]
     loop = (pocket_loop, measure_loop(large, few, LARGE)[0])
     seconds = round(time.perf_counter() - started, 1)

@@ -1,6 +1,7 @@
-"""The steps of the loop for one image: read, forward, score. The loop runs `read` in a few threads, `score` in another.
+"""The steps of the loop for one image: decode and preprocess, forward pass, count.
 
-A wrong answer of the model, whatever it is, is named with the image that it was found on.
+The loop runs `read` in a few threads, `forward` in the caller's and `score` in another. An error of the model names the
+image that it occurred on.
 """
 
 from __future__ import annotations
@@ -42,48 +43,55 @@ Phases = dict[str, list[float]]
 
 @dataclass(frozen=True, eq=False)
 class PreparedSample:
-    """A decoded sample, what the model prepared of it, and the seconds of both; an oracle prepares nothing."""
+    """A decoded sample and its model input.
+
+    Attributes:
+        sample: the sample.
+        tensor: the model's input, [planes, H, W]; None for an oracle.
+        decode: seconds that decoding took.
+        prepare: seconds that preprocessing took.
+    """
 
     sample: Sample
-    prepared: Tensor | None
+    tensor: Tensor | None
     decode: float
     prepare: float
 
 
 @dataclass(frozen=True, eq=False)
 class PendingPrediction:
-    """A sample and the model's answer to it, which may still be on its way.
+    """A sample whose predicted label maps may still be computed by the device.
 
     Attributes:
-        read: the sample.
-        prediction: waits for the predicted label map.
-        geo: waits for the second one; None where the model or the task has none.
-        logits: of the classes, where something is counted on them; nobody writes into them any more.
-        forward: waits for the forward pass, and gives its seconds.
-        begun: seconds that scoring has taken already.
+        prepared: the sample.
+        prediction: the predicted label map, once it is there.
+        geo: the predicted second label map; None where the model or the dataset has none.
+        logits: logits [C, H, W] where something is counted on them; no later forward pass writes into them.
+        forward: the time of the forward pass, once it is done.
+        scoring: seconds that were spent on scoring already.
     """
 
-    read: PreparedSample
+    prepared: PreparedSample
     prediction: PendingLabelMap
     geo: PendingLabelMap | None
     logits: Tensor | None
     forward: PendingTime
-    begun: float = 0.0
+    scoring: float = 0.0
 
 
 @dataclass(eq=False)
-class Look:
-    """What looks at every image.
+class ImagePipeline:
+    """Runs one image after the other through decoding, preprocessing, the forward pass and counting.
 
     Attributes:
         segmenter: the model; its network is moved to the device.
         dataset: the samples.
         device: where the forward pass and the argmax run.
-        writer: keeps the predicted label maps; images whose map it lacks are scored again.
-        counts: what to count beside the confusion matrices.
-        arithmetic: of the forward passes; see `expect`.
+        writer: writes the predicted label maps; images whose map it does not have are scored again.
+        counts: what is counted; the confusion matrices are added to what is given.
+        precision: precision of the forward passes; see `expect`.
         networks: the model's networks.
-        phases: seconds that the steps took, an image each, in the order in which images were scored.
+        phases: seconds of each step per image, in the order in which images were scored.
     """
 
     segmenter: Segmenter
@@ -93,9 +101,9 @@ class Look:
     counts: Sequence[Count] = ()
     phases: Phases = field(default_factory=lambda: {phase: [] for phase in PHASES})
     networks: list[nn.Module] = field(init=False)
-    arithmetic: Precision = field(init=False, default=FP32)
-    _foreign: threading.Lock = field(default_factory=threading.Lock)
-    _looked: bool = False
+    precision: Precision = field(init=False, default=FP32)
+    _preparing: threading.Lock = field(default_factory=threading.Lock)
+    _dtypes_checked: bool = False
 
     def __post_init__(self) -> None:
         self.counts = (*confusion_counts(self.dataset.label_space, self.dataset.geo), *self.counts)
@@ -114,65 +122,65 @@ class Look:
     def _keep_logits(self) -> bool:
         return any(count.needs_logits for count in self.counts)
 
-    def expect(self, arithmetic: Precision) -> None:
-        """Say what arithmetic the next forward passes run in; the first of them is held against it."""
-        self.arithmetic, self._looked = arithmetic, False
+    def expect(self, precision: Precision) -> None:
+        """Set the precision of the next forward passes; the first of them is checked for it."""
+        self.precision, self._dtypes_checked = precision, False
 
-    def read(self, places: Sequence[int]) -> list[PreparedSample]:
-        """Decode samples and prepare them for the model; for several threads at once.
+    def read(self, indices: Sequence[int]) -> list[PreparedSample]:
+        """Decode samples and preprocess them for the model; may run in several threads at once.
 
         Raises:
             DataCorrupt: the store is damaged.
-            PredictionError: the model prepared no planes.
-            ModelError: its `prepare` failed.
+            PredictionError: `prepare` did not return a tensor [planes, H, W].
+            ModelError: `prepare` failed.
         """
-        return [self._read(place) for place in places]
+        return [self._read(index) for index in indices]
 
-    def _read(self, place: int) -> PreparedSample:
+    def _read(self, index: int) -> PreparedSample:
         started = time.perf_counter()
-        sample = self.dataset[place]
+        sample = self.dataset[index]
         decode = time.perf_counter() - started
         if is_oracle(self.segmenter):
             return PreparedSample(sample, None, decode, 0.0)
-        # Copies, for a model may write into what it is given, and somebody may keep samples.
-        pictures: list[Any] = [np.array(sample.modality(name)) for name in modalities_of(self.segmenter)]
-        # Nobody promised that a model's own `prepare` may run twice at the same time.
-        with _named(sample), self._foreign, foreign_code("preparing an image"):
+        # Copies: a model may write into its input, and samples may be kept by others.
+        images: list[Any] = [np.array(sample.modality(name)) for name in modalities_of(self.segmenter)]
+        # A model's `prepare` need not be thread-safe.
+        with _named(sample), self._preparing, foreign_code("preparing an image"):
             seed_generators(_seed_of(sample))
             started = time.perf_counter()
-            box = [preprocess_on(self.segmenter, self.device, *pictures)]
-            self._check_input(box[0])
-            # Before the next one is prepared, for which the model may use the same memory.
-            prepared = owned(box)
-            return PreparedSample(sample, prepared, decode, time.perf_counter() - started)
+            held = [preprocess_on(self.segmenter, self.device, *images)]
+            self._check_input(held[0])
+            # Copied now if need be: the model may use the same memory for its next input.
+            tensor = owned(held)
+            return PreparedSample(sample, tensor, decode, time.perf_counter() - started)
 
     def forward(self, group: list[PreparedSample]) -> list[PendingPrediction]:
-        """The model's answers to samples of one size. Where memory does not suffice, half of them are asked at a time.
+        """Run the forward pass of samples of one size; where memory does not suffice, of half of them at a time.
 
         Raises:
             PredictionError: logits of a wrong shape or type.
             ModelError: the model failed.
         """
         if is_oracle(self.segmenter):
-            return [self._answered(read) for read in group]
-        inputs = [read.prepared for read in group if read.prepared is not None]
+            return [self._predict_from_ground_truth(prepared) for prepared in group]
+        inputs = [prepared.tensor for prepared in group if prepared.tensor is not None]
         if len({each.shape for each in inputs}) > 1:
-            return [answer for read in group for answer in self.forward([read])]
-        with _named(*(read.sample for read in group)):
+            return [pending for prepared in group for pending in self.forward([prepared])]
+        with _named(*(prepared.sample for prepared in group)):
             try:
-                return self._asked(group, torch.stack(inputs) if len(inputs) > 1 else inputs[0][None])
-            # Devices have classes of their own for it.
+                return self._run_batch(group, torch.stack(inputs) if len(inputs) > 1 else inputs[0][None])
+            # Every kind of device has its own class of error for memory.
             except Exception as error:
                 if not out_of_memory(error) or len(group) == 1:
                     raise
         half = (len(group) + 1) // 2
         note(f"out of memory with a batch of {len(group)}: going on with {half}")
         free_cache(self.device)
-        return [answer for part in (group[:half], group[half:]) for answer in self.forward(part)]
+        return [pending for part in (group[:half], group[half:]) for pending in self.forward(part)]
 
-    def _asked(self, group: list[PreparedSample], batch: Tensor) -> list[PendingPrediction]:
+    def _run_batch(self, group: list[PreparedSample], batch: Tensor) -> list[PendingPrediction]:
         space, geo_space = self.dataset.label_space, self.dataset.geo
-        first = not self._looked
+        first = not self._dtypes_checked
         with self._dtypes(), foreign_code("the forward pass"), layers_made() as made:
             refuse_training_mode(self.networks, "preparing an image")
             seed(_seed_of(group[0].sample), self.device.type)
@@ -186,7 +194,7 @@ class Look:
         self._check_logits(found[0], space, (len(group), *size))
         if geo_space and len(found) > 1:
             self._check_logits(found[1], geo_space, (len(group), *size))
-        # The model may write its next logits into the same memory, and `found` holds the only reference from here.
+        # The model may write its next logits into the same memory; from here on `found` holds the only reference.
         geo_logits, geo_alone = take(found) if len(found) > 1 else (None, False)
         logits, alone = take(found)
         kept = logits if alone or not self._keep_logits else logits.clone()
@@ -194,30 +202,31 @@ class Look:
         geo_maps: list[PendingLabelMap | None] = [None] * len(group)
         if geo_logits is not None:
             geo_maps = [
-                start_argmax(each, owned=geo_alone) if read.sample.geo is not None else None
-                for read, each in zip(group, geo_logits, strict=True)
+                start_argmax(each, owned=geo_alone) if prepared.sample.geo is not None else None
+                for prepared, each in zip(group, geo_logits, strict=True)
             ]
         spent = (time.perf_counter() - started) / len(group)
         return [
-            PendingPrediction(read, prediction, geo, each if self._keep_logits else None, forward, spent)
-            for read, prediction, geo, each in zip(group, maps, geo_maps, kept, strict=True)
+            PendingPrediction(prepared, prediction, geo, each if self._keep_logits else None, forward, spent)
+            for prepared, prediction, geo, each in zip(group, maps, geo_maps, kept, strict=True)
         ]
 
     @contextmanager
     def _dtypes(self) -> Iterator[None]:
-        """Look at the dtypes of the first forward pass."""
-        if self._looked:
+        """Check the dtypes that occur in the first forward pass."""
+        if self._dtypes_checked:
             yield
             return
-        with checked_dtypes(self.arithmetic, self.segmenter):
+        with checked_dtypes(self.precision, self.segmenter):
             yield
-        self._looked = True
+        self._dtypes_checked = True
 
     def _check_input(self, prepared: Tensor) -> None:
+        """Refuse an input that is not a tensor [planes, H, W], or of a lower precision."""
         if not isinstance(prepared, Tensor) or prepared.dim() != 3:
             found = tuple(prepared.shape) if isinstance(prepared, Tensor) else type(prepared).__name__
             raise PredictionError(f"prepare gave {found}, expected a tensor [3, H, W]", "return one sample, unbatched")
-        check_dtype(self.arithmetic, prepared, "prepare gives")
+        check_dtype(self.precision, prepared, "prepare gives")
 
     def _check_logits(self, logits: Tensor, space: LabelSpace, size: tuple[int, ...]) -> None:
         """Refuse logits that are not floating point [N, C, H, W] for a size of (N, H, W)."""
@@ -226,28 +235,29 @@ class Look:
             found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise PredictionError(
                 f"logits are {found}, expected {expected}: [N, C, H, W] with the {space.num_classes} classes of "
-                f"{space.name} at the picture's own size",
+                f"{space.name} at the size of the image",
                 "up-sample the logits inside the model, to the size of its input",
             )
         if not logits.is_floating_point():
             raise PredictionError(f"logits are {logits.dtype}, expected floating point", "return scores, not labels")
-        check_dtype(self.arithmetic, logits, "the logits are")
+        check_dtype(self.precision, logits, "the logits are")
 
-    def _answered(self, read: PreparedSample) -> PendingPrediction:
-        """The answer of an oracle, which makes its prediction of the truth."""
-        sample, answer = read.sample, getattr(self.segmenter, "predict_from_ground_truth")  # noqa: B009 - oracles only
+    def _predict_from_ground_truth(self, prepared: PreparedSample) -> PendingPrediction:
+        """Return the prediction of an oracle, which makes it from the ground truth."""
+        sample = prepared.sample
+        predict = getattr(self.segmenter, "predict_from_ground_truth")  # noqa: B009 - oracles only
         with _named(sample):
             started = time.perf_counter()
-            # Copies both ways: it may write into what it is given, return that, or use its own array again.
-            prediction = np.ascontiguousarray(answer(sample.label.copy())).copy()
-            geo = np.ascontiguousarray(answer(sample.geo.copy())).copy() if sample.geo is not None else None
+            # Copies both ways: it may write into its input, return it, or reuse an array of its own.
+            prediction = np.ascontiguousarray(predict(sample.label.copy())).copy()
+            geo = np.ascontiguousarray(predict(sample.geo.copy())).copy() if sample.geo is not None else None
             seconds = time.perf_counter() - started
         return PendingPrediction(
-            read, KnownLabelMap(prediction), None if geo is None else KnownLabelMap(geo), None, KnownTime(seconds)
+            prepared, KnownLabelMap(prediction), None if geo is None else KnownLabelMap(geo), None, KnownTime(seconds)
         )
 
     def _logits(self, batch: Tensor, two: bool) -> list[Tensor]:
-        """The model's logits, and behind them those for the second label map, where `two` and the model has it."""
+        """Return the logits, and those for the second label map where it is wanted and the model has it."""
         both = getattr(self.segmenter, "all_logits", None)
         if not two or both is None:
             return [self.segmenter.logits(batch)]
@@ -255,33 +265,38 @@ class Look:
         geo = found.get("geo")
         return [found["out"]] if geo is None else [found["out"], geo]
 
-    def score(self, answered: PendingPrediction) -> ImageCounts:
+    def score(self, pending: PendingPrediction) -> ImageCounts:
         """Count a prediction against the ground truth; write it where predictions are saved.
 
         Raises:
             PredictionError: the logits hold NaN, or predict something else than a class.
             OutputError: the prediction could not be written.
         """
-        sample = answered.read.sample
+        sample = pending.prepared.sample
         with _named(sample):
             # Waiting for the device is not part of scoring.
-            forward = answered.forward.seconds()
+            forward = pending.forward.seconds()
             started = time.perf_counter()
-            maps = {LABELS: LabelPair(sample.label, answered.prediction.wait())}
-            if sample.geo is not None and answered.geo is not None:
-                maps[GEO] = LabelPair(sample.geo, answered.geo.wait())
-            scored = count_image(sample.id, ImageResult(maps, answered.logits), self.counts)
+            maps = {LABELS: LabelPair(sample.label, pending.prediction.wait())}
+            if sample.geo is not None and pending.geo is not None:
+                maps[GEO] = LabelPair(sample.geo, pending.geo.wait())
+            scored = count_image(sample.id, ImageResult(maps, pending.logits), self.counts)
             if self.writer is not None:
                 self.writer.put(sample.id, {name: pair.prediction for name, pair in maps.items()})
-        taken = (answered.read.decode, answered.read.prepare, forward, answered.begun + time.perf_counter() - started)
-        for phase, seconds in zip(PHASES, taken, strict=True):
-            self.phases[phase].append(seconds)
+        seconds = (
+            pending.prepared.decode,
+            pending.prepared.prepare,
+            forward,
+            pending.scoring + time.perf_counter() - started,
+        )
+        for phase, taken in zip(PHASES, seconds, strict=True):
+            self.phases[phase].append(taken)
         return scored
 
 
 @contextmanager
 def _named(*samples: Sample) -> Iterator[None]:
-    """Name the images in whatever goes wrong inside the block."""
+    """Name the images in every error inside the block."""
     ids = ", ".join(sample.id for sample in samples)
     try:
         yield
@@ -289,17 +304,17 @@ def _named(*samples: Sample) -> Iterator[None]:
         raise PredictionError(f"on image {ids}: {error.message}", error.hint) from error
     except (FcnbenchError, KeyboardInterrupt):
         raise
-    # The model is somebody else's code and may fail in any way, and even exit; its author needs to know the image.
+    # A model is third-party code: it may raise anything, and even exit; its author needs to know the image.
     except BaseException as error:
         height, width = samples[0].label.shape
-        hint = "run it on that picture by itself"
+        hint = "run it on that image by itself"
         if out_of_memory(error):
-            hint = "one picture at a time is too much for this device: choose another with --device, or a --precision"
+            hint = "one image at a time is too much for this device: choose another with --device, or a --precision"
         raise ModelError(
             f"the model failed on image {ids} ({width}x{height}): {type(error).__name__}: {error}", hint
         ) from error
 
 
 def _seed_of(sample: Sample) -> int:
-    """A seed of the sample alone, so that a model that draws random numbers gives the same in any order."""
+    """Return a seed that depends on the sample alone, so that random numbers in a model do not depend on the order."""
     return zlib.crc32(sample.id.encode())

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fcnbench.evaluation.argmax import label_map
 from fcnbench.evaluation.host_argmax import LabelMap
-from fcnbench.evaluation.pipeline import Look
+from fcnbench.evaluation.pipeline import ImagePipeline
 from fcnbench.evaluation.precision import FP32
 from fcnbench.metrics.scores import scores
 from fcnbench.models.load import open_model
@@ -69,11 +69,11 @@ def golden_confusion() -> NDArray[np.int64]:
     return np.array(json.loads(text)["confusion"], np.int64)
 
 
-def check_pocket(look: Look, indices: list[int], evaluation: Evaluation) -> PocketCheck:
+def check_pocket(pipeline: ImagePipeline, indices: list[int], evaluation: Evaluation) -> PocketCheck:
     """Compare an evaluation of `MODEL` on `DATASET` with the expected matrix, and its label maps with the CPU's."""
     confusion, golden = evaluation.matrices.sum(axis=0), golden_confusion()
     pixels, differing = 0, 0
-    for on_device, on_cpu in _label_maps(look, indices):
+    for on_device, on_cpu in _label_maps(pipeline, indices):
         pixels += on_device.size
         differing += int(np.count_nonzero(on_device != on_cpu))
     return PocketCheck(
@@ -90,17 +90,17 @@ def check_pocket(look: Look, indices: list[int], evaluation: Evaluation) -> Pock
     )
 
 
-def _label_maps(look: Look, indices: list[int]) -> Iterator[tuple[LabelMap, LabelMap]]:
+def _label_maps(pipeline: ImagePipeline, indices: list[int]) -> Iterator[tuple[LabelMap, LabelMap]]:
     """Yield the label map of every image as predicted on the device and on the CPU."""
-    cpu = Look(open_model(MODEL).segmenter, look.dataset, torch.device("cpu"))
+    cpu = ImagePipeline(open_model(MODEL).segmenter, pipeline.dataset, torch.device("cpu"))
     with progress(len(indices), "compare with the CPU") as bar:
         for index in indices:
-            yield _predict(look, index), _predict(cpu, index)
+            yield _predict(pipeline, index), _predict(cpu, index)
             bar.update()
 
 
-def _predict(look: Look, index: int) -> LabelMap:
-    (sample,) = look.read([index])
-    assert sample.prepared is not None  # the model is a network
-    with FP32.applied(look.device):
-        return label_map(look.segmenter.logits(sample.prepared[None])[0])
+def _predict(pipeline: ImagePipeline, index: int) -> LabelMap:
+    (sample,) = pipeline.read([index])
+    assert sample.tensor is not None  # the model is a network
+    with FP32.applied(pipeline.device):
+        return label_map(pipeline.segmenter.logits(sample.tensor[None])[0])

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fcnbench.evaluation.argmax import label_map
 from fcnbench.evaluation.host_argmax import LabelMap
-from fcnbench.evaluation.pipeline import Look
+from fcnbench.evaluation.pipeline import ImagePipeline
 from fcnbench.evaluation.precision import FP32, Precision, uncompiled
 from fcnbench.models.fcn.fast import without_fast_path
 from fcnbench.models.segmenter import Segmenter
@@ -33,17 +33,17 @@ Predict = Callable[[Segmenter, Tensor], LabelMap]
 
 
 def check_reproducibility(
-    look: Look, indices: list[int], precision: Precision = FP32, *, every: bool = True
+    pipeline: ImagePipeline, indices: list[int], precision: Precision = FP32, *, every: bool = True
 ) -> ReproducibilityCheck:
     """Predict the first images of a run in other ways, and count the pixels that change class.
 
     Args:
-        look: the model, on its device, and the samples.
+        pipeline: the model, on its device, and the samples.
         indices: the samples that the run scored; the first 8 of them are checked.
         precision: precision of the run.
         every: whether to try every way, or only plain float32.
     """
-    segmenter, reference = look.segmenter, without_fast_path(look.segmenter)
+    segmenter, reference = pipeline.segmenter, without_fast_path(pipeline.segmenter)
     variants: dict[str, Predict] = dict(_VARIANTS) if every else {}
     compare_plain = not precision.plain or reference is not segmenter
     names = [*variants, PLAIN] if compare_plain else list(variants)
@@ -52,15 +52,15 @@ def check_reproducibility(
     checked = indices[:CHECKED_IMAGES]
     with progress(len(checked), "reproducibility") as bar:
         for index in checked:
-            (sample,) = look.read([index])
-            assert sample.prepared is not None  # only oracles preprocess nothing, and they are not checked
-            batch = sample.prepared[None]
-            with precision.applied(look.device):
+            (sample,) = pipeline.read([index])
+            assert sample.tensor is not None  # only oracles preprocess nothing, and they are not checked
+            batch = sample.tensor[None]
+            with precision.applied(pipeline.device):
                 first = _predict(segmenter, batch.clone())
                 for name, predict in variants.items():
                     flips[name] = _add_flips(flips[name], first, predict, segmenter, batch)
             if compare_plain:
-                with uncompiled(), FP32.applied(look.device):
+                with uncompiled(), FP32.applied(pipeline.device):
                     flips[PLAIN] = _add_flips(flips[PLAIN], first, _predict, reference, batch)
             pixels += first.size
             bar.update()

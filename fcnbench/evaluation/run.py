@@ -19,7 +19,7 @@ from fcnbench.evaluation.journal import Journal
 from fcnbench.evaluation.loop import evaluate, scorable
 from fcnbench.evaluation.model_facts import code_of, facts_of, leakage_of
 from fcnbench.evaluation.near_ties import NearTieCount
-from fcnbench.evaluation.pipeline import Look
+from fcnbench.evaluation.pipeline import ImagePipeline
 from fcnbench.evaluation.precision import Precision
 from fcnbench.evaluation.reproducibility import check_reproducibility
 from fcnbench.evaluation.timing import PAPER_TRIALS
@@ -117,16 +117,16 @@ def run_job(job: Job, world: Ranks, earlier: Identity | None) -> Filed | None:
     with Journal(work, [count.spec for count in counts], world.rank, witness) as journal:
         name = world.broadcast_from_rank0(lambda: journal.name)
         writer = PredictionWriter(job.target, spec.devkit_set, name) if job.target is not None else None
-        look = Look(loaded.segmenter, data, job.device, writer, more)
+        pipeline = ImagePipeline(loaded.segmenter, data, job.device, writer, more)
         timed = 0 if oracle else job.timed
         evaluation = evaluate(
-            look,
+            pipeline,
             places,
             journal,
             timed,
-            arithmetic=job.arithmetic,
+            precision=job.arithmetic,
             batch=job.options.batch,
-            world=world,
+            ranks=world,
             what=f"{facts.name} on {spec.name}",
         )
 
@@ -139,7 +139,7 @@ def run_job(job: Job, world: Ranks, earlier: Identity | None) -> Filed | None:
                 model=facts,
                 protocol=protocol,
                 leakage=leakage,
-                evaluation=evaluation if oracle else _certified(job, evaluation, look, places),
+                evaluation=evaluation if oracle else _certified(job, evaluation, pipeline, places),
                 environment=replace(environment, packages=environment.packages | imported_packages()),
                 code=code_of(loaded.sources),
             )
@@ -154,12 +154,12 @@ def run_job(job: Job, world: Ranks, earlier: Identity | None) -> Filed | None:
     return done
 
 
-def _certified(job: Job, evaluation: Evaluation, look: Look, places: list[int]) -> Evaluation:
+def _certified(job: Job, evaluation: Evaluation, pipeline: ImagePipeline, places: list[int]) -> Evaluation:
     """The evaluation with its certificate, where one is wanted, or the arithmetic is to be held against another."""
     if not job.options.certify and job.arithmetic.plain:
         return evaluation
     return replace(
-        evaluation, reproducibility=check_reproducibility(look, places, job.arithmetic, every=job.options.certify)
+        evaluation, reproducibility=check_reproducibility(pipeline, places, job.arithmetic, every=job.options.certify)
     )
 
 

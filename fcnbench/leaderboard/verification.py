@@ -196,7 +196,9 @@ def _check_dataset(record: Record) -> Iterator[CheckResult]:
         yield CheckResult("data", True, record.data.provenance)
     yield _check_training(record, spec.split.name)
     check = record.evaluation.reproducibility
-    yield CheckResult("reproducibility", True, check.told() if check else "not checked: `fcnbench run --certify` does")
+    yield CheckResult(
+        "reproducibility", True, check.describe() if check else "not checked: `fcnbench run --certify` does"
+    )
 
 
 def _check_split(record: Record, spec: DatasetSpec) -> CheckResult:

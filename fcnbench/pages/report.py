@@ -103,9 +103,9 @@ def build(
         palette=_palette(record, dataset),
         trimap=_trimap(record),
         timing=_timing(record),
-        reproducibility=evaluation.reproducibility.told() if evaluation.reproducibility else "",
-        execution=evaluation.execution.told() if evaluation.execution else "",
-        device_check=environment.device_check.told() if environment.device_check else "",
+        reproducibility=evaluation.reproducibility.describe() if evaluation.reproducibility else "",
+        execution=evaluation.execution.describe() if evaluation.execution else "",
+        device_check=environment.device_check.describe() if environment.device_check else "",
     )
 
 

@@ -38,10 +38,10 @@ class DeviceCheck:
         if not 0 <= self.right <= self.total or self.from_golden < 0:
             raise ValueError("the counts of a device check contradict each other")
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Return it in a line.
 
-        >>> DeviceCheck("2026-11-25T10:00:00+00:00", 265, 265, 0).told()
+        >>> DeviceCheck("2026-11-25T10:00:00+00:00", 265, 265, 0).describe()
         '265 of 265 argmax cases right, 0 pixels from the expected integers (2026-11-25)'
         """
         return (

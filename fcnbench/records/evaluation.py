@@ -89,7 +89,7 @@ class ReproducibilityCheck:
     pixels: int
     flips: dict[str, int | None]
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """In words."""
         ways = ", ".join(f"{way} {'not possible' if count is None else count}" for way, count in self.flips.items())
         return f"flipped pixels of {self.pixels:,} on {self.images} images: {ways}"
@@ -112,7 +112,7 @@ class Execution:
     processes: int
     peak_memory: int
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """In words."""
         words = [f"forward {'plain' if self.forward == 'plain' else f'by {self.forward}'}"]
         words += [f"batches of {self.batch}"] if self.batch > 1 else []

@@ -80,7 +80,7 @@ class PredictionFolder:
 
 
 def open_predictions(folder: Path) -> PredictionFolder:
-    """Look at a folder of predictions, in either layout.
+    """ImagePipeline at a folder of predictions, in either layout.
 
     Raises:
         DataMissing: no such folder, or no prediction in it.

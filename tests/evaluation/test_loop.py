@@ -22,7 +22,7 @@ from fcnbench.evaluation.argmax import label_map
 from fcnbench.evaluation.journal import Journal
 from fcnbench.evaluation.loop import batches, evaluate, scorable
 from fcnbench.evaluation.near_ties import near_ties
-from fcnbench.evaluation.pipeline import Look
+from fcnbench.evaluation.pipeline import ImagePipeline
 from fcnbench.metrics.confusion import confusion_matrix
 from fcnbench.models.load import load_model
 from fcnbench.models.segmenter import Segmenter
@@ -52,7 +52,7 @@ class Stub:
 def score(segmenter: Segmenter, count: int = 3, key: str = "test", trials: int = 0) -> Evaluation:
     data = load_dataset("pocket")
     with Journal({"key": key}, specs(8)) as journal:
-        return evaluate(Look(segmenter, data, CPU), scorable(data, count), journal, trials)
+        return evaluate(ImagePipeline(segmenter, data, CPU), scorable(data, count), journal, trials)
 
 
 def test_matrices_equal_a_plain_sequential_evaluation() -> None:
@@ -256,7 +256,7 @@ def test_an_error_while_reading_reaches_the_loop_and_the_thread_ends() -> None:
     data = load_dataset("pocket")
 
     with pytest.raises(IndexError), Journal({"key": "test"}, specs(8)) as journal:
-        evaluate(Look(Stub(), data, CPU), [0, 1, 99], journal, 0)
+        evaluate(ImagePipeline(Stub(), data, CPU), [0, 1, 99], journal, 0)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("fcnbench")]
 
 
@@ -305,7 +305,7 @@ def test_batches_change_no_integer_and_keep_the_order(batch: int) -> None:
     alone, model = score(Stub(), 20, key="alone"), LimitedMemory(fit=99)
     data = load_dataset("pocket")
     with Journal({"key": "batches"}, specs(8)) as journal:
-        found = evaluate(Look(model, data, CPU), scorable(data, 20), journal, 0, batch=batch)
+        found = evaluate(ImagePipeline(model, data, CPU), scorable(data, 20), journal, 0, batch=batch)
     assert found.ids == alone.ids
     np.testing.assert_array_equal(found.matrices, alone.matrices)
     assert found.predictions == alone.predictions
@@ -320,8 +320,8 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
     error: type[RuntimeError], capsys: pytest.CaptureFixture[str]
 ) -> None:
     data, model = load_dataset("pocket"), LimitedMemory(fit=2, error=error)
-    read = Look(model, data, CPU).read(of_one_size(1) * 7)
-    pending = Look(model, data, CPU).forward(read)
+    read = ImagePipeline(model, data, CPU).read(of_one_size(1) * 7)
+    pending = ImagePipeline(model, data, CPU).forward(read)
     assert [prediction.read for prediction in pending] == read
     assert model.given == [2, 2, 2, 1]
     assert "out of memory with a batch of 7: going on with 4" in capsys.readouterr().err
@@ -339,9 +339,9 @@ def test_an_error_other_than_out_of_memory_does_not_halve_the_batch() -> None:
             raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     data = load_dataset("pocket")
-    look = Look(Broken(), data, CPU)
+    pipeline = ImagePipeline(Broken(), data, CPU)
     with pytest.raises(ModelError, match="cannot be multiplied"):
-        look.forward(look.read(of_one_size(1) * 4))
+        pipeline.forward(pipeline.read(of_one_size(1) * 4))
 
 
 def test_reading_runs_in_other_threads_and_the_forward_pass_in_the_callers() -> None:

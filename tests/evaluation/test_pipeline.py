@@ -15,7 +15,7 @@ from fcnbench.errors import ModelError
 from fcnbench.evaluation import pipeline
 from fcnbench.evaluation.journal import Journal
 from fcnbench.evaluation.loop import evaluate, scorable
-from fcnbench.evaluation.pipeline import Look
+from fcnbench.evaluation.pipeline import ImagePipeline
 from fcnbench.models.segmenter import ModuleSegmenter
 from fcnbench.models.torch_state import seed
 from tests.counts import specs
@@ -51,7 +51,9 @@ def score(net: nn.Module, count: int = 5) -> NDArray[np.int64]:
     """Return the confusion matrices of a network on the first images."""
     with Journal({"key": "pipeline"}, specs(8)) as journal:
         data = load_dataset("pocket")
-        done = evaluate(Look(ModuleSegmenter(net), data, torch.device("cpu")), scorable(data, count), journal, 0)
+        done = evaluate(
+            ImagePipeline(ModuleSegmenter(net), data, torch.device("cpu")), scorable(data, count), journal, 0
+        )
         journal.forget()
     return done.matrices
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 import fcnbench
 from fcnbench.datasets.load import load_dataset
-from fcnbench.evaluation.pipeline import Look
+from fcnbench.evaluation.pipeline import ImagePipeline
 from fcnbench.evaluation.reproducibility import CHECKED_IMAGES, check_reproducibility
 from fcnbench.models.load import load_model
 from fcnbench.records.files import load
@@ -36,16 +36,16 @@ class Irreproducible:
 
 def test_flips_are_counted_and_impossible_ways_are_named() -> None:
     data = load_dataset("pocket")
-    found = check_reproducibility(Look(Irreproducible(), data, CPU), [3, 4])
+    found = check_reproducibility(ImagePipeline(Irreproducible(), data, CPU), [3, 4])
     assert found.images == 2
     assert found.pixels == data[3].label.size + data[4].label.size
     assert found.flips == {"second run": 2, "batch of 2": None, "one thread": 4}
-    assert "batch of 2 not possible" in found.told()
+    assert "batch of 2 not possible" in found.describe()
 
 
 def test_a_sound_net_on_one_machine_hardly_flips() -> None:
     data = load_dataset("pocket")
-    found = check_reproducibility(Look(load_model("fcn8s-pocket"), data, CPU), list(range(20)))
+    found = check_reproducibility(ImagePipeline(load_model("fcn8s-pocket"), data, CPU), list(range(20)))
     assert found.images == CHECKED_IMAGES
     assert found.flips["second run"] == 0
     assert all(flips < found.pixels / 1000 for flips in found.flips.values())
@@ -65,5 +65,5 @@ def test_the_check_is_recorded_read_back_and_suggested(tmp_path: Path) -> None:
 
 def test_the_number_of_threads_is_restored() -> None:
     before = torch.get_num_threads()
-    check_reproducibility(Look(load_model("fcn8s-pocket"), load_dataset("pocket"), CPU), [0])
+    check_reproducibility(ImagePipeline(load_model("fcn8s-pocket"), load_dataset("pocket"), CPU), [0])
     assert torch.get_num_threads() == before

@@ -18,7 +18,7 @@ from fcnbench.datasets.store.dataset import Dataset, Sample
 from fcnbench.evaluation.journal import Journal
 from fcnbench.evaluation.loop import batches, evaluate
 from fcnbench.evaluation.near_ties import NearTieCount
-from fcnbench.evaluation.pipeline import Look
+from fcnbench.evaluation.pipeline import ImagePipeline
 from fcnbench.evaluation.precision import Precision
 from fcnbench.evaluation.reproducibility import check_reproducibility
 from fcnbench.evaluation.timing import paper_forward_time, time_scenario
@@ -197,13 +197,13 @@ def plain_scores(dtype: torch.dtype, batch: int) -> list[ImageCounts]:
 
 def score_late(segmenter: Any, data: Any, batch: int, ties: bool = True) -> list[ImageCounts]:
     """Preprocess everything before the first forward pass, and run all of these before the first is scored."""
-    look = Look(segmenter, data, CPU, counts=[NearTieCount(data.label_space)] if ties else ())
-    look.expect(Precision(PRECISIONS.get(getattr(segmenter, "dtype", None), "fp32")))
+    pipeline = ImagePipeline(segmenter, data, CPU, counts=[NearTieCount(data.label_space)] if ties else ())
+    pipeline.expect(Precision(PRECISIONS.get(getattr(segmenter, "dtype", None), "fp32")))
     indices = list(range(len(data.manifest.rows)))[:COUNT]
     with torch.inference_mode():
-        groups = [look.read(group) for group in batches(data.manifest.rows, indices, batch)]
-        pending = [each for group in groups for each in look.forward(group)]
-        scored = {each.id: each for each in map(look.score, pending)}
+        groups = [pipeline.read(group) for group in batches(data.manifest.rows, indices, batch)]
+        pending = [each for group in groups for each in pipeline.forward(group)]
+        scored = {each.id: each for each in map(pipeline.score, pending)}
     return [scored[data.manifest.rows[index].id] for index in indices]
 
 
@@ -220,9 +220,9 @@ def test_reused_memory_changes_no_integer(variant: type[Plain], batch: int, dtyp
 
 
 def run_loop(segmenter: Any, data: Any, batch: int) -> Evaluation:
-    look = Look(segmenter, data, CPU, counts=[NearTieCount(data.label_space)])
-    with Journal({"key": f"{type(segmenter).__name__} {batch}"}, look.specs) as journal:
-        return evaluate(look, list(range(COUNT)), journal, 0, batch=batch)
+    pipeline = ImagePipeline(segmenter, data, CPU, counts=[NearTieCount(data.label_space)])
+    with Journal({"key": f"{type(segmenter).__name__} {batch}"}, pipeline.specs) as journal:
+        return evaluate(pipeline, list(range(COUNT)), journal, 0, batch=batch)
 
 
 @pytest.mark.parametrize("batch", [1, 4])
@@ -316,7 +316,7 @@ def test_a_model_may_overwrite_the_images_of_a_dataset_that_keeps_them() -> None
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_reproducibility_check_finds_no_flips_of_models_that_reuse_memory(variant: type[Plain]) -> None:
-    found = check_reproducibility(Look(variant(), pocket(), CPU), [0, 1, 2])
+    found = check_reproducibility(ImagePipeline(variant(), pocket(), CPU), [0, 1, 2])
     assert found.flips == {"second run": 0, "batch of 2": 0, "one thread": 0}
 
 

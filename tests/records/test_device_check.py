@@ -41,7 +41,7 @@ def test_a_check_is_in_the_records_of_its_device_and_read_back(
     }  # fmt: skip
     assert load(path).environment.device_check == CHECK
     assert main(["score", "--record", str(path)]) == 0
-    assert CHECK.told() in fcnbench.report(path, output=tmp_path / "page.html").read_text()
+    assert CHECK.describe() in fcnbench.report(path, output=tmp_path / "page.html").read_text()
 
 
 @pytest.mark.parametrize("field", ["device", "device_name", "driver", "torch", "fcnbench"])
