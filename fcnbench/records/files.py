@@ -18,9 +18,10 @@ import numpy as np
 
 from fcnbench.errors import ResultsError, UsageError
 from fcnbench.metrics.counts import CONFUSION, LABELS
-from fcnbench.records.json import Arrays, RecordFile, arrays_of, file_of, record_of, specs_of
+from fcnbench.records.json import Arrays, arrays_of, file_of, record_of, specs_of
 from fcnbench.records.location import MATRICES_NAME, RECORD_NAME, find
 from fcnbench.records.model import Record
+from fcnbench.records.schema import RecordFile
 from fcnbench.records.serial import from_json, parse, schema_of, to_json
 from fcnbench.records.upgrade import upgraded, upgraded_arrays
 from fcnbench.util import files

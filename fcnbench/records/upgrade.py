@@ -9,7 +9,8 @@ from fcnbench.metrics.counts import CONFUSION, GEO, GEO_CONFUSION, LABELS
 from fcnbench.metrics.trimap import TRIMAP
 from fcnbench.protocol import GIVEN, MEANS_1, UNKNOWN, Protocol
 from fcnbench.records.evaluation import NEAR_TIES
-from fcnbench.records.json import VERSION, Arrays
+from fcnbench.records.json import Arrays
+from fcnbench.records.schema import VERSION
 from fcnbench.util.digests import short
 
 FAMILY = "fcnbench.record/"

@@ -23,7 +23,8 @@ from fcnbench.errors import DataMissing, FcnbenchError, ResultsError
 from fcnbench.records import json as record_json
 from fcnbench.records import upgrade
 from fcnbench.records.files import MATRICES_NAME, RECORD_NAME, load, read_file, schema
-from fcnbench.records.json import RecordFile, file_of
+from fcnbench.records.json import file_of
+from fcnbench.records.schema import RecordFile
 from fcnbench.records.serial import from_json, to_json
 from fcnbench.records.upgrade import upgraded, upgraded_arrays
 from tests.committed import committed
