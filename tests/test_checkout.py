@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import fcnbench
-from fcnbench.api.sweep import read_sweep
+from fcnbench.api.sweep_file import read_sweep
 from fcnbench.cli.main import main
 from fcnbench.datasets.splits import ListedSplit
 from fcnbench.records.files import RECORD_NAME

@@ -1,4 +1,4 @@
-"""`list`: the registered models and data sets."""
+"""`list`: the registered models and datasets."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class ModelFacts:
 
     Attributes:
         name: what `--model` takes.
-        layers: learned layers from the picture to the score layer.
+        layers: learned layers from the image to the score layer.
         parameters: learned numbers.
-        receptive_field: side in pixels of what a cell of the coarsest score layer sees.
+        receptive_field: side in pixels of the receptive field of a cell of the coarsest score layer.
         stride: pixels between two of its cells.
         paper: the same in the CVPR paper's Table 1, for its three nets.
     """
@@ -44,7 +44,12 @@ class ModelFacts:
 
 
 def list_models() -> list[Listed]:
-    """The registered models, and the schemes that take an argument; nothing of them is imported."""
+    """Return the registered models, and the schemes that take an argument; nothing of them is imported.
+
+    >>> import fcnbench
+    >>> "fcn8s-pocket" in [listed.name for listed in fcnbench.list_models()]
+    True
+    """
     from fcnbench.models.registry import ABOUT, MODELS
     from fcnbench.models.schemes import SCHEMES
 
@@ -60,7 +65,7 @@ def list_models() -> list[Listed]:
 
 
 def model_facts() -> list[ModelFacts]:
-    """Layers, parameters, receptive field and stride of the built-in models, computed from their modules."""
+    """Return layers, parameters, receptive field and stride of the built-in models, computed from their modules."""
     from dataclasses import asdict
 
     from fcnbench.models.fcn.architecture import PAPER, builtin_facts
@@ -76,7 +81,12 @@ def model_facts() -> list[ModelFacts]:
 
 
 def list_datasets() -> list[Listed]:
-    """The registered data sets; of other packages' only the names are read."""
+    """Return the registered datasets; of other packages' only the names are read.
+
+    >>> import fcnbench
+    >>> fcnbench.list_datasets()[0].name
+    'pocket'
+    """
     from fcnbench.datasets.registry import DATASETS, find_dataset
 
     return [

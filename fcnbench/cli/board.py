@@ -6,27 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcnbench.cli.command import Command, add_board, add_json, print_json
+from fcnbench.cli.command import print_json
 from fcnbench.errors import CheckFailed
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN = ["rank", "model", "pixel_acc", "mean_acc", "mean_iu", "mean_iu_low", "mean_iu_high", "fw_iu", "images", "tier"]
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fcnbench board`."""
-    parser.add_argument(
-        "action", nargs="?", choices=("build", "show", "verify", "html"), default="build",
-        help="build: write the boards anew and show them (default); show: as they are; verify: are they what the "
-        "records give? html: write them as a static site",
-    )  # fmt: skip
-    parser.add_argument("--dataset", help="only this data set's board (default: all that have a record)")
-    parser.add_argument("--claims", action="store_true", help="also build boards that have nothing but claims")
-    parser.add_argument("--output", default="site", metavar="DIR", help="folder of the site (default: %(default)s)")
-    add_board(parser, reads=True)
-    add_json(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -118,6 +104,3 @@ def _speed_text(path: Path) -> str:
     shown = ["model", "scenario", "batch", "median_ms", "p90_ms", "p99_ms", "mean_ms", "trials", "forward", "precision"]
     rows = read_speed_board(path)[shown].astype(object).to_numpy().tolist()
     return f"{path}\n\n{tabulate(rows, headers=shown, floatfmt='.1f', intfmt=',')}\n"
-
-
-COMMAND = Command("board", "write boards anew from their records, show them, or check them", add_options, execute)

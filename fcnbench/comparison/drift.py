@@ -10,39 +10,13 @@ import numpy as np
 
 from fcnbench.comparison.attribution import first_difference, layers
 from fcnbench.comparison.compare import Comparison, compare
-from fcnbench.errors import UsageError
 from fcnbench.metrics.scores import METRICS
+from fcnbench.options import Allowance
 from fcnbench.records.evaluation import MARGINS
 from fcnbench.records.model import Record
 from fcnbench.util.console import listed
 
 Kind = Literal["identical", "numerical", "drift"]
-
-
-@dataclass(frozen=True)
-class Allowance:
-    """What still counts as numerical noise.
-
-    Attributes:
-        budget: pixels that may change class; None where only the metrics matter.
-        tolerance: how far each of the four metrics may move, as a fraction; None where only pixels matter.
-    """
-
-    budget: int | None = None
-    tolerance: float | None = None
-
-    def __post_init__(self) -> None:
-        if (self.budget or 0) < 0 or not 0 <= (self.tolerance or 0.0) <= 1:
-            raise UsageError(
-                f"budget {self.budget} and tolerance {self.tolerance} are no allowance",
-                "pass a number of pixels, and a fraction such as 0.001",
-            )
-
-    def told(self) -> str:
-        """In words."""
-        parts = [] if self.budget is None else [f"{self.budget:,} flipped pixels"]
-        parts += [] if self.tolerance is None else [f"metrics within {self.tolerance:g}"]
-        return " and ".join(parts) or "nothing"
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +57,7 @@ class Verdict:
         pixels = (
             f"{'' if found.exact else 'at least '}{found.flips:,} pixels of {len(found.moved):,} images changed class"
         )
-        return f"{name}: {self.kind}: {pixels}; allowed: {self.allowance.told()}"
+        return f"{name}: {self.kind}: {pixels}; allowed: {self.allowance.describe()}"
 
 
 def judge(

@@ -19,15 +19,18 @@ from fcnbench.util.console import note
 
 
 def load_dataset(
-    task: str, from_: str | Path | None = None, allow_partial: bool = False, accept_terms: bool = False
+    dataset: str | DatasetSpec,
+    from_: str | Path | None = None,
+    allow_partial: bool = False,
+    accept_terms: bool = False,
 ) -> Dataset:
-    """Load a task's samples as numpy arrays.
+    """Load a dataset's samples as numpy arrays.
 
     Without `from_` the local store serves; when it is missing, `pocket` is drawn and the archives of other tasks are
     downloaded. With `from_` the store is made from that archive or folder, unless it was made from just that before.
 
     Args:
-        task: name of the task, for example `voc2011val`.
+        dataset: name of the dataset, for example `voc2011val`, or its specification.
         from_: the user's own archive or extracted folder.
         allow_partial: accept a source or store that lacks pictures or label maps.
         accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
@@ -39,7 +42,9 @@ def load_dataset(
         DataCorrupt: the source or the store holds something else than the task, or all its label maps are masks of
             0 and 255.
     """
-    data = _loaded(find_dataset(task), from_, allow_partial, accept_terms)
+    spec = find_dataset(dataset) if isinstance(dataset, str) else dataset
+    data = _loaded(spec, from_, allow_partial, accept_terms)
+    data.spec = spec
     check_masks(data.manifest)
     return data
 

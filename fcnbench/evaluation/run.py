@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from fcnbench.datasets.leakage import Leakage
 from fcnbench.datasets.load import load_dataset
-from fcnbench.datasets.registry import find_dataset
+from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.datasets.store.dataset import Dataset
 from fcnbench.errors import UsageError
 from fcnbench.evaluation.distributed import World
@@ -26,7 +29,7 @@ from fcnbench.models.load import LoadedModel, open_model
 from fcnbench.models.networks import state_digest
 from fcnbench.models.segmenter import answers_from_truth, modalities_of, module_of
 from fcnbench.options import RunOptions
-from fcnbench.protocol import PROTOCOL_VERSION, Choices, Protocol
+from fcnbench.protocol import PROTOCOL_VERSION, AbsentPolicy, Protocol
 from fcnbench.records.assemble import assemble, protocol_of
 from fcnbench.records.environment import Environment
 from fcnbench.records.evaluation import Evaluation
@@ -43,9 +46,11 @@ class Job:
 
     Attributes:
         options: the options of `run`.
-        model: name of the model.
+        model: name of the model, or the model itself.
         weights: what the model's factory is given.
-        choices: dataset, policy for absent classes and precision, of the options and the signature.
+        spec: specification of the dataset.
+        loaded: the dataset, where it was given loaded.
+        absent: policy for absent classes.
         device: where the forward passes run.
         arithmetic: precision of the forward passes.
         root: folder of `submissions/` and `leaderboards/`, absolute.
@@ -53,18 +58,25 @@ class Job:
     """
 
     options: RunOptions
-    model: str
+    model: Any
     weights: str | None
-    choices: Choices
+    spec: DatasetSpec
+    loaded: Dataset | None
+    absent: AbsentPolicy
     device: torch.device
     arithmetic: Arithmetic
     root: Path
     target: Path | None
 
     @property
+    def named(self) -> bool:
+        """Whether the model is given by its name: what a later run can be compared with."""
+        return isinstance(self.model, str)
+
+    @property
     def fast(self) -> bool:
         """Whether the fast path may be taken."""
-        return self.options.fast and not self.arithmetic.compiled
+        return self.options.forward.fast and not self.arithmetic.compiled
 
     @property
     def timed(self) -> int:
@@ -74,21 +86,87 @@ class Job:
 
     def data(self) -> Dataset:
         """Load the dataset."""
-        options = self.options
-        source = None if options.from_ is None else Path(options.from_).expanduser()
-        return load_dataset(self.choices.dataset, source, options.allow_partial, options.accept_terms)
+        if self.loaded is not None:
+            return self.loaded
+        options = self.options.data
+        source = None if options.source is None else Path(options.source).expanduser()
+        return load_dataset(self.spec, source, options.allow_partial, options.accept_terms)
+
+
+@dataclass(frozen=True, eq=False)
+class _Setup:
+    """What is known of a run before its first image.
+
+    Attributes:
+        loaded: the model.
+        data: the dataset.
+        places: indices of the images that are scored.
+        protocol: what is scored, and how.
+        facts: what the record keeps of the model.
+        environment: what it runs on.
+        leakage: the model's training images among the evaluated ones.
+        work: everything that an image's integers depend on.
+        witness: notes what takes part later.
+    """
+
+    loaded: LoadedModel
+    data: Dataset
+    places: list[int]
+    protocol: Protocol
+    facts: ModelFacts
+    environment: Environment
+    leakage: Leakage
+    work: dict[str, str]
+    witness: Witness
+
+    @property
+    def oracle(self) -> bool:
+        """Whether the model makes its predictions of the ground truth."""
+        return answers_from_truth(self.loaded.segmenter)
 
 
 def run_job(job: Job, world: World, earlier: Identity | None) -> Filed | None:
     """Run this process's share of a job, and return the whole result; None where the earlier result still holds."""
-    spec = find_dataset(job.choices.dataset)
-    space = spec.label_space
+    spec, setup = job.spec, _set_up(job, world)
+    if earlier is not None:
+        changed = world.made_by_first(lambda: departure(earlier, setup.work, setup.witness))
+        if not changed:
+            return None
+        note(f"run again: {changed}")
+    geo_classes = spec.geo.num_classes if spec.geo else 0
+    with Journal(setup.work, spec.label_space.num_classes, geo_classes, world.rank, setup.witness) as journal:
+        name = world.made_by_first(lambda: journal.name)
+        writer = PredictionWriter(job.target, spec.devkit_set, name) if job.target is not None else None
+        look = Look(setup.loaded.segmenter, setup.data, job.device, writer, job.options.margins)
+        try:
+            evaluation = evaluate(
+                look,
+                setup.places,
+                journal,
+                0 if setup.oracle else job.timed,
+                arithmetic=job.arithmetic,
+                batch=job.options.forward.batch,
+                world=world,
+                what=f"{setup.facts.name} on {spec.name}",
+            )
+            done = world.made_by_first(lambda: _filed(job, setup, evaluation, look, writer))
+        except BaseException:
+            if not job.named:
+                journal.forget()  # no other run will read it
+            raise
+        journal.forget()
+    return done
+
+
+def _set_up(job: Job, world: World) -> _Setup:
+    """Load the model and the dataset, and refuse what can't be run."""
+    spec, space = job.spec, job.spec.label_space
     loaded = open_model(
         job.model, job.weights, space.num_classes, classes=space.classes, dense=job.options.dense, fast=job.fast
     )
     oracle = answers_from_truth(loaded.segmenter)
     if oracle and not job.arithmetic.plain:
-        raise UsageError(f"{job.model} has no forward pass to run in {job.arithmetic.name}", "drop --precision")
+        raise UsageError(f"{loaded.name} has no forward pass to run in {job.arithmetic.name}", "drop --precision")
     if not oracle:
         job.arithmetic.prepare(loaded.segmenter)
     # The first process downloads and builds; the others find it done where they share its disk.
@@ -96,58 +174,39 @@ def run_job(job: Job, world: World, earlier: Identity | None) -> Filed | None:
     modalities = modalities_of(loaded.segmenter)
     places = scorable(data, job.options.limit, modalities)
     modality = "+".join(modalities) or "truth"
-    protocol = protocol_of(spec, data, len(places), modality, job.arithmetic.name, job.choices.absent)
+    protocol = protocol_of(spec, data, len(places), modality, job.arithmetic.name, job.absent)
     if job.options.signature is not None:
         _refuse_departures(protocol, job.options.signature)
     facts, environment = facts_of(loaded), describe(job.device)
     _refuse_mixed(environment, world)
     leakage = leakage_of(loaded, [data.manifest.rows[place].id for place in places], spec.split.name)
     work = _work(job, loaded, facts, data, environment)
-    witness = Witness(loaded.sources)
-    if earlier is not None:
-        changed = world.made_by_first(lambda: departure(earlier, work, witness))
-        if not changed:
-            return None
-        note(f"run again: {changed}")
-    geo_classes = spec.geo.num_classes if spec.geo else 0
-    with Journal(work, space.num_classes, geo_classes, world.rank, witness) as journal:
-        name = world.made_by_first(lambda: journal.name)
-        writer = PredictionWriter(job.target, spec.devkit_set, name) if job.target is not None else None
-        look = Look(loaded.segmenter, data, job.device, writer, job.options.margins)
-        timed = 0 if oracle else job.timed
-        evaluation = evaluate(
-            look,
-            places,
-            journal,
-            timed,
-            arithmetic=job.arithmetic,
-            batch=job.options.batch,
-            world=world,
-            what=f"{facts.name} on {spec.name}",
-        )
+    if not job.named:
+        # Nothing could show later that an object is still the same: no other run has this identity.
+        work["object"] = world.made_by_first(secrets.token_hex)
+    return _Setup(loaded, data, places, protocol, facts, environment, leakage, work, Witness(loaded.sources))
 
-        def finished() -> Filed:
-            if writer is not None:
-                writer.refuse_gaps(evaluation.ids)
-            record = assemble(
-                spec,
-                data,
-                model=facts,
-                protocol=protocol,
-                leakage=leakage,
-                evaluation=evaluation if oracle else _certified(job, evaluation, look, places),
-                environment=replace(environment, packages=environment.packages | imported_packages()),
-                code=code_of(loaded.sources),
-            )
-            filed = file_record(record, job.root)
-            if writer is not None:
-                writer.publish(frozenset(evaluation.ids))
-            witness.news()
-            return replace(filed, identity=Identity(work, witness.facts))
 
-        done = world.made_by_first(finished)
-        journal.forget()
-    return done
+def _filed(job: Job, setup: _Setup, evaluation: Evaluation, look: Look, writer: PredictionWriter | None) -> Filed:
+    """Write the record, the board that it may enter, and the predictions."""
+    environment = setup.environment
+    if writer is not None:
+        writer.refuse_gaps(evaluation.ids)
+    record = assemble(
+        job.spec,
+        setup.data,
+        model=setup.facts,
+        protocol=setup.protocol,
+        leakage=setup.leakage,
+        evaluation=evaluation if setup.oracle else _certified(job, evaluation, look, setup.places),
+        environment=replace(environment, packages=environment.packages | imported_packages()),
+        code=code_of(setup.loaded.sources),
+    )
+    filed = file_record(record, job.root)
+    if writer is not None:
+        writer.publish(frozenset(evaluation.ids))
+    setup.witness.news()
+    return replace(filed, identity=Identity(setup.work, setup.witness.facts))
 
 
 def _certified(job: Job, evaluation: Evaluation, look: Look, places: list[int]) -> Evaluation:
@@ -193,6 +252,6 @@ def _work(job: Job, loaded: LoadedModel, facts: ModelFacts, data: Dataset, envir
         "device": f"{environment.device} {environment.device_name}",
         "versions": f"{environment.python} {environment.packages} {environment.decoder} {environment.revision}",
         "margins": str(job.options.margins),
-        "forward": f"{job.arithmetic.name} fast={job.fast} batch={job.options.batch}",
+        "forward": f"{job.arithmetic.name} fast={job.fast} batch={job.options.forward.batch}",
         "protocol": str(PROTOCOL_VERSION),
     }

@@ -32,6 +32,15 @@ def installed_version(package: str) -> str:
         return ""
 
 
+def package_of(module: str) -> str:
+    """Return the installed package that brings a module; empty where none does.
+
+    >>> package_of("torch.nn")
+    'torch'
+    """
+    return _owners(tuple(sys.path)).get(module.partition(".")[0], "")
+
+
 def modules_of(package: str) -> frozenset[str]:
     """Return the top-level modules that an installed package brings."""
     wanted = _normal(package)

@@ -7,8 +7,11 @@ read, compared or digested as text goes through here, so that neither makes a di
 from __future__ import annotations
 
 from codecs import BOM_UTF8
-from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 
 def normalise(content: bytes) -> bytes:

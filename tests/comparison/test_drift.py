@@ -125,7 +125,7 @@ def test_a_new_run_is_kept_where_that_is_wanted(runs: Path, tmp_path: Path) -> N
 
 
 def test_a_result_is_judged_without_running(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fcnbench.api.run.run", lambda *a, **k: pytest.fail("a model ran"))
+    monkeypatch.setattr("fcnbench.api.run.run_unless", lambda *a, **k: pytest.fail("a model ran"))
     baseline, other = record_of(runs, "fcn8s-pocket"), record_of(runs, "fcn32s-pocket")
     assert fcnbench.check(baseline, record=baseline).passed
     assert not fcnbench.check(baseline, record=other, budget=100).passed

@@ -106,6 +106,7 @@ class Dataset(Sequence[Sample]):
         manifest: what the store holds.
         label_space: classes, palette and ignore value.
         geo: label space of the second label map; None where there is none.
+        spec: the dataset's specification, where `load_dataset` opened the store.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Dataset(Sequence[Sample]):
         self.manifest = manifest
         self.label_space = label_space
         self.geo = geo
+        self.spec: DatasetSpec | None = None
         self._file: pyarrow.parquet.ParquetFile | None = None
         self._group_starts: list[int] = []
         self._groups: dict[int, list[dict[str, Any]]] = {}

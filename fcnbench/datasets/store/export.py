@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fcnbench.datasets.codec.images import encode_label, picture_ending
 from fcnbench.datasets.registry import find_dataset
+from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.datasets.store.card import write_card
 from fcnbench.datasets.store.croissant import write_croissant
 from fcnbench.datasets.store.dataset import PARQUET_NAME, Dataset
@@ -52,17 +53,22 @@ def export(data: Dataset, kind: str, target: Path) -> None:
         ) from error
 
 
+def _spec_of(data: Dataset) -> DatasetSpec:
+    """Return the specification of a dataset, which need not be registered."""
+    return data.spec or find_dataset(data.manifest.dataset)
+
+
 def _huggingface(data: Dataset, folder: Path) -> None:
     """The Parquet file with its card: `load_dataset(folder)` reads it."""
     _copy(data.folder / PARQUET_NAME, folder / PARQUET_NAME, f"export {data.manifest.dataset}")
     data.manifest.save(folder)
-    write_card(find_dataset(data.manifest.dataset), data.manifest, folder)
+    write_card(_spec_of(data), data.manifest, folder)
 
 
 def _croissant(data: Dataset, folder: Path) -> None:
     """The same, and `croissant.json`, which describes it to any Croissant reader."""
     _huggingface(data, folder)
-    write_croissant(find_dataset(data.manifest.dataset), data.manifest, folder)
+    write_croissant(_spec_of(data), data.manifest, folder)
 
 
 def _voc(data: Dataset, folder: Path) -> None:
@@ -80,7 +86,7 @@ def _voc(data: Dataset, folder: Path) -> None:
             ids.append(sample.id)
             bar.update()
     _write(root / "ImageSets/Segmentation" / f"{data.manifest.dataset}.txt", "".join(f"{i}\n" for i in ids).encode())
-    write_card(find_dataset(data.manifest.dataset), data.manifest, folder)
+    write_card(_spec_of(data), data.manifest, folder)
 
 
 _VOC_FOLDERS = {"image": "JPEGImages", "depth": "Depth", "hha": "HHA"}
