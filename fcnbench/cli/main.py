@@ -91,9 +91,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     if name not in COMMANDS:
         return _parsed(parser, given)
     own = parser.commands[name]
-    own.refuse_unknown_options(rest)
     settings = [] if {"-h", "--help"} & set(rest) else _settings(name)
     own.allow_settings(setting.option for setting in settings)
+    own.refuse_unknown_options(rest)
     options = _parsed(parser, given)
     known = options_of(COMMANDS[name].options)
     # An argument that is taken by position and was not given is None.

@@ -79,6 +79,11 @@ class Comparison:
     exact: bool
     layers: tuple[Layer, ...]
 
+    def __repr__(self) -> str:
+        flips = f"{'' if self.exact else 'at least '}{self.flips:,} pixels changed class"
+        before, after = (scores["mean_iu"] for scores in (self.before, self.after))
+        return f"<Comparison of {self.images} images: mean IU {before:.4f} and {after:.4f}, {flips}>"
+
 
 def compare(first: Record, second: Record, predictions: tuple[Path, Path] | None = None) -> Comparison:
     """Compare two runs on one task.

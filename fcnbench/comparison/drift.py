@@ -48,8 +48,11 @@ class Verdict:
         """Whether the gate opens."""
         return self.kind != "drift"
 
+    def __repr__(self) -> str:
+        return f"<Verdict {self.headline()}>"
+
     def headline(self) -> str:
-        """The verdict in a sentence."""
+        """Return the verdict as a sentence."""
         found = self.comparison
         name = f"{self.model} on {self.dataset}"
         if found is None or self.kind == "identical":

@@ -153,7 +153,7 @@ class Option:
             where: what holds the value, for the message.
 
         Raises:
-            UsageError: it is of the wrong type, or not among the choices.
+            UsageError: it is of the wrong type, too small, or not among the choices.
         """
         if self.repeated:
             fits = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
@@ -165,6 +165,8 @@ class Option:
             near = difflib.get_close_matches(str(value), self.choices, 1)
             hint = f"did you mean {near[0]}?" if near else f"write {self.expected}"
             raise UsageError(f"{where} is {value!r}, expected {self.expected}", hint)
+        if self.bound is not None and isinstance(value, Real) and self.bound.refuses(float(value)):
+            raise UsageError(f"{where} = {value}{self.bound.says}", self.bound.hint)
         if self.inverted:
             return not value
         return tuple(value) if isinstance(value, list) else value
@@ -181,7 +183,7 @@ class Option:
             raise UsageError(f"{self.shown} {value!r} is not {_EXPECTED[self.kind]}", f"pass {self.expected}")
         if self.choices and self.python and value not in self.choices:
             raise UsageError(f"{self.shown} {value} is unknown", f"choose {self.expected}")
-        if self.bound is not None and isinstance(value, int | float | Real) and self.bound.refuses(float(value)):
+        if self.bound is not None and isinstance(value, Real) and self.bound.refuses(float(value)):
             raise UsageError(f"{self.shown} {value}{self.bound.says}", self.bound.hint)
 
 

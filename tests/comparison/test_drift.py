@@ -98,7 +98,7 @@ def test_near_ties_are_told_where_they_were_counted(fine: Record) -> None:
     "options", [{"budget": -1}, {"tolerance": -0.1}, {"tolerance": 2.0}, {"tolerance": float("nan")}]
 )
 def test_an_allowance_that_is_none_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="no allowance"):
+    with pytest.raises(UsageError, match="not an allowance"):
         Allowance(**options)
 
 
