@@ -392,35 +392,33 @@ class DoctorOptions(Options):
 
 @dataclass(frozen=True)
 class Command:
-    """A command of the command line.
+    """The options of a command.
 
     Attributes:
-        about: what it does, in one line.
-        options: its options.
+        options: the class that declares them.
         project: whether a project's `pyproject.toml` may set them; not where other people's files are judged.
     """
 
-    about: str
     options: type[Options]
     project: bool = True
 
 
 COMMANDS = {
-    "run": Command("evaluate a model on a dataset", RunOptions),
-    "score": Command("score stored predictions, or recompute a record from its matrices", ScoreOptions),
-    "compare": Command("compare two runs, or look at one under other harnesses' rules", CompareOptions),
-    "check": Command("judge a model against its baseline: identical, numerical noise or drift", CheckOptions),
-    "report": Command("write one self-contained HTML file about a run", ReportOptions),
-    "bench": Command("time a model's forward pass on this machine, as the papers do", BenchOptions),
-    "fetch": Command("download and canonicalise a dataset, or check its mirrors", FetchOptions),
-    "export": Command("write a dataset for Hugging Face, VOC readers or Croissant", ExportOptions),
-    "list": Command("list models and datasets", ListOptions),
-    "board": Command("rewrite boards from their records, show them, or check them", BoardOptions),
-    "submit": Command("prepare a run for a pull request, and verify it", SubmitOptions, project=False),
-    "verify": Command("check a submission, and raise its tier", VerifyOptions, project=False),
-    "doctor": Command("check this installation, a dataset from end to end, a model, or a device", DoctorOptions),
+    "run": Command(RunOptions),
+    "score": Command(ScoreOptions),
+    "compare": Command(CompareOptions),
+    "check": Command(CheckOptions),
+    "report": Command(ReportOptions),
+    "bench": Command(BenchOptions),
+    "fetch": Command(FetchOptions),
+    "export": Command(ExportOptions),
+    "list": Command(ListOptions),
+    "board": Command(BoardOptions),
+    "submit": Command(SubmitOptions, project=False),
+    "verify": Command(VerifyOptions, project=False),
+    "doctor": Command(DoctorOptions),
 }
-"""The commands in the order of `fcnbench --help`; each is a module of its name in `fcnbench/cli`."""
+"""The options of every command; `cli/commands.py` says what the commands do."""
 
 JSON = Option(
     name="json", kind=bool, default=False, required=False, flag="--json", python=False,

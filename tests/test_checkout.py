@@ -190,7 +190,7 @@ def test_sweeps_id_lists_and_models_in_files(tmp_path: Path, way: Callable[[byte
 
 def test_standard_output_bears_any_code_page(tmp_path: Path) -> None:
     code = (
-        "from fcnbench.cli.command import print_json\n"
+        "from fcnbench.cli.output import print_json\n"
         "import sys; from fcnbench.cli import main as entry\n"
         "print_json({'name': 'Ağ'})\n"
         "code = entry.main(['board', 'show', '--dataset', 'ağ', '--board', '.'])\n"

@@ -91,7 +91,7 @@ def test_the_defaults_of_a_parsed_command_line_are_the_declared_ones() -> None:
     assert options.given == set()
     said = parse(["run", "--from", "x", "--compile", "--no-fast", "--limit", "3", "--json"])
     assert (said.from_, said.compiled, said.fast, said.limit, said.json) == ("x", True, False, 3, True)
-    assert said.given == {"from_", "compiled", "fast", "limit"}
+    assert said.given == {"from_", "compiled", "fast", "limit", "json"}
     assert parse(["score", "--predictions", "p", "--train-split", "a", "--train-split", "b"]).train_splits == ["a", "b"]
     assert [parse(["verify", "x", *more]).write for more in ([], ["--dry"])] == [True, False]
 

@@ -26,7 +26,7 @@ def board(board: str | Path | None = None, dataset: str | None = None, *, claims
         OutputError: a board could not be written.
 
     >>> import fcnbench
-    >>> run = fcnbench.run(trials=0)
+    >>> run = fcnbench.run("oracle-perfect")
     >>> [path.name for path in fcnbench.board()]
     ['pocket.csv']
     """
@@ -59,7 +59,7 @@ def verify_boards(board: str | Path | None = None) -> list[str]:
         DataMissing: there is no such folder, or neither a board nor a usable record in it.
 
     >>> import fcnbench
-    >>> run = fcnbench.run(trials=0)
+    >>> run = fcnbench.run("oracle-perfect")
     >>> fcnbench.verify_boards()
     []
     """
@@ -84,7 +84,7 @@ def board_pages(output: str | Path, board: str | Path | None = None) -> Path:
         OutputError: a page could not be written.
 
     >>> import fcnbench
-    >>> run = fcnbench.run(trials=0)
+    >>> run = fcnbench.run("oracle-perfect")
     >>> fcnbench.board_pages("site").name
     'index.html'
     """

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from fcnbench.cli.command import arguments, print_json
+from fcnbench.cli.command import arguments
+from fcnbench.cli.output import print_json
 
 if TYPE_CHECKING:
     from fcnbench.records.speed import SpeedRecord

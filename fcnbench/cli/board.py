@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcnbench.cli.command import print_json
+from fcnbench.cli.output import print_json
 from fcnbench.errors import CheckFailed
 
 if TYPE_CHECKING:

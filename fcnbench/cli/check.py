@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fcnbench.cli.command import arguments, print_json
+from fcnbench.cli.command import arguments
+from fcnbench.cli.output import print_json
 from fcnbench.errors import CheckFailed, OutputError
 from fcnbench.util.console import note
 

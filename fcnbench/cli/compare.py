@@ -7,7 +7,7 @@ from dataclasses import asdict
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from fcnbench.cli.command import print_json
+from fcnbench.cli.output import print_json
 from fcnbench.cli.result import TITLES, percent
 from fcnbench.errors import UsageError
 from fcnbench.util.console import listed

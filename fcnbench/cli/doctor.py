@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from fcnbench.cli.command import print_json
+from fcnbench.cli.output import print_json
 from fcnbench.errors import CheckFailed, UsageError
 from fcnbench.util.check_result import Finding
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from fcnbench.cli.command import print_json
+from fcnbench.cli.output import print_json
 from fcnbench.errors import UsageError
 
 

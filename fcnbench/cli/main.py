@@ -6,7 +6,6 @@ import argparse
 import errno
 import os
 import sys
-import traceback
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, redirect_stdout
 from importlib import import_module
@@ -14,17 +13,16 @@ from io import StringIO, TextIOWrapper
 from itertools import takewhile
 from typing import TYPE_CHECKING, NoReturn
 
-from fcnbench.cli.command import print_json
-from fcnbench.cli.output import fill_closed_descriptors, keep_open, reserved_for_json, result_stream
+from fcnbench.cli.commands import ABOUT, sentence
+from fcnbench.cli.output import fill_closed_descriptors, keep_open, print_json, reserved_for_json, result_stream
 from fcnbench.cli.parser import COMMAND, Parser
 from fcnbench.errors import FcnbenchError, Interrupted, OutputError, UsageError
-from fcnbench.options import COMMANDS, JSON
 from fcnbench.util.console import note
-from fcnbench.util.option import options_of
 from fcnbench.util.version import __version__
 
 if TYPE_CHECKING:
     from fcnbench.cli.settings import Setting
+    from fcnbench.util.option import Option
 
 _EXIT_CODES = """\
 exit codes:
@@ -36,7 +34,7 @@ _HELP, _COMPLETION = "help", "--print-completion"
 _SHELLS = ("bash", "zsh", "tcsh")
 
 
-def build_parser(commands: Iterable[str] = COMMANDS) -> Parser:
+def build_parser(commands: Iterable[str] = ABOUT) -> Parser:
     """Return the parser of the command line.
 
     Args:
@@ -54,11 +52,10 @@ def build_parser(commands: Iterable[str] = COMMANDS) -> Parser:
         _COMPLETION, metavar="SHELL", choices=_SHELLS, help="print the completion script of bash, zsh or tcsh"
     )
     wanted, subparsers = set(commands), parser.add_subparsers(title="commands", metavar=COMMAND, required=True)
-    for name, command in COMMANDS.items():
-        about = f"{command.about[0].upper()}{command.about[1:]}."
-        sub = subparsers.add_parser(name, help=command.about, description=about)
+    for name, about in ABOUT.items():
+        sub = subparsers.add_parser(name, help=about, description=sentence(name))
         if name in wanted:
-            sub.add_options([*options_of(command.options), JSON])
+            sub.add_options(_declared(name))
         sub.set_defaults(command=name, parser=sub)
     asked = subparsers.add_parser(_HELP, help="show this help, or that of a command", description="Show help.")
     asked.add_argument("topic", nargs="?", metavar=COMMAND, choices=[*subparsers.choices])
@@ -86,21 +83,21 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     if leading and leading[0].partition("=")[0] == _COMPLETION:
         _print_completion(given)
     name, *rest = given[len(leading) :] or [""]
-    parser = build_parser({name, *rest[:1]} & COMMANDS.keys())
+    parser = build_parser({name, *rest[:1]} & ABOUT.keys())
     parser.refuse_unknown_options(leading)
-    if name not in COMMANDS:
+    if name not in ABOUT:
         return _parsed(parser, given)
     own = parser.commands[name]
     settings = [] if {"-h", "--help"} & set(rest) else _settings(name)
     own.allow_settings(setting.option for setting in settings)
     own.refuse_unknown_options(rest)
     options = _parsed(parser, given)
-    known = options_of(COMMANDS[name].options)
+    known = _declared(name)
     # An argument that is taken by position and was not given is None.
     options.given = {option.name for option in known if getattr(options, option.name, None) is not None}
     values = {setting.option.name: setting.value for setting in settings}
     options.settings = [setting for setting in settings if setting.option.name not in options.given]
-    for option in (*known, JSON):
+    for option in known:
         if getattr(options, option.name, None) is None:
             setattr(options, option.name, values.get(option.name, option.default))
     return options
@@ -114,6 +111,14 @@ def _parsed(parser: Parser, given: Sequence[str]) -> argparse.Namespace:
     if options.command == _HELP:
         parser.parse_args([options.topic, "--help"] if options.topic else ["--help"])
     return options
+
+
+def _declared(command: str) -> tuple[Option, ...]:
+    """Return the options of a command, `--json` among them."""
+    from fcnbench.options import COMMANDS, JSON
+    from fcnbench.util.option import options_of
+
+    return (*options_of(COMMANDS[command].options), JSON)
 
 
 def _settings(command: str) -> list[Setting]:
@@ -236,6 +241,8 @@ def _of_runtime(error: RuntimeError) -> FcnbenchError:
 
 def _unexpected(error: Exception) -> FcnbenchError:
     """Print the traceback of a fault of fcnbench itself, and return its error."""
+    import traceback
+
     traceback.print_exception(error)
     text = f"unexpected {type(error).__name__}: {error}"
     return FcnbenchError(text, "this is a fault of fcnbench: please report it with the lines above")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fcnbench.cli.commands import sentence
 from fcnbench.options import COMMANDS, JSON, sweep_options
 from fcnbench.util.option import Option, options_of
 
@@ -60,7 +61,7 @@ def options_page() -> str:
     """
     parts = [_INTRODUCTION]
     for name, command in COMMANDS.items():
-        parts.append(f"## fcnbench {name}\n\n{command.about[0].upper()}{command.about[1:]}.\n\n{_COLUMNS}")
+        parts.append(f"## fcnbench {name}\n\n{sentence(name)}\n\n{_COLUMNS}")
         rows = [_row(name, option, command.project) for option in (*options_of(command.options), JSON)]
         parts.append("\n".join(rows) + "\n")
     names = ", ".join(f"`{option.name}`" for option in sweep_options())

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from fcnbench.errors import UsageError
-from fcnbench.util.option import Option
+
+if TYPE_CHECKING:
+    from fcnbench.util.option import Option
 
 _CHOICE = re.compile(
     r"argument (?P<option>.+?): invalid choice: (?P<quote>['\"])(?P<found>.*?)(?P=quote) \(.*\)\Z", re.DOTALL
@@ -89,6 +90,8 @@ class Parser(argparse.ArgumentParser):
             if not name.startswith("-") or name == "-" or " " in argument or name[1].isdecimal():
                 continue
             if name not in known:
+                import difflib
+
                 names = {option.lstrip("-"): option for option in known}
                 near = difflib.get_close_matches(name.lstrip("-"), names, 1, _ALIKE)
                 raise UsageError(
@@ -141,6 +144,8 @@ def suggestion(found: str, known: Sequence[str], otherwise: str) -> str:
     >>> suggestion("xyz", ["run", "score"], "see --help")
     'choose one of run, score'
     """
+    import difflib
+
     if near := difflib.get_close_matches(found, known, 1):
         return f"did you mean {near[0]}?"
     few = 15

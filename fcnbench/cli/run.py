@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from fcnbench.cli import downloads
-from fcnbench.cli.command import arguments, print_json
+from fcnbench.cli.command import arguments
+from fcnbench.cli.output import print_json
 from fcnbench.cli.result import report
 from fcnbench.cli.sweep import summary_of, sweep_table
 from fcnbench.errors import UsageError

@@ -6,7 +6,8 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from fcnbench.cli.command import arguments, print_json
+from fcnbench.cli.command import arguments
+from fcnbench.cli.output import print_json
 from fcnbench.cli.result import headline, metrics_table, report
 from fcnbench.errors import CheckFailed
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from fcnbench.cli.command import arguments, print_json
+from fcnbench.cli.command import arguments
+from fcnbench.cli.output import print_json
 from fcnbench.cli.verify import as_json, text
 from fcnbench.errors import CheckFailed
 

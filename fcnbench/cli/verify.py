@@ -7,7 +7,8 @@ from dataclasses import asdict
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from fcnbench.cli.command import arguments, print_json
+from fcnbench.cli.command import arguments
+from fcnbench.cli.output import print_json
 from fcnbench.errors import CheckFailed
 
 if TYPE_CHECKING:
