@@ -42,7 +42,7 @@ _PUBLIC = {
     "plan": "fcnbench.api.plan",
     "read_board": "fcnbench.leaderboard.board",
     "report": "fcnbench.api.report",
-    "read_sweep": "fcnbench.api.sweep",
+    "read_sweep": "fcnbench.api.sweep_file",
     "run": "fcnbench.api.run",
     "run_cell": "fcnbench.api.sweep",
     "score": "fcnbench.api.score",
@@ -121,7 +121,8 @@ if TYPE_CHECKING:
     from fcnbench.api.run import run
     from fcnbench.api.score import score
     from fcnbench.api.submit import submit, verify
-    from fcnbench.api.sweep import read_sweep, run_cell, sweep
+    from fcnbench.api.sweep import run_cell, sweep
+    from fcnbench.api.sweep_file import read_sweep
     from fcnbench.datasets.load import load_dataset
     from fcnbench.errors import FcnbenchError
     from fcnbench.labelspace import LabelSpace

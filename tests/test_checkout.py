@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import fcnbench
-from fcnbench.api.sweep import read_sweep
+from fcnbench.api.sweep_file import read_sweep
 from fcnbench.cli.main import main
 from fcnbench.datasets.splits import ListedSplit
 from fcnbench.records.files import RECORD_NAME
@@ -190,7 +190,7 @@ def test_sweeps_id_lists_and_models_in_files(tmp_path: Path, way: Callable[[byte
 
 def test_standard_output_bears_any_code_page(tmp_path: Path) -> None:
     code = (
-        "from fcnbench.cli.command import print_json\n"
+        "from fcnbench.cli.output import print_json\n"
         "import sys; from fcnbench.cli import main as entry\n"
         "print_json({'name': 'Ağ'})\n"
         "code = entry.main(['board', 'show', '--dataset', 'ağ', '--board', '.'])\n"

@@ -16,7 +16,8 @@ from pathlib import Path
 import submitit
 
 import fcnbench
-from fcnbench.api.sweep import Cell, Outcome, Sweep
+from fcnbench.api.sweep import Outcome
+from fcnbench.api.sweep_file import Cell, Sweep
 
 
 class Job:

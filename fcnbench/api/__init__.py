@@ -1,1 +1,1 @@
-"""What `import fcnbench` offers: one function per command, with the command's name and options."""
+"""The Python functions of the commands: options in, a result object out; `inputs.py` says what they accept."""

@@ -1,17 +1,17 @@
-"""`bench`: forward times of a model on this machine, in the papers' protocol, without a data set."""
+"""`bench`: forward times of a model on this machine, in the papers' protocol, without a dataset."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fcnbench.api.inputs import ModelLike
 from fcnbench.api.plan import check_device, check_model
 from fcnbench.errors import UsageError
 from fcnbench.models.names import find_model
 from fcnbench.models.registry import SHIPPED
-from fcnbench.protocol import PRECISIONS
+from fcnbench.options import BenchOptions
 from fcnbench.util import files, paths
 from fcnbench.util.console import note
 from fcnbench.util.version import __version__
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     import torch
 
     from fcnbench.evaluation.precision import Precision
+    from fcnbench.evaluation.roofline import Ceiling, Work
+    from fcnbench.evaluation.scenario import Measured
+    from fcnbench.models.load import LoadedModel
+    from fcnbench.records.environment import Environment
     from fcnbench.records.speed import SpeedRecord
 
 
@@ -27,7 +31,7 @@ UNTRAINED = "random:0"
 """Weights of networks that ship with none: a forward pass takes the same time with any."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bench:
     """A finished timing.
 
@@ -41,8 +45,15 @@ class Bench:
     path: Path
     board: Path
 
+    def __repr__(self) -> str:
+        record = self.record
+        return (
+            f"<Bench of {record.model.name}, {record.scenario}, {record.precision}, {record.environment.device_name}: "
+            f"median {record.summary.median:.1f} ms of {len(record.samples)} passes>"
+        )
+
     def summary(self) -> dict[str, Any]:
-        """What `fcnbench bench --json` prints."""
+        """Return what `fcnbench bench --json` prints."""
         from dataclasses import asdict
 
         record = self.record
@@ -65,36 +76,37 @@ class Bench:
 
 
 def bench(
-    model: str,
+    model: ModelLike,
     *,
     weights: str | Path | None = None,
     classes: int | None = None,
     device: str = "auto",
-    fast: bool = True,
     precision: str | None = None,
     compiled: bool | None = None,
-    scenario: str = "single-stream",
+    fast: bool = True,
     batch: int = 1,
+    scenario: str = "single-stream",
     trials: int = 20,
     seconds: float = 1.0,
     board: str | Path | None = None,
 ) -> Bench:
-    """Time forward passes at 500x500, and write them down with the machine's speed board.
+    """Time forward passes at 500x500, and write them with the machine's speed board.
 
-    One picture at a time in single stream is the papers' protocol. Warm-up first; preparing the picture and copying it
-    to the device are not included (CVPR 2015, Table 1, does not say whether theirs are), but timed beside. Weights do
-    not matter for the time: `random:SEED` will do.
+    One image at a time in single stream is the papers' protocol. Warm-up first; preprocessing the image and copying it
+    to the device are not included (CVPR 2015, Table 1, does not say whether theirs are), but timed separately. Weights
+    do not matter for the time: `random:SEED` will do.
 
     Args:
-        model: registered name, `path/to/file.py:factory`, or `scheme:argument`.
+        model: registered name, `path/to/file.py:factory`, or `scheme:argument`; or a `torch.nn.Module`, an object with
+            `prepare` and `logits`, or a factory of either.
         weights: handed to the model's factory; the papers' networks are timed with `random:0` by default.
         classes: classes of the score layer; the model's own number by default.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, ...
+        precision: `fp32` (the default), `tf32`, `bf16`, `fp16`.
+        compiled: compile the network by `torch.compile`; the fast path is left out.
         fast: take the fast path of the papers' VGG nets.
-        precision: arithmetic: `fp32` (the default), `tf32`, `bf16`, `fp16`.
-        compiled: have the network compiled by `torch.compile`; the fast path is left out.
+        batch: images per pass.
         scenario: `single-stream`: each pass is waited for; `throughput`: the device never waits.
-        batch: pictures in a pass.
         trials: least number of timed passes; the papers average 20.
         seconds: least time that they take together.
         board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else `fcnbench-results`.
@@ -103,84 +115,83 @@ def bench(
         UsageError: an argument is wrong, or the model is an oracle.
         ModelError: the model or its weights are unusable, or it fails at this size.
         OutputError: timing or board could not be written.
+
+    >>> import fcnbench
+    >>> timing = fcnbench.bench("fcn8s-pocket", trials=1, seconds=0)
+    >>> timing.record.scenario
+    'single-stream'
     """
-    if trials < 1:
-        raise UsageError(f"--trials {trials}: at least one pass must be timed", "pass a positive number")
-    if batch < 1:
-        raise UsageError(f"--batch {batch}: at least one picture must go through", "pass a positive number")
-    if not 0 <= seconds < math.inf:
-        raise UsageError(f"--seconds {seconds} is no time", "pass 0 or more")
+    options = BenchOptions.of(locals())
     check_model(model, weights)
     if weights is None and find_model(model).builtin and model not in SHIPPED:
-        weights = UNTRAINED
-        note(f"weights do not matter for the time: {model} is timed with {weights}")
-    check_device(device, model)
-    if precision is not None and precision not in PRECISIONS:
-        raise UsageError(f"--precision {precision} is unknown", f"choose one of {', '.join(PRECISIONS)}")
+        options = replace(options, weights=UNTRAINED)
+        note(f"weights do not matter for the time: {model} is timed with {UNTRAINED}")
+    check_device(device, model if isinstance(model, str) else "")
     files.check_writable(paths.results(board) / "submissions")
     from fcnbench.evaluation.device import choose_device
     from fcnbench.evaluation.precision import FP32, Precision
     from fcnbench.leaderboard.speed_board import build_speed_boards, speed_folder
+    from fcnbench.models.objects import kept_as_it_was
     from fcnbench.models.torch_state import protected
 
-    # Absolute while the model's code runs, which may change the working directory.
-    given, on = paths.results(board), choose_device(device)
+    root, on = paths.results(board), choose_device(device)
     arithmetic = Precision(precision or FP32.format, bool(compiled))
     arithmetic.check_device(on)
-    options = _Options(model, weights, classes, on, fast and not arithmetic.compiled, arithmetic, scenario, batch)
-    with protected():
-        record = _timed(options, trials, seconds)
-    paths.keep_out_of_git(given)
-    path = record.save(given)
-    build_speed_boards(given)
-    return Bench(record, path, speed_folder(given) / f"{record.machine}.csv")
+    with protected(), kept_as_it_was(model):
+        record = _timed(options, on, arithmetic)
+    paths.keep_out_of_git(root)
+    path = record.save(root)
+    build_speed_boards(root)
+    return Bench(record, path, speed_folder(root) / f"{record.machine}.csv")
 
 
-@dataclass(frozen=True)
-class _Options:
-    """What is timed, and how."""
-
-    model: str
-    weights: str | Path | None
-    classes: int | None
-    on: torch.device
-    fast: bool
-    arithmetic: Precision
-    scenario: str
-    batch: int
-
-
-def _timed(options: _Options, trials: int, seconds: float) -> SpeedRecord:
+def _timed(options: BenchOptions, on: torch.device, arithmetic: Precision) -> SpeedRecord:
     """Load the model and time it."""
     from fcnbench.evaluation.device import move
     from fcnbench.evaluation.dtypes import checked_dtypes
     from fcnbench.evaluation.environment import describe
-    from fcnbench.evaluation.model_facts import facts_of
     from fcnbench.evaluation.precision import FP32, uncompiled
     from fcnbench.evaluation.roofline import ceiling, work_of
-    from fcnbench.evaluation.timing import WARM_UPS, paper_batch, running_at_paper_size, time_scenario
+    from fcnbench.evaluation.scenario import measure
+    from fcnbench.evaluation.timing import paper_batch, running_at_paper_size
     from fcnbench.models.load import open_model
-    from fcnbench.models.segmenter import is_oracle, module_of
+    from fcnbench.models.segmenter import is_oracle
     from fcnbench.models.torch_state import foreign_code
-    from fcnbench.records.model import new_run
-    from fcnbench.records.speed import SpeedRecord
 
-    on, arithmetic, batch = options.on, options.arithmetic, options.batch
-    loaded = open_model(options.model, options.weights, options.classes, fast=options.fast)
+    batch = options.forward.batch
+    fast = options.forward.fast and not arithmetic.compiled
+    loaded = open_model(options.model, options.weights, options.classes, fast=fast)
     segmenter = loaded.segmenter
     if is_oracle(segmenter):
-        raise UsageError(f"{options.model} has no forward pass", "time a network")
+        raise UsageError(f"{loaded.name} has no forward pass", "time a network")
     move(segmenter, on)
     arithmetic.compile_network(segmenter)
     environment = describe(on)
     with arithmetic.applied(on), foreign_code("the forward pass"):
-        with running_at_paper_size("run it on such a picture by itself"), checked_dtypes(arithmetic, segmenter):
+        with running_at_paper_size("run it on such an image by itself"), checked_dtypes(arithmetic, segmenter):
             segmenter.logits(paper_batch(segmenter, on))
-        found = time_scenario(segmenter, on, options.scenario, batch, trials, seconds)
+        measured = measure(segmenter, on, options.scenario, batch, options.trials, options.seconds)
     with FP32.applied(on), uncompiled():
         work = work_of(segmenter, paper_batch(segmenter, on, batch))
-    module, best = module_of(segmenter), ceiling(on, arithmetic)
-    name, created = new_run()
+    return _record(options, loaded, (measured, work, ceiling(on, arithmetic)), environment, arithmetic)
+
+
+def _record(
+    options: BenchOptions,
+    loaded: LoadedModel,
+    results: tuple[Measured, Work, Ceiling],
+    environment: Environment,
+    arithmetic: Precision,
+) -> SpeedRecord:
+    """Return the record of a timing: the measured passes, what they compute, and what the device reaches."""
+    from fcnbench.evaluation.model_facts import facts_of
+    from fcnbench.evaluation.timing import WARM_UPS
+    from fcnbench.models.segmenter import module_of
+    from fcnbench.records.model import new_run
+    from fcnbench.records.speed import SpeedRecord
+
+    (measured, work, best), segmenter = results, loaded.segmenter
+    module, (name, created) = module_of(segmenter), new_run()
     return SpeedRecord(
         run=name,
         created=created,
@@ -189,13 +200,13 @@ def _timed(options: _Options, trials: int, seconds: float) -> SpeedRecord:
         parameters=sum(value.numel() for value in module.parameters()) if module is not None else None,
         precision=arithmetic.name,
         scenario=options.scenario,
-        batch=batch,
+        batch=options.forward.batch,
         forward=str(getattr(segmenter, "forward_path", "plain")),
         warm_ups=WARM_UPS,
-        samples=_milliseconds(found.passes),
-        slowed=found.slowed,
-        parts={part: _milliseconds(taken) for part, taken in found.parts.items()},
-        joules=None if found.joules is None else round(found.joules, 6),
+        samples=_milliseconds(measured.passes),
+        slowed=measured.slowed,
+        parts={part: _milliseconds(taken) for part, taken in measured.parts.items()},
+        joules=None if measured.joules is None else round(measured.joules, 6),
         flops=work.flops,
         bytes=work.bytes,
         ceiling_flops=round(best.flops_per_second),
@@ -205,4 +216,5 @@ def _timed(options: _Options, trials: int, seconds: float) -> SpeedRecord:
 
 
 def _milliseconds(seconds: tuple[float, ...]) -> tuple[float, ...]:
+    """Convert seconds to milliseconds, rounded as records hold them."""
     return tuple(round(1e3 * value, 4) for value in seconds)

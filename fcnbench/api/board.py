@@ -1,4 +1,4 @@
-"""`board`: write boards anew from their records, and see whether they are what the records give."""
+"""`board`: rewrite boards from their records, check them, and write them as pages."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from fcnbench.util import paths
 
 
 def board(board: str | Path | None = None, dataset: str | None = None, *, claims: bool = False) -> list[Path]:
-    """Write the boards below a folder anew from its records, and the speed boards from its timings.
+    """Rewrite the boards below a folder from its records, and the speed boards from its timings.
 
     Args:
         board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else the working directory
             where it holds one of them, else `fcnbench-results`.
-        dataset: only this data set's board; all that have a record otherwise.
-        claims: also the boards of data sets that have nothing but claims of the papers.
+        dataset: only this dataset's board; all that have a record otherwise.
+        claims: also the boards of datasets that have nothing but claims of the papers.
 
     Returns:
         Paths of the boards.
@@ -24,6 +24,11 @@ def board(board: str | Path | None = None, dataset: str | None = None, *, claims
     Raises:
         DataMissing: there is no such folder, or no record or claim to make a board from.
         OutputError: a board could not be written.
+
+    >>> import fcnbench
+    >>> run = fcnbench.run("oracle-perfect")
+    >>> [path.name for path in fcnbench.board()]
+    ['pocket.csv']
     """
     root = paths.boards(board)
     if not claims:
@@ -45,7 +50,7 @@ def board(board: str | Path | None = None, dataset: str | None = None, *, claims
 
 
 def verify_boards(board: str | Path | None = None) -> list[str]:
-    """Whether the boards below a folder are what its records give: a sentence for each that is not.
+    """Check whether the boards below a folder are what its records give; return a sentence for each that is not.
 
     Args:
         board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else the working directory
@@ -53,6 +58,11 @@ def verify_boards(board: str | Path | None = None) -> list[str]:
 
     Raises:
         DataMissing: there is no such folder, or neither a board nor a usable record in it.
+
+    >>> import fcnbench
+    >>> run = fcnbench.run("oracle-perfect")
+    >>> fcnbench.verify_boards()
+    []
     """
     root = paths.boards(board)
     check_folder(root)
@@ -62,7 +72,7 @@ def verify_boards(board: str | Path | None = None) -> list[str]:
 
 
 def board_pages(output: str | Path, board: str | Path | None = None) -> Path:
-    """Write the boards below a folder as a static site of self-contained pages; returns its index.
+    """Write the boards below a folder as a static site of self-contained pages; return the path of its index.
 
     Args:
         output: the site's folder.
@@ -73,6 +83,11 @@ def board_pages(output: str | Path, board: str | Path | None = None) -> Path:
         DataMissing: there is no such folder, or no board in it.
         ResultsError: a board can't be read.
         OutputError: a page could not be written.
+
+    >>> import fcnbench
+    >>> run = fcnbench.run("oracle-perfect")
+    >>> fcnbench.board_pages("site").name
+    'index.html'
     """
     root = paths.boards(board)
     check_folder(root)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcnbench.records.location import find
+from fcnbench.api.inputs import RecordLike, check_record, load_record
 
 if TYPE_CHECKING:
     from fcnbench.comparison.compare import Comparison
@@ -13,48 +13,55 @@ if TYPE_CHECKING:
 
 
 def compare(
-    first: str | Path, second: str | Path, *, predictions: tuple[str | Path, str | Path] | None = None
+    first: RecordLike, second: RecordLike, *, predictions: tuple[str | Path, str | Path] | None = None
 ) -> Comparison:
-    """Compare two runs on one task: is B better than A, where do they differ, and why may they.
+    """Compare two runs on one dataset: is B better than A, where do they differ, and why.
 
     Args:
-        first: A: a `record.json`, or its folder.
+        first: A: the result of `fcnbench.run`, a record, a `record.json`, or its folder.
         second: B, likewise.
         predictions: folders of A's and B's predicted label maps, to count flipped pixels exactly.
 
     Raises:
-        UsageError: they are of different tasks or policies, or scored no image in common.
+        UsageError: the runs have different datasets or policies, or no image in common.
         DataMissing: a record is not there.
         ResultsError: a record or its matrices can't be read, or are damaged.
         PredictionError: a folder does not hold the predictions of its record.
+
+    >>> import fcnbench
+    >>> run = fcnbench.run(limit=1, trials=0)
+    >>> fcnbench.compare(run, run).flips
+    0
     """
-    places = find(first), find(second)
+    for record in (first, second):
+        check_record(record)
     from fcnbench.comparison import compare as comparing
-    from fcnbench.records.files import load
 
-    one, two = (load(place) for place in places)
-    return comparing.compare(one, two, folders(predictions))
+    return comparing.compare(load_record(first), load_record(second), folders(predictions))
 
 
-def lens(record: str | Path) -> list[ConventionScores]:
-    """What other harnesses would report for a record's matrices, and which of their rules makes the gap.
+def lens(record: RecordLike) -> list[ConventionScores]:
+    """Return what other harnesses would report for a record's matrices, and which of their rules makes the gap.
 
     Args:
-        record: a `record.json`, or its folder.
+        record: the result of `fcnbench.run`, a record, a `record.json`, or its folder.
 
     Raises:
         DataMissing: the record is not there.
         ResultsError: the record or its matrices can't be read, or are damaged.
-    """
-    place = find(record)
-    from fcnbench.comparison.conventions import score_conventions
-    from fcnbench.records.files import load
 
-    return score_conventions(load(place))
+    >>> import fcnbench
+    >>> fcnbench.lens(fcnbench.run(limit=1, trials=0))[0].why
+    'the same'
+    """
+    check_record(record)
+    from fcnbench.comparison.conventions import score_conventions
+
+    return score_conventions(load_record(record))
 
 
 def folders(predictions: tuple[str | Path, str | Path] | None) -> tuple[Path, Path] | None:
-    """Two folders of predictions as paths."""
+    """Return two folders of predictions as paths."""
     if predictions is None:
         return None
     first, second = (Path(each).expanduser() for each in predictions)

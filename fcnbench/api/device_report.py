@@ -1,4 +1,4 @@
-"""`doctor --report`: check and time a device, and write what was found into one file."""
+"""`doctor --report`: check and time a device, and write the results into one file."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def findings_of(report: DeviceReport) -> list[CheckResult]:
 
 
 def device_finding(environment: Environment) -> CheckResult:
-    """Return which device was looked at."""
+    """Return the device that was checked."""
     cuda = f", CUDA {environment.cuda}" if environment.cuda else ""
     return CheckResult("device", True, f"{environment.device_name}, PyTorch {environment.packages['torch']}{cuda}")
 
 
 def integers_finding(check: PocketCheck) -> CheckResult:
-    """Return whether a device gave the integers that it should."""
+    """Return whether a device gave the expected integers."""
     return CheckResult(
         f"{check.model} on {check.dataset}",
         check.sound,

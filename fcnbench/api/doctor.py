@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcnbench.api.defaults import DEFAULT_DATASET
-from fcnbench.api.plan import check_device, check_model, dataset_of, plan_model
+from fcnbench.api.inputs import DatasetLike, ModelLike, dataset_name, given_dataset
+from fcnbench.api.plan import check_device, check_model, plan_model
 from fcnbench.datasets.registry import DATASETS
 from fcnbench.errors import DataCorrupt, FcnbenchError
+from fcnbench.options import DEFAULT_DATASET
 from fcnbench.util import files, paths
 from fcnbench.util.check_result import CheckResult
 from fcnbench.util.consent import accepting, require_consent
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
 
 
 def doctor() -> list[CheckResult]:
-    """Check versions, home folder, device, plugins, stores and the built-in data set; never raises for a finding."""
+    """Check versions, home folder, device, plugins, stores and the built-in dataset; a fault is a finding.
+
+    >>> import fcnbench
+    >>> fcnbench.doctor()[0].subject
+    'fcnbench'
+    """
     findings = [CheckResult("fcnbench", True, f"{__version__}, Python {platform.python_version()}, {sys.platform}")]
     findings.append(_tried("home folder", _home))
     findings.append(_tried("torch", _torch))
@@ -35,32 +41,41 @@ def doctor() -> list[CheckResult]:
     return findings + _plugins() + _stores()
 
 
-def examine(task: str) -> StoreReport:
-    """ImagePipeline at everything in a task's store; the same as `fcnbench doctor TASK`.
+def examine(dataset: DatasetLike) -> StoreReport:
+    """Check everything in a dataset's store; the same as `fcnbench doctor DATASET`.
+
+    Args:
+        dataset: name of a registered dataset, its specification, or what `fcnbench.load_dataset` returned.
 
     Raises:
-        UsageError: no task is called so.
+        UsageError: no dataset has this name.
         DataMissing: it has no store yet.
+
+    >>> import fcnbench
+    >>> fcnbench.examine(fcnbench.load_dataset("pocket")).findings[0].sound
+    True
     """
-    DATASETS.find(task)
+    name = dataset_name(dataset)
+    DATASETS.find(name)
     from fcnbench.datasets.store.check import check_store
 
-    return check_store(task)
+    return check_store(name)
 
 
 def examine_model(
-    model: str,
-    dataset: str = DEFAULT_DATASET,
+    model: ModelLike,
+    dataset: DatasetLike = DEFAULT_DATASET,
     *,
     weights: str | Path | None = None,
     device: str = "auto",
     accept_terms: bool = False,
 ) -> list[CheckResult]:
-    """Try a model on random pictures; the same as `fcnbench doctor --model`.
+    """Try a model on random images; the same as `fcnbench doctor --model`.
 
     Args:
-        model: registered name, `path/to/file.py:factory`, or `scheme:argument`.
-        dataset: task whose classes it should give; no sample of it is read.
+        model: registered name, `path/to/file.py:factory`, or `scheme:argument`; or a `torch.nn.Module`, an object with
+            `prepare` and `logits`, or a factory of either.
+        dataset: the dataset whose classes it should give; no sample of it is read.
         weights: handed to the model's factory.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, ...
         accept_terms: agree to the terms of published weights that have to be downloaded; remembered.
@@ -68,21 +83,27 @@ def examine_model(
     Raises:
         UsageError: a name is unknown.
         ModelError: the model or its weights are unusable.
+
+    >>> import fcnbench
+    >>> all(finding.sound for finding in fcnbench.examine_model("fcn8s-pocket"))
+    True
     """
-    DATASETS.find(dataset)
+    if isinstance(dataset, str):
+        DATASETS.find(dataset)
     check_model(model, weights)
-    space = dataset_of(dataset).label_space
+    space = given_dataset(dataset).spec.label_space
     chosen, downloads = plan_model(model, weights, space.num_classes, space.name)
-    check_device(device, model)
+    check_device(device, model if isinstance(model, str) else "")
     require_consent(downloads, accept_terms)
     from fcnbench.evaluation.device import choose_device, move
     from fcnbench.models.check import check_segmenter
     from fcnbench.models.load import open_model
+    from fcnbench.models.objects import kept_as_it_was
     from fcnbench.models.torch_state import protected
 
     on = choose_device(device)
     findings = []
-    with protected():
+    with protected(), kept_as_it_was(model):
         with accepting(accept_terms):
             loaded = open_model(model, chosen, space.num_classes, classes=space.classes)
         move(loaded.segmenter, on)

@@ -1,44 +1,46 @@
-"""`export`: a task's store, written for others."""
+"""`export`: a dataset's store, written in a format of other tools."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from fcnbench.api.plan import own_copy
-from fcnbench.datasets.registry import DATASETS
+from fcnbench.api.inputs import DatasetLike, given_dataset
+from fcnbench.options import ExportOptions
 
 
 def export(
-    task: str,
+    dataset: DatasetLike,
     to: str,
-    output: str | Path,
+    output: str | Path | None = None,
     *,
     from_: str | Path | None = None,
     allow_partial: bool = False,
     accept_terms: bool = False,
 ) -> Path:
-    """Write a task's samples into a new folder, in a format that other tools read; returns the folder.
+    """Write a dataset's samples into a new folder, in a format that other tools read; return the folder.
 
     Args:
-        task: name of the task.
+        dataset: name of the dataset, its specification, or what `fcnbench.load_dataset` returned.
         to: `hf` (a folder for `datasets.load_dataset`), `voc` (JPEGImages, SegmentationClass with the VOC palette,
             ImageSets) or `croissant` (the first, with a Croissant 1.1 description).
-        output: a folder that does not exist yet, or is empty.
+        output: a folder that does not exist yet, or is empty; `<dataset>-<to>` here by default.
         from_: the user's own archive or extracted folder.
         allow_partial: accept an incomplete one.
         accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
 
     Raises:
-        UsageError: no task or format is called so, or the folder is taken.
-        DataError: the data set is missing, incomplete or corrupt.
+        UsageError: no dataset or format has this name, or the folder is taken.
+        DataError: the dataset is missing, incomplete or corrupt.
         OutputError: the folder could not be written.
+
+    >>> import fcnbench
+    >>> sorted(path.name for path in fcnbench.export("pocket", "voc", "exported").iterdir())
+    ['README.md', 'VOCdevkit']
     """
-    DATASETS.find(task)
-    if from_ is not None:
-        own_copy(from_)
-    from fcnbench.datasets.load import load_dataset
+    options = ExportOptions.of(locals())
+    given = given_dataset(dataset, from_)
     from fcnbench.datasets.store import export as writing
 
-    target = Path(output).expanduser()
-    writing.export(load_dataset(task, from_, allow_partial, accept_terms), to, target)
+    target = Path(f"{given.spec.name}-{to}" if output is None else output).expanduser()
+    writing.export(given.load(options.data), to, target)
     return target

@@ -1,12 +1,13 @@
-"""`fetch`: have a task's canonical store, downloading its archive if need be; and ask the mirrors how they are."""
+"""`fetch`: download and build a dataset's canonical store; and check the mirrors of its archives."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcnbench.api.plan import own_copy
+from fcnbench.api.inputs import DatasetLike, given_dataset
 from fcnbench.datasets.registry import DATASETS
+from fcnbench.options import FetchOptions
 
 if TYPE_CHECKING:
     from fcnbench.datasets.store.dataset import Dataset
@@ -14,40 +15,44 @@ if TYPE_CHECKING:
 
 
 def fetch(
-    task: str, *, from_: str | Path | None = None, allow_partial: bool = False, accept_terms: bool = False
+    dataset: DatasetLike,
+    *,
+    from_: str | Path | None = None,
+    allow_partial: bool = False,
+    accept_terms: bool = False,
 ) -> Dataset:
-    """Have a task's canonical store; the same as `load_dataset`, under the command's name.
+    """Return a dataset, once its canonical store is built; the same as `load_dataset`, under the command's name.
 
     Args:
-        task: name of the task.
+        dataset: name of the dataset, its specification, or what `fcnbench.load_dataset` returned.
         from_: the user's own archive or extracted folder.
         allow_partial: accept an incomplete one.
         accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
 
     Raises:
-        UsageError: no task is called so.
-        DataError: the data set is missing, incomplete or corrupt, or its archive's terms were not accepted.
+        UsageError: no dataset has this name.
+        DataError: the dataset is missing, incomplete or corrupt, or its archive's terms were not accepted.
+
+    >>> import fcnbench
+    >>> len(fcnbench.fetch("pocket"))
+    64
     """
-    DATASETS.find(task)
-    if from_ is not None:
-        own_copy(from_)
-    from fcnbench.datasets.load import load_dataset
-
-    return load_dataset(task, from_, allow_partial, accept_terms)
+    options = FetchOptions.of(locals())
+    return given_dataset(dataset, from_).load(options.data)
 
 
-def check_urls(task: str | None = None) -> dict[str, list[MirrorStatus]]:
-    """What every mirror answers today, by archive; of one task's archives, or of all.
+def check_urls(dataset: str | None = None) -> dict[str, list[MirrorStatus]]:
+    """Return what every mirror answers today, by archive; of one dataset's archives, or of all.
 
     Raises:
-        UsageError: no task is called so.
+        UsageError: no dataset has this name.
         DataMissing: the network is forbidden.
     """
-    if task is not None:
-        DATASETS.find(task)
+    if dataset is not None:
+        DATASETS.find(dataset)
     from fcnbench.datasets.archive import fetch
     from fcnbench.datasets.registry import find_dataset
 
-    if task is None:
+    if dataset is None:
         return fetch.check_urls()
-    return fetch.check_urls(tuple(name for names in find_dataset(task).archives for name in names))
+    return fetch.check_urls(tuple(name for names in find_dataset(dataset).archives for name in names))

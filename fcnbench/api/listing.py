@@ -1,4 +1,4 @@
-"""`list`: the registered models and data sets."""
+"""`list`: the registered models and datasets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,12 @@ class Listed:
 
 
 def list_models() -> list[Listed]:
-    """The registered models, and the schemes that take an argument; nothing of them is imported."""
+    """Return the registered models, and the schemes that take an argument; nothing of them is imported.
+
+    >>> import fcnbench
+    >>> "fcn8s-pocket" in [listed.name for listed in fcnbench.list_models()]
+    True
+    """
     from fcnbench.models.registry import ABOUT, MODELS
     from fcnbench.models.schemes import SCHEMES
 
@@ -51,7 +56,12 @@ def model_facts() -> list[Architecture]:
 
 
 def list_datasets() -> list[Listed]:
-    """The registered data sets; of other packages' only the names are read."""
+    """Return the registered datasets; of other packages' only the names are read.
+
+    >>> import fcnbench
+    >>> fcnbench.list_datasets()[0].name
+    'pocket'
+    """
     from fcnbench.datasets.registry import DATASETS, find_dataset
 
     return [

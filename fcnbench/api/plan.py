@@ -1,4 +1,4 @@
-"""What a run would use and download, and what is wrong with a call: found without torch, so that it is said at once."""
+"""`plan`: what a run would use and download, and what is wrong with a call; without torch, so that it is quick."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcnbench.api.defaults import DEFAULT_DATASET, DEFAULT_MODEL
+from fcnbench.api.inputs import DatasetLike, GivenDataset, ModelLike, given_dataset
 from fcnbench.datasets.registry import DATASETS
-from fcnbench.errors import DataMissing, UsageError, WeightsError
+from fcnbench.errors import UsageError, WeightsError
 from fcnbench.models.names import find_model
 from fcnbench.models.weights.names import check_weights, own_weights
 from fcnbench.models.weights.published import missing_weights, published
+from fcnbench.options import DEFAULT_DATASET, DEFAULT_MODEL, DataOptions, RunOptions
 from fcnbench.util import paths
 from fcnbench.util.consent import Download
 from fcnbench.util.console import listed
@@ -33,10 +34,10 @@ class Plan:
     """What `run` would use and download.
 
     Attributes:
-        model: name of the model, as `--model` takes it.
+        model: name of the model, as `--model` takes it; of an object, what records call it.
         weights: what the model's factory is given: the user's choice, else the name of its published weights; None
             where it brings its own.
-        dataset: name of the dataset.
+        data: the dataset.
         downloads: files that are not here yet.
         fallbacks: file names of other archives that would do, should no mirror give the first ones.
         results: folder that the result is filed in.
@@ -44,34 +45,38 @@ class Plan:
 
     model: str
     weights: str | None
-    dataset: str
+    data: GivenDataset
     downloads: tuple[Download, ...]
     fallbacks: tuple[str, ...]
     results: Path
 
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset."""
+        return self.data.spec.name
+
 
 def plan(
-    model: str | None = None,
-    dataset: str | None = None,
+    model: ModelLike | None = None,
+    dataset: DatasetLike | None = None,
     *,
     weights: str | Path | None = None,
     from_: str | Path | None = None,
     allow_partial: bool = False,
     board: str | Path | None = None,
 ) -> Plan:
-    """Say what `run` would use and download; nothing is imported of the model, and nothing is written.
+    """Return what `run` would use and download; nothing is imported of the model, and nothing is written.
 
     Args:
-        model: registered name, `path/to/file.py:factory`, or `scheme:argument`; `fcn8s-pocket` by default, where the
-            dataset has its classes.
-        dataset: name of the dataset; `pocket` by default.
+        model: as `run` takes it; `fcn8s-pocket` by default, where the dataset has its classes.
+        dataset: as `run` takes it; `pocket` by default.
         weights: as `run` takes it.
         from_: the user's own archive or extracted folder of the dataset.
-        allow_partial: an incomplete dataset will do.
+        allow_partial: accept an incomplete dataset.
         board: as `run` takes it.
 
     Raises:
-        UnknownName: no model or dataset is called so.
+        UnknownName: no model or dataset has this name.
         UsageError: the dataset needs another model than the default, or `from_` is empty.
         DataMissing: `from_` is not there.
         WeightsError: there are no such weights, or none were published for these classes.
@@ -79,34 +84,37 @@ def plan(
     >>> plan("fcn8s", "voc2011val").weights
     'fcn8s-heavy-pascal'
     """
-    dataset = DEFAULT_DATASET if dataset is None else dataset
-    DATASETS.find(dataset)
-    if model is not None:
-        check_model(model, weights)
-    spec = dataset_of(dataset, from_)
-    name = _default_model(spec) if model is None else model
-    chosen, files = plan_model(name, weights, spec.label_space.num_classes, spec.label_space.name)
-    data, fallbacks = ([], ()) if from_ is not None else plan_data(spec, allow_partial)
-    return Plan(name, chosen, spec.name, (*files, *data), fallbacks, paths.results(board))
+    options = RunOptions.of(locals())
+    return plan_run(options, DEFAULT_DATASET if options.dataset is None else options.dataset)
 
 
-def dataset_of(name: str, from_: str | Path | None = None) -> DatasetSpec:
-    """Return a dataset's specification, once its name and the user's own copy are found.
+def plan_run(options: RunOptions, dataset: DatasetLike) -> Plan:
+    """Return what a run would use and download.
+
+    Args:
+        options: the options of `run`.
+        dataset: the dataset, where the options name none.
 
     Raises:
-        UnknownName: no dataset is called so.
-        UsageError: `from_` is empty.
-        DataMissing: `from_` is not there.
+        FcnbenchError: as `plan` does.
     """
-    DATASETS.find(name)
-    if from_ is not None:
-        own_copy(from_)
-    from fcnbench.datasets.registry import find_dataset
+    dataset = dataset if options.dataset is None else options.dataset
+    if isinstance(dataset, str):
+        DATASETS.find(dataset)
+    model, weights = options.model, options.weights
+    if model is not None:
+        check_model(model, weights)
+    given = given_dataset(dataset, options.data.source)
+    spec = given.spec
+    chosen_model = _default_model(spec) if model is None else model
+    chosen, files = plan_model(chosen_model, weights, spec.label_space.num_classes, spec.label_space.name)
+    here = given.loaded is not None or options.data.source is not None
+    data, fallbacks = ([], ()) if here else plan_data(spec, options.data)
+    name = chosen_model if isinstance(chosen_model, str) else find_model(chosen_model).display
+    return Plan(name, chosen, given, (*files, *data), fallbacks, paths.results(options.board))
 
-    return find_dataset(name)
 
-
-def check_model(name: str, weights: str | Path | None = None) -> None:
+def check_model(name: ModelLike, weights: str | Path | None = None) -> None:
     """Check a model's name, and its weights as far as that can be done before it is imported.
 
     Raises:
@@ -118,23 +126,8 @@ def check_model(name: str, weights: str | Path | None = None) -> None:
         check_weights(found, str(weights))
 
 
-def own_copy(from_: str | Path) -> Path:
-    """Return the path of the user's own copy of a dataset.
-
-    Raises:
-        UsageError: it is empty.
-        DataMissing: nothing is there.
-    """
-    if not str(from_):
-        raise UsageError("--from names no path", "pass an archive or a folder, or drop --from")
-    path = Path(from_).expanduser()
-    if not path.exists():
-        raise DataMissing(f"--from {from_}: nothing is there", "pass the path of an archive or of an extracted folder")
-    return path
-
-
 def plan_model(
-    name: str, weights: str | Path | None, num_classes: int, label_space: str
+    name: ModelLike, weights: str | Path | None, num_classes: int, label_space: str
 ) -> tuple[str | None, list[Download]]:
     """Find a model and its weights by name.
 
@@ -169,7 +162,7 @@ def plan_model(
     return str(weights), missing_weights(found.published) if found is not None and found.published is not None else []
 
 
-def plan_data(spec: DatasetSpec, allow_partial: bool) -> tuple[list[Download], tuple[str, ...]]:
+def plan_data(spec: DatasetSpec, options: DataOptions) -> tuple[list[Download], tuple[str, ...]]:
     """Find out what must be downloaded to have a dataset.
 
     Returns:
@@ -182,7 +175,7 @@ def plan_data(spec: DatasetSpec, allow_partial: bool) -> tuple[list[Download], t
     from fcnbench.datasets.archive.fetch import missing_archives, ordered_alternatives
     from fcnbench.datasets.load import find_store
 
-    if not spec.archives or find_store(spec, allow_partial) is not None:
+    if not spec.archives or find_store(spec, options.allow_partial) is not None:
         return [], ()
     first, *others = ordered_alternatives(spec)
     downloads = missing_archives(spec, first)
@@ -207,7 +200,7 @@ def check_device(name: str, model: str = "") -> None:
 
 
 def _default_model(spec: DatasetSpec) -> str:
-    """The model that is run when none is named, where it has the dataset's classes."""
+    """Return the model that is run when none is named, where it has the dataset's classes."""
     from fcnbench.datasets.registry import find_dataset
 
     if spec.label_space == find_dataset(DEFAULT_DATASET).label_space:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcnbench.errors import UsageError
-from fcnbench.records.location import find
+from fcnbench.api.inputs import RecordLike, check_record, load_record
+from fcnbench.options import ReportOptions
 from fcnbench.util import files
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def report(
-    run: str | Path,
+    run: RecordLike,
     *,
     predictions: str | Path | None = None,
     from_: str | Path | None = None,
@@ -26,31 +26,33 @@ def report(
     """Write one self-contained HTML file about a run; it opens from disk, without a network. Returns its path.
 
     Args:
-        run: a `record.json`, or its folder.
+        run: the result of `fcnbench.run`, a record, a `record.json`, or its folder.
         predictions: the run's predicted label maps: the best and worst images are shown then, and curves near outlines.
-        from_: the user's own archive or extracted folder of the data set, for pictures.
+        from_: the user's own archive or extracted folder of the dataset, for its images.
         accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
-        examples: how many best and how many worst images are shown.
+        examples: number of best images, and of worst images, that are shown.
         output: the file; `report-<model>-<dataset>.html` here by default.
 
     Raises:
         ResultsError: the record is not sound.
-        DataError: the record or the data set is missing, or the data set corrupt.
+        DataError: the record or the dataset is missing, or the dataset corrupt.
         PredictionError: the predictions are not the run's.
         OutputError: the file could not be written.
+
+    >>> import fcnbench
+    >>> fcnbench.report(fcnbench.run(limit=1, trials=0), output="report.html").name
+    'report.html'
     """
-    if examples < 0:
-        raise UsageError(f"--examples {examples} is negative", "pass 0 to leave single images out")
-    place = find(run)
+    options = ReportOptions.of(locals())
+    check_record(run)
     from fcnbench.datasets.load import load_dataset
     from fcnbench.pages.report import build
-    from fcnbench.records.files import load
     from fcnbench.records.model import folder_name
     from fcnbench.records.predictions import open_predictions
 
-    record = load(place)
+    record = load_record(run)
     name = f"report-{folder_name(record.model.name)}-{folder_name(record.protocol.dataset)}.html"
-    target = Path(output).expanduser() if output is not None else Path(name)
+    target = Path(options.output).expanduser() if options.output is not None else Path(name)
     files.check_writable(target.parent)
     dataset, found = None, None
     if predictions is not None:
@@ -63,7 +65,7 @@ def report(
 
 
 def _with_trimap(record: Record, dataset: object, folder: Path) -> Record:
-    """The record with the bands around outlines, counted on its predictions where it lacks them."""
+    """Return the record with the bands around outlines, counted on its predictions where it lacks them."""
     from fcnbench.datasets.store.dataset import Dataset
     from fcnbench.errors import PredictionError
     from fcnbench.metrics.trimap import TRIMAP

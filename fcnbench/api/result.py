@@ -27,10 +27,10 @@ class Run(Filed):
 
     @property
     def scores(self) -> dict[str, float]:
-        """The four metrics as fractions, `pixel_acc`, `mean_acc`, `mean_iu`, `fw_iu`, and what the task adds to them.
+        """The four metrics as fractions, `pixel_acc`, `mean_acc`, `mean_iu`, `fw_iu`, and what the dataset adds.
 
         `mean_iu_nobg` is the mean IU without the class `background`, where there is one; `geo_pixel_acc` the pixel
-        accuracy of the second label map, where model and task have one.
+        accuracy of the second label map, where model and dataset have one.
         """
         return self.record.all_scores()
 
@@ -40,7 +40,7 @@ class Run(Filed):
         return f"<Run of {record.model.name} on {record.protocol.dataset}, {record.protocol.count} images: {shown}>"
 
     def _repr_html_(self) -> str:
-        """How a notebook shows it."""
+        """Return the view of a notebook."""
         from fcnbench.pages.report import card
 
         return card(self.record)

@@ -5,39 +5,43 @@ Everything heavy is imported inside the functions, since `import fcnbench` must 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcnbench.api.defaults import DEFAULT_DATASET
-from fcnbench.api.plan import check_device, plan
-from fcnbench.errors import UsageError
+from fcnbench.api.inputs import DatasetLike, ModelLike, dataset_name
+from fcnbench.api.plan import Plan, check_device, plan_run
+from fcnbench.errors import Interrupted, UsageError
 from fcnbench.models.names import dense_factor
-from fcnbench.options import RunOptions
-from fcnbench.protocol import PRECISIONS, Choices, choices_of
+from fcnbench.options import DEFAULT_DATASET, RunOptions
+from fcnbench.protocol import Choices, choices_of
 from fcnbench.util import files
 from fcnbench.util.consent import accepting, require_consent
 from fcnbench.util.console import quiet
 
 if TYPE_CHECKING:
     from fcnbench.api.result import Run
+    from fcnbench.evaluation.distributed import Ranks
+    from fcnbench.evaluation.run import Job
     from fcnbench.records.identity import Identity
 
 
 def run(
-    model: str | None = None,
-    dataset: str | None = None,
+    model: ModelLike | None = None,
+    dataset: DatasetLike | None = None,
     *,
     weights: str | Path | None = None,
     from_: str | Path | None = None,
     allow_partial: bool = False,
     accept_terms: bool = False,
     limit: int | None = None,
-    device: str = "auto",
     dense: str | None = None,
-    fast: bool = True,
+    device: str = "auto",
     precision: str | None = None,
     compiled: bool | None = None,
+    fast: bool = True,
     batch: int = 1,
     trials: int | None = None,
     signature: str | None = None,
@@ -46,128 +50,148 @@ def run(
     certify: bool = False,
     board: str | Path | None = None,
 ) -> Run:
-    """Evaluate a model on a data set in the papers' protocol, and write its record and its board row.
+    """Evaluate a model on a dataset in the papers' protocol, and write its record and its board row.
 
-    In a process that torchrun started it does its share, and gives the result of all.
+    In a process that torchrun started it does its share, and returns the result of all.
 
     Args:
-        model: registered name, `path/to/file.py:factory`, or `scheme:argument`; `fcn8s-pocket` by default, where the
+        model: registered name, `path/to/file.py:factory`, or `scheme:argument`; or a `torch.nn.Module`, an object with
+            `prepare` and `logits`, or a factory of either. A network without a method `prepare` gets torchvision's
+            ImageNet normalisation; `fcnbench.ModuleSegmenter` takes another one. By default `fcn8s-pocket`, where the
             dataset has its classes.
-        dataset: name of the dataset; `pocket` by default.
+        dataset: name of the dataset, its specification, or what `fcnbench.load_dataset` returned; `pocket` by default.
         weights: handed to the model's factory: a path, `random:SEED`, or whatever the model understands; the papers'
             networks take their published weights by default.
-        from_: the user's own archive or extracted folder of the data set.
-        allow_partial: score what is there of an incomplete data set; the result is marked `n/N`.
+        from_: the user's own archive or extracted folder of the dataset.
+        allow_partial: score what is there of an incomplete dataset; the result is marked `n/N`.
         accept_terms: agree to the terms of archives and weights that have to be downloaded; remembered.
-        limit: score only the first so many images; the result is marked `n/N`.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, ...
+        limit: score only the first `limit` images; the result is marked `n/N`.
         dense: `shift-and-stitch` to run a net of stride 32 densely, `shift-and-stitch:F` by a factor F only.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, ...
+        precision: of the forward pass, part of the signature: `fp32`, `tf32`, `bf16`, `fp16`. Any but fp32 is compared
+            with fp32 on a few images, and the pixels that change class are recorded. By default the signature's, or
+            fp32.
+        compiled: compile the network by `torch.compile`, likewise part of the signature; the fast path is left out.
         fast: take the fast path of the papers' VGG nets: the same function, summed in another order.
-        precision: arithmetic of the forward pass, part of the signature: `fp32`, `tf32`, `bf16`, `fp16`. Any but fp32
-            is held against it on a probe of images, and the pixels that change class are recorded. By default the
-            signature's, or fp32.
-        compiled: have the network compiled by `torch.compile`, likewise; the fast path is left out.
-        batch: pictures of one size that go through the network together; halved where memory does not suffice.
+        batch: images of one size that go through the network together; halved where memory does not suffice.
         trials: forward passes at 500x500 to time after the run; by default the papers' 20, none with `limit`.
-        signature: reproduce the protocol of this signature, short or long, or say which part of it can't be.
-        save_predictions: a new folder for the predicted label maps, index PNGs with the VOC palette; for the VOC tasks
-            in the layout of the devkit's results.
+        signature: reproduce the protocol of this signature, short or long, or say which part can't be.
+        save_predictions: a new folder for the predicted label maps, index PNGs with the VOC palette; for the VOC
+            datasets in the layout of the devkit's results.
         margins: count the pixels whose two largest logits nearly tie, so that `check` can tell flips from drift.
-        certify: predict a probe of images again, in a batch of two and on one thread, and record the flipped pixels.
+        certify: predict a few images again, in a batch of two and on one thread, and record the flipped pixels.
         board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else `fcnbench-results`.
 
     Raises:
         UsageError: an argument is wrong, a name unknown, or the signature's protocol not the one that would be run.
-        DataError: the data set is missing, incomplete or corrupt.
+        DataError: the dataset is missing, incomplete or corrupt.
         ModelError: the model or its weights are unusable, or its logits wrong.
         OutputError: record, predictions or board could not be written.
         RankLost: another process of the run failed or is gone; the same call goes on from there.
-        Interrupted: stopped by the user; the same call goes on from there.
+        Interrupted: stopped by the user; the same call goes on from there, but starts over for a model that is an
+            object: nothing could show that it is still the same.
+
+    >>> import fcnbench
+    >>> run = fcnbench.run("fcn8s-pocket", "pocket", limit=2)
+    >>> run.record.protocol.signature()
+    'fcn|pocket#2/64|c8|ign255|abs:present|native|fp32|v1'
     """
-    options = RunOptions(
-        model,
-        dataset,
-        weights=weights,
-        from_=from_,
-        allow_partial=allow_partial,
-        accept_terms=accept_terms,
-        limit=limit,
-        device=device,
-        dense=dense,
-        fast=fast,
-        precision=precision,
-        compiled=compiled,
-        batch=batch,
-        trials=trials,
-        signature=signature,
-        save_predictions=save_predictions,
-        margins=margins,
-        certify=certify,
-        board=board,
-    )
-    done = run_unless(options, None)
-    assert done is not None  # there is nothing to reuse
-    return done
+    result = run_unless(RunOptions.of(locals()), None)
+    assert result is not None  # there is nothing to reuse
+    return result
 
 
 def run_unless(options: RunOptions, earlier: Identity | None) -> Run | None:
     """Run as `run` does, unless everything that an earlier result depends on is as it was: then return None.
 
     Args:
-        options: the arguments of `run`.
+        options: the options of `run`.
         earlier: identity of the earlier result; None where there is none.
     """
     choices = _choices(options.dataset, options.signature)
-    planned = plan(
-        options.model,
-        choices.dataset,
-        weights=options.weights,
-        from_=options.from_,
-        allow_partial=options.allow_partial,
-        board=options.board,
-    )
+    planned = plan_run(options, choices.dataset)
     # Absolute, for the model's code may change the working directory.
     root = planned.results.absolute()
     target = Path(options.save_predictions).expanduser().absolute() if options.save_predictions is not None else None
-    check_device(options.device, planned.model)
-    if options.precision is not None and options.precision not in PRECISIONS:
-        raise UsageError(f"--precision {options.precision} is unknown", f"choose one of {', '.join(PRECISIONS)}")
+    check_device(options.forward.device, planned.model)
     if options.dense is not None:
         dense_factor(options.dense)
     files.check_writable(root / "submissions")
     if target is not None:
         files.check_target_free(target)
-    require_consent(planned.downloads, options.accept_terms)
+    require_consent(planned.downloads, options.data.accept_terms)
     from fcnbench.api.result import Run
-    from fcnbench.evaluation.device import choose_device
-    from fcnbench.evaluation.distributed import process_group
-    from fcnbench.evaluation.precision import FP32, Precision
-    from fcnbench.evaluation.run import Job, run_job
-    from fcnbench.models.torch_state import protected
+    from fcnbench.evaluation.run import run_job
 
-    on = choose_device(options.device)
-    wanted = Precision.parse(choices.precision or FP32.name)
-    compiled = wanted.compiled if options.compiled is None else options.compiled
-    precision = Precision(options.precision or wanted.format, compiled)
-    precision.check_device(on)
-    job = Job(options, planned.model, planned.weights, choices, on, precision, root, target)
-    # A user's own model may build on networks whose weights are downloaded.
-    with accepting(options.accept_terms), process_group() as ranks, quiet(not ranks.is_rank0), protected():
-        filed = run_job(job, ranks, earlier)
+    job = _job(options, planned, choices, root, target)
+    with _prepared(job) as world:
+        filed = run_job(job, world, earlier)
     if filed is None:
         return None
-    # Paths are told as the user gave them.
+    # Paths are reported as the user gave them.
     board = None if filed.board is None else planned.results / filed.board.relative_to(root)
     return replace(Run.of(filed), path=planned.results / filed.path.relative_to(root), board=board)
 
 
-def _choices(dataset: str | None, signature: str | None) -> Choices:
-    """The task, the policy for absent classes and the arithmetic, from `--dataset` and `--signature`."""
+def _job(options: RunOptions, planned: Plan, choices: Choices, root: Path, target: Path | None) -> Job:
+    """Return what is run, with the precision and the device that were chosen."""
+    from fcnbench.evaluation.device import choose_device
+    from fcnbench.evaluation.precision import FP32, Precision
+    from fcnbench.evaluation.run import Job
+
+    device = choose_device(options.forward.device)
+    wanted = Precision.parse(choices.precision or FP32.name)
+    compiled = wanted.compiled if options.forward.compiled is None else options.forward.compiled
+    arithmetic = Precision(options.forward.precision or wanted.format, compiled)
+    arithmetic.check_device(device)
+    given = options.model
+    model = planned.model if given is None or isinstance(given, str) else given
+    return Job(
+        options,
+        model,
+        planned.weights,
+        spec=planned.data.spec,
+        loaded=planned.data.loaded,
+        mean=choices.mean,
+        device=device,
+        arithmetic=arithmetic,
+        root=root,
+        target=target,
+    )
+
+
+@contextmanager
+def _prepared(job: Job) -> Iterator[Ranks]:
+    """Give the group of processes that share a job; process state and a model that is an object are restored."""
+    from fcnbench.evaluation.distributed import process_group
+    from fcnbench.models.objects import kept_as_it_was
+    from fcnbench.models.torch_state import protected
+
+    with ExitStack() as stack:
+        # A user's own model may build on networks whose weights are downloaded.
+        stack.enter_context(accepting(job.options.data.accept_terms))
+        world = stack.enter_context(process_group())
+        stack.enter_context(quiet(not world.is_rank0))
+        stack.enter_context(protected())
+        stack.enter_context(kept_as_it_was(job.model))
+        try:
+            yield world
+        except Interrupted as error:
+            if job.named:
+                raise
+            raise Interrupted(
+                error.message, "run it again: a model that is an object starts over, one that is named goes on"
+            ) from error
+
+
+def _choices(dataset: DatasetLike | None, signature: str | None) -> Choices:
+    """The dataset, the policy for absent classes and the precision, from `--dataset` and `--signature`."""
+    name = None if dataset is None else dataset_name(dataset)
     if signature is None:
-        return Choices(DEFAULT_DATASET if dataset is None else dataset)
+        return Choices(DEFAULT_DATASET if name is None else name)
     choices = choices_of(signature)
-    if dataset is not None and dataset != choices.dataset:
+    if name is not None and name != choices.dataset:
         raise UsageError(
-            f"--dataset {dataset} is not the data set of the signature, {choices.dataset}", "drop one of the two"
+            f"--dataset {name} is not the dataset of the signature, {choices.dataset}", "drop one of the two"
         )
     return choices

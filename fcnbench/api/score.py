@@ -1,16 +1,16 @@
-"""`score`: stored predictions of any framework against a data set's truth, and a record worked out anew. No torch."""
+"""`score`: stored predictions of any framework against a dataset's ground truth, and records recomputed. No torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
-from fcnbench.api.defaults import DEFAULT_DATASET
-from fcnbench.api.plan import dataset_of
+from fcnbench.api.inputs import DatasetLike, RecordLike, check_record, given_dataset, record_file
 from fcnbench.errors import DataMissing, UsageError
+from fcnbench.options import DEFAULT_DATASET, ScoreOptions
 from fcnbench.protocol import GIVEN
-from fcnbench.records.location import find
 from fcnbench.util import files, paths
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @overload
 def score(
     predictions: str | Path,
-    dataset: str = ...,
+    dataset: DatasetLike = ...,
     *,
     model: str | None = ...,
     train_splits: Sequence[str] = ...,
@@ -32,10 +32,10 @@ def score(
     board: str | Path | None = ...,
 ) -> Run: ...
 @overload
-def score(*, record: str | Path) -> Rescored: ...
+def score(*, record: RecordLike) -> Rescored: ...
 def score(
     predictions: str | Path | None = None,
-    dataset: str = DEFAULT_DATASET,
+    dataset: DatasetLike = DEFAULT_DATASET,
     *,
     model: str | None = None,
     train_splits: Sequence[str] = (),
@@ -44,46 +44,61 @@ def score(
     accept_terms: bool = False,
     trimap: bool = False,
     board: str | Path | None = None,
-    record: str | Path | None = None,
+    record: RecordLike | None = None,
 ) -> Run | Rescored:
-    """Score a folder of predicted label maps, or work out a record anew from its matrices.
+    """Score a folder of predicted label maps, or recompute a record from its matrices.
 
     Args:
         predictions: folder of index PNGs, palette or grey: `<id>.png`, or the VOC devkit's `<comp>_<set>_cls/<id>.png`.
-        dataset: name of the task.
+        dataset: name of the dataset, its specification, or what `fcnbench.load_dataset` returned.
         model: what to call the maker of the predictions; the folder's name by default.
         train_splits: splits that it was trained on; a run on images among them enters no board.
-        from_: the user's own archive or extracted folder of the data set; its pictures are not needed.
+        from_: the user's own archive or extracted folder of the dataset; its images are not needed.
         allow_partial: score the ids that have both label and prediction, and mark the result `n/N`.
         accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
-        trimap: also score the bands of 1 to 40 pixels around the truth's boundaries.
+        trimap: also score the bands of 1 to 40 pixels around the boundaries of the ground truth.
         board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else `fcnbench-results`.
-        record: a `record.json`, or its folder, to work out anew in place of all this.
+        record: the result of `fcnbench.run`, a record, a `record.json` or its folder, to recompute instead.
 
     Returns:
-        The run, with its record; for `record` what its matrices say, and where the record says otherwise.
+        The run, with its record; for `record` what its matrices give, and where the record differs.
 
     Raises:
-        UsageError: both or neither of `predictions` and `record`, or an unknown data set.
-        DataError: the data set, the folder, or the record is missing, incomplete or corrupt.
-        PredictionsError: files that are no predictions or wrong ones; all of them are named.
+        UsageError: both or neither of `predictions` and `record`, or an unknown dataset.
+        DataError: the dataset, the folder, or the record is missing, incomplete or corrupt.
+        PredictionsError: files that are not predictions, or are wrong; all of them are named.
         ResultsError: the record or its matrices can't be read.
         OutputError: record or board could not be written.
+
+    >>> import fcnbench
+    >>> run = fcnbench.run(limit=2, trials=0, save_predictions="predictions")
+    >>> again = fcnbench.score("predictions", "pocket", allow_partial=True)
+    >>> again.scores == run.scores
+    True
+    >>> fcnbench.score(record=run).mismatches
+    ()
     """
+    options = ScoreOptions.of(locals())
     if (predictions is None) == (record is None):
         raise UsageError("score takes either predictions or a record", "pass --predictions DIR or --record PATH")
     if record is not None:
-        place = find(record)
+        check_record(record)
         from fcnbench.records.recompute import rescore
 
-        return rescore(place)
-    folder, root = Path(str(predictions)).expanduser(), paths.results(board)
+        with record_file(record) as path:
+            return rescore(path)
+    return score_folder(options)
+
+
+def score_folder(options: ScoreOptions) -> Run:
+    """Score a folder of predictions, and file the record."""
+    folder, root = Path(str(options.predictions)).expanduser(), paths.results(options.board)
     if not folder.is_dir():
-        raise DataMissing(f"there is no folder {folder}", "name a folder of predictions, one <id>.png an image")
-    spec = dataset_of(dataset, from_)
+        raise DataMissing(f"there is no folder {folder}", "name a folder of predictions, one <id>.png per image")
+    given = given_dataset(options.dataset, options.data.source)
+    spec = given.spec
     from fcnbench.api.result import Run
     from fcnbench.datasets.leakage import find_leakage
-    from fcnbench.datasets.load import load_dataset
     from fcnbench.leaderboard.filing import file_record
     from fcnbench.records.assemble import assemble, protocol_of
     from fcnbench.records.environment import describe_machine
@@ -91,24 +106,21 @@ def score(
     from fcnbench.records.scoring import score_predictions
 
     files.check_writable(root / "submissions")
-    # A store without pictures will do: only its label maps are read.
-    data = load_dataset(dataset, from_, allow_partial=True, accept_terms=accept_terms)
-    if len(data) < data.manifest.total and not allow_partial:
+    # A store without images will do: only its label maps are read.
+    data, partial = given.load(replace(options.data, allow_partial=True)), options.data.allow_partial
+    if len(data) < data.manifest.total and not partial:
         raise DataMissing(
-            f"only {len(data)} of the {data.manifest.total} label maps of {dataset} are here",
+            f"only {len(data)} of the {data.manifest.total} label maps of {spec.name} are here",
             "pass the complete release to --from, or add --allow-partial",
         )
-    evaluation = score_predictions(data, folder, allow_partial, trimap=trimap)
-    facts = ModelFacts(model or folder.resolve().name, "predictions", "", None, None, "unknown", None)
-    protocol = protocol_of(spec, data, len(evaluation.ids), GIVEN)
-    leakage = find_leakage(evaluation.ids, train_splits, (), spec.split.name)
-    scored = assemble(
+    evaluation = score_predictions(data, folder, partial, trimap=options.trimap)
+    record = assemble(
         spec,
         data,
-        model=facts,
-        protocol=protocol,
-        leakage=leakage,
+        model=ModelFacts(options.model or folder.resolve().name, "predictions", "", None, None, "unknown", None),
+        protocol=protocol_of(spec, data, len(evaluation.ids), GIVEN, ""),
+        leakage=find_leakage(evaluation.ids, options.train_splits, (), spec.split.name),
         evaluation=evaluation,
         environment=describe_machine(),
     )
-    return Run.of(file_record(scored, root))
+    return Run.of(file_record(record, root))

@@ -1,26 +1,36 @@
-"""`submit` and `verify`: a run on its way to a public board, and how far anybody has to believe it."""
+"""`submit` and `verify`: a run for a public leaderboard, and how far it was verified."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fcnbench.api.inputs import RecordLike, check_record, record_file
 from fcnbench.errors import DataMissing, UsageError
-from fcnbench.records.location import RECORD_NAME, find
+from fcnbench.options import CheckOptions, SubmitOptions, VerifyOptions
+from fcnbench.records.location import RECORD_NAME
 from fcnbench.util import console, paths
 from fcnbench.util.console import track
 
 if TYPE_CHECKING:
     from fcnbench.leaderboard.verification import Verification
+    from fcnbench.util.check_result import CheckResult
 
 
 def submit(
-    run: str | Path, *, contact: str, licence: str, url: str = "", note: str = "", board: str | Path | None = None
+    run: RecordLike,
+    *,
+    contact: str,
+    licence: str,
+    url: str = "",
+    note: str = "",
+    board: str | Path | None = None,
 ) -> Verification:
-    """Put a run into its place below `submissions/`, with who sends it, verify it, and write its board anew.
+    """Copy a run to its folder below `submissions/` with the submitter's data, verify it, and rewrite its board.
 
     Args:
-        run: a `record.json`, or its folder.
+        run: the result of `fcnbench.run`, a record, a `record.json`, or its folder.
         contact: somebody who answers: a name with a mail address or a page.
         licence: licence of the weights, an SPDX identifier, or `none` where they are not given away.
         url: where model or weights are.
@@ -34,8 +44,15 @@ def submit(
         ResultsError: the record is not sound.
         CheckFailed: the run enters no board.
         OutputError: something could not be written.
+
+    >>> import fcnbench
+    >>> run = fcnbench.run("oracle-perfect")
+    >>> fcnbench.submit(run, contact="me@example.org", licence="none", board="leaderboard").tier
+    'rescored'
     """
-    source, root = find(run), paths.boards(board)
+    options = SubmitOptions.of(locals())
+    check_record(run)
+    root = paths.boards(board)
     if board is None and root.name == paths.RESULTS:
         raise UsageError(
             "this folder is not a repository of boards: it holds neither submissions/ nor leaderboards/",
@@ -47,15 +64,19 @@ def submit(
     from fcnbench.leaderboard.board import build_board
     from fcnbench.leaderboard.submission import Submission, file_submission
 
-    found = verification.check_submission(file_submission(source, root, Submission(contact, licence, url, note)))
-    verification.write_verification(found)
-    if found.record is not None:
-        build_board(root, found.record.protocol.dataset)
-    return found
+    with record_file(run) as source:
+        location = file_submission(
+            source, root, Submission(options.contact, options.licence, options.url, options.note)
+        )
+    result = verification.check_submission(location)
+    verification.write_verification(result)
+    if result.record is not None:
+        build_board(root, result.record.protocol.dataset)
+    return result
 
 
 def verify(
-    path: str | Path,
+    path: RecordLike,
     *,
     rerun: bool = False,
     weights: str | Path | None = None,
@@ -69,15 +90,15 @@ def verify(
 ) -> list[Verification]:
     """Verify a submission, or all below a folder, and raise its tier.
 
-    Schema, digests, matrices against scores, task, split, training, place, and duplicates are looked at, which makes a
-    sound record `rescored`. `rerun` runs the model again too; if that agrees, the record is `rerun`.
+    Schema, digests, matrices against scores, dataset, split, training images, location and duplicates are checked,
+    which makes a sound record `rescored`. `rerun` also runs the model again; if that agrees, the record is `rerun`.
 
     Args:
-        path: a `record.json`, its folder, or a folder of submissions.
+        path: a `record.json`, its folder, or a folder of submissions; or the result of `fcnbench.run`, or a record.
         rerun: run the model again.
         weights: the model's weights, where they were a file.
-        from_: the user's own archive or extracted folder of the data set, for the new run.
-        allow_partial: accept an incomplete data set, for the new run.
+        from_: the user's own archive or extracted folder of the dataset, for the new run.
+        allow_partial: accept an incomplete dataset, for the new run.
         accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
         device: where the model runs.
         budget: pixels that may change class in the new run.
@@ -87,38 +108,70 @@ def verify(
     Raises:
         DataMissing: there is no record.
         OutputError: a result could not be written.
+
+    >>> import fcnbench
+    >>> [verification] = fcnbench.verify(fcnbench.run("oracle-perfect"), write=False)
+    >>> verification.tier
+    'rescored'
+    """
+    options = VerifyOptions.of(locals())
+    if not isinstance(path, str | Path):
+        check_record(path)
+        with record_file(path) as file:
+            return _verified([file], options)
+    return _verified(_records_below(path), options)
+
+
+def _records_below(path: str | Path) -> list[Path]:
+    """Return the records that a path names: a record's file, or all below a folder.
+
+    Raises:
+        UsageError: the path is empty.
+        DataMissing: there is none.
     """
     if not str(path):
-        raise UsageError("verify names no path", f"name a {RECORD_NAME}, its folder, or a folder of submissions")
+        raise UsageError("verify needs a path", f"name a {RECORD_NAME}, its folder, or a folder of submissions")
     place = Path(path).expanduser()
-    if place.is_file() and place.name != RECORD_NAME:
-        raise DataMissing(f"{place} is not a record", f"name a {RECORD_NAME}, its folder, or a folder of submissions")
-    found_below = sorted({*place.glob(RECORD_NAME), *place.rglob(f"[!.]*/{RECORD_NAME}")})
-    records = [place] if place.is_file() else [each for each in found_below if each.is_file()]
+    if place.is_file():
+        if place.name != RECORD_NAME:
+            raise DataMissing(
+                f"{place} is not a record", f"name a {RECORD_NAME}, its folder, or a folder of submissions"
+            )
+        return [place]
+    below = sorted({*place.glob(RECORD_NAME), *place.rglob(f"[!.]*/{RECORD_NAME}")})
+    records = [each for each in below if each.is_file()]
     if not records:
         raise DataMissing(f"there is no record below {place}", f"name a {RECORD_NAME}, or a folder that holds some")
-    from dataclasses import replace
+    return records
 
+
+def _verified(records: list[Path], options: VerifyOptions) -> list[Verification]:
+    """Verify every record, and write the results where that is wanted."""
     from fcnbench.leaderboard import verification
-    from fcnbench.util.check_result import CheckResult
 
     doubled = tuple(verification.find_duplicates(records))
-    found = []
+    results = []
     for record in track(records, "verify", "submission"):
-        each = verification.check_submission(record)
+        result = verification.check_submission(record)
         name = "/".join(record.resolve().parent.parts[-3:])
         own = tuple(finding for finding in doubled if name in finding.text)
-        each = replace(each, findings=each.findings + own)
-        if rerun and each.sound:
-            from fcnbench.api.check import check
+        result = replace(result, findings=result.findings + own)
+        if options.rerun and result.sound:
+            finding, headline = _rerun(record, options)
+            rerun = headline if finding.sound else ""
+            result = replace(result, findings=(*result.findings, finding), rerun=rerun)
+        if options.write:
+            verification.write_verification(result)
+        results.append(result)
+    return results
 
-            (verdict,) = check(
-                record, weights=weights, from_=from_, allow_partial=allow_partial, accept_terms=accept_terms,
-                device=device, budget=budget, tolerance=tolerance,
-            ).verdicts  # fmt: skip
-            finding = CheckResult("rerun", verdict.passed, "; ".join([verdict.headline(), *verdict.reasons[-1:]]))
-            each = replace(each, findings=(*each.findings, finding), rerun=verdict.headline() if verdict.passed else "")
-        if write:
-            verification.write_verification(each)
-        found.append(each)
-    return found
+
+def _rerun(record: Path, options: VerifyOptions) -> tuple[CheckResult, str]:
+    """Run a record's model again, and return the finding and the headline of the verdict."""
+    from fcnbench.api.check import judge_baselines
+    from fcnbench.util.check_result import CheckResult
+
+    check = judge_baselines(CheckOptions(record, rerun=options.again, data=options.data))
+    (verdict,) = check.verdicts
+    text = "; ".join([verdict.headline(), *verdict.reasons[-1:]])
+    return CheckResult("rerun", verdict.passed, text), verdict.headline()

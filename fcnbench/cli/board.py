@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from fcnbench.cli.command import Command, add_board, add_json, print_json
+from fcnbench.cli.output import print_json
 from fcnbench.errors import CheckFailed
 
 if TYPE_CHECKING:
@@ -18,20 +18,6 @@ _SHOWN = ["rank", "model", "pixel_acc", "mean_acc", "mean_iu", "mean_iu_low", "m
 _SHOWN_SPEED = [
     "model", "scenario", "batch", "median_ms", "p90_ms", "p99_ms", "mean_ms", "trials", "forward", "precision",
 ]  # fmt: skip
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fcnbench board`."""
-    parser.add_argument(
-        "action", nargs="?", choices=("build", "show", "verify", "html"), default="build",
-        help="build: write the boards anew and show them (default); show: as they are; verify: are they what the "
-        "records give? html: write them as a static site",
-    )  # fmt: skip
-    parser.add_argument("--dataset", help="only this data set's board (default: all that have a record)")
-    parser.add_argument("--claims", action="store_true", help="also build boards that have nothing but claims")
-    parser.add_argument("--output", default="site", metavar="DIR", help="folder of the site (default: %(default)s)")
-    add_board(parser, reads=True)
-    add_json(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -117,6 +103,3 @@ def _text(board: Board) -> str:
     floor = resolution_floor(frame)
     said = "" if floor is None else f"these images do not separate gaps in mean IU below {100 * floor:.1f} points\n"
     return f"{board.path}\n\n{table}\n{said}"
-
-
-COMMAND = Command("board", "write boards anew from their records, show them, or check them", add_options, execute)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from fcnbench.cli.command import Command, add_json, print_json
+from fcnbench.cli.output import print_json
 from fcnbench.cli.result import MORE, TITLES, percent
 from fcnbench.errors import UsageError
 from fcnbench.util.console import listed
@@ -18,16 +18,6 @@ if TYPE_CHECKING:
 
 _MOST = 8
 """Classes and images that are printed; `--json` has all."""
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fcnbench compare`."""
-    parser.add_argument("runs", nargs="*", metavar="RUN", help="A and B: a record.json each, or its folder")
-    parser.add_argument("--lens", metavar="RUN", help="one record instead, under the rules of other harnesses")
-    parser.add_argument(
-        "--predictions", nargs=2, metavar=("DIR_A", "DIR_B"), help="the saved predictions, to count flipped pixels"
-    )
-    add_json(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -115,6 +105,3 @@ def _text(found: Comparison) -> str:
     headers = ["why", "", ""]
     parts.append("\n" + tabulate(layers, headers, disable_numparse=True, maxcolwidths=[None, None, 84]))
     return "\n".join(parts)
-
-
-COMMAND = Command("compare", "compare two runs, or look at one under other harnesses' rules", add_options, execute)

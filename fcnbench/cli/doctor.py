@@ -1,16 +1,14 @@
-"""`fcnbench doctor`: is this installation sound? `doctor TASK`: is this data set? `doctor --model`: this model?
-
-`doctor --device D`: this device? `doctor --report FILE` writes down what a device does, for others to read.
-"""
+"""`fcnbench doctor`: check this installation, a dataset, a model (`--model`) or a device (`--device`, `--report`)."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from fcnbench.cli.command import Command, add_json, print_json
+from fcnbench.cli.output import print_json
 from fcnbench.errors import CheckFailed, UsageError
 from fcnbench.util.check_result import CheckResult
 
@@ -18,49 +16,47 @@ if TYPE_CHECKING:
     from fcnbench.datasets.store.check import StoreReport
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fcnbench doctor`."""
-    parser.add_argument("task", nargs="?", metavar="TASK", help="a data set to read and recount from end to end")
-    parser.add_argument("--model", help="a model to try instead, on random pictures; TASK names its classes then")
-    parser.add_argument("--weights", metavar="W", help="the model's weights")
-    parser.add_argument(
-        "--device",
-        metavar="D",
-        help="the device to check: auto, cpu, cuda, cuda:1, mps, xpu, ...; with --model, where it runs (default: auto)",
-    )
-    parser.add_argument(
-        "--accept-terms", action="store_true", help="agree to the terms of the model's published weights (remembered)"
-    )
-    parser.add_argument(
-        "--report",
-        metavar="FILE",
-        help="check and time the device instead, about a minute, and write what was found into this JSON file",
-    )
-    add_json(parser)
-
-
 def execute(options: argparse.Namespace) -> int:
-    """ImagePipeline, print the findings; exit code 1 if something is not sound."""
+    """Check, and print the findings; return exit code 1 if something is not sound."""
     if options.report is not None:
         return _device_report(options)
     if options.model is not None:
         return _report(options, _model(options))
     if options.device is not None:
         return _device(options)
-    if options.task is not None:
+    if options.dataset is not None:
         return _examine(options)
     from fcnbench.api.doctor import doctor
 
-    return _report(options, doctor())
+    return _report(options, [*doctor(), *_settings()])
+
+
+def _settings() -> list[CheckResult]:
+    """Return the settings of every command, and what sets each."""
+    from fcnbench.cli.settings import OTHER_VARIABLES, settings_of
+    from fcnbench.options import COMMANDS
+
+    named = [name for name in OTHER_VARIABLES if os.environ.get(name)]
+    findings = [CheckResult("environment", True, f"{name} = {os.environ[name]}") for name in named]
+    for command in COMMANDS:
+        try:
+            settings = settings_of(command)
+        except UsageError as error:
+            findings.append(CheckResult(f"settings of {command}", False, error.message))
+            continue
+        if settings:
+            text = "; ".join(setting.describe() for setting in settings)
+            findings.append(CheckResult(f"settings of {command}", True, text))
+    return findings
 
 
 def _model(options: argparse.Namespace) -> list[CheckResult]:
-    from fcnbench.api.defaults import DEFAULT_DATASET
     from fcnbench.api.doctor import examine_model
+    from fcnbench.options import DEFAULT_DATASET
 
     return examine_model(
         options.model,
-        options.task or DEFAULT_DATASET,
+        options.dataset or DEFAULT_DATASET,
         weights=options.weights,
         device=options.device or "auto",
         accept_terms=options.accept_terms,
@@ -68,7 +64,7 @@ def _model(options: argparse.Namespace) -> list[CheckResult]:
 
 
 def _device(options: argparse.Namespace) -> int:
-    """Check a device; the file that keeps the outcome is named in the output."""
+    """Check a device; name the file that keeps the outcome in the output."""
     from fcnbench.api.doctor import examine_device, findings_of_exam
 
     _refuse_others(options, "--device")
@@ -88,14 +84,18 @@ def _device(options: argparse.Namespace) -> int:
 
 
 def _refuse_others(options: argparse.Namespace, option: str) -> None:
-    """Refuse what is not about a device beside an option that is."""
-    for other, given in (("TASK", options.task), ("--model", options.model), ("--weights", options.weights)):
+    """Check that nothing else is given beside an option about a device.
+
+    Raises:
+        UsageError: something is.
+    """
+    for other, given in (("DATASET", options.dataset), ("--model", options.model), ("--weights", options.weights)):
         if given is not None:
             raise UsageError(f"{option} is about a device, and {other} is not", f"drop {other} or {option}")
 
 
 def _device_report(options: argparse.Namespace) -> int:
-    """Check and time a device; its report is named in the output."""
+    """Check and time a device; name the report in the output."""
     from fcnbench.api.device_report import device_report, findings_of
 
     _refuse_others(options, "--report")
@@ -121,7 +121,7 @@ def _report(options: argparse.Namespace, findings: Sequence[CheckResult]) -> int
 def _examine(options: argparse.Namespace) -> int:
     from fcnbench.api.doctor import examine
 
-    found = examine(options.task)
+    found = examine(options.dataset)
     if options.json:
         print_json({"sound": _sound(found.findings), **asdict(found)})
     else:
@@ -152,8 +152,3 @@ def _sound(findings: Sequence[CheckResult]) -> bool:
 
 def _code(findings: Sequence[CheckResult]) -> int:
     return 0 if _sound(findings) else CheckFailed.exit_code
-
-
-COMMAND = Command(
-    "doctor", "check this installation, a dataset from end to end, a model, or a device", add_options, execute
-)

@@ -5,29 +5,20 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from fcnbench.cli.command import Command, add_data, add_json, print_json
+from fcnbench.cli.command import arguments
+from fcnbench.cli.output import print_json
 from fcnbench.errors import CheckFailed, UsageError
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fcnbench fetch`."""
-    parser.add_argument("task", nargs="?", metavar="TASK", help="name of the data set")
-    add_data(parser)
-    parser.add_argument("--check-urls", action="store_true", help="only ask every mirror whether it has the archive")
-    add_json(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
     """Fetch, and say what is there now."""
     if options.check_urls:
         return _check_urls(options)
-    if options.task is None:
-        raise UsageError("fetch what?", "name a data set; `fcnbench list datasets` shows all")
+    if options.dataset is None:
+        raise UsageError("fetch needs the name of a dataset", "`fcnbench list datasets` shows all")
     from fcnbench.api.fetch import fetch
 
-    data = fetch(
-        options.task, from_=options.from_, allow_partial=options.allow_partial, accept_terms=options.accept_terms
-    )
+    data = fetch(**arguments(options))
     manifest = data.manifest
     if options.json:
         print_json(
@@ -57,7 +48,7 @@ def _check_urls(options: argparse.Namespace) -> int:
     """Ask the mirrors; exit code 1 if some archive has none that answers."""
     from fcnbench.api.fetch import check_urls
 
-    found = check_urls(options.task)
+    found = check_urls(options.dataset)
     reachable = all(any(mirror.sound for mirror in mirrors) for mirrors in found.values())
     if options.json:
         print_json({"archives": {name: [asdict(mirror) for mirror in mirrors] for name, mirrors in found.items()}})
@@ -67,6 +58,3 @@ def _check_urls(options: argparse.Namespace) -> int:
             for mirror in mirrors:
                 print(f"  {'ok  ' if mirror.sound else 'DEAD'}  {mirror.url}: {mirror.answer}")
     return 0 if reachable else CheckFailed.exit_code
-
-
-COMMAND = Command("fetch", "download and canonicalise a data set, or check its mirrors", add_options, execute)

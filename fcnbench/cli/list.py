@@ -5,17 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from fcnbench.cli.command import Command, add_json, print_json
+from fcnbench.cli.output import print_json
 from fcnbench.errors import UsageError
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fcnbench list`."""
-    parser.add_argument("what", nargs="?", choices=["models", "datasets"], help="only these (default: both)")
-    parser.add_argument(
-        "--verbose", action="store_true", help="layers, parameters, receptive field and stride of the built-in models"
-    )
-    add_json(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -60,6 +51,3 @@ def _verbose(options: argparse.Namespace) -> int:
     align = ("left", "right", "right", "right", "right", "left")
     print(tabulate(rows, headers, disable_numparse=True, colalign=align))
     return 0
-
-
-COMMAND = Command("list", "list models and data sets", add_options, execute)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import Any, TextIO
 
 _OUT, _ERR = 1, 2
 """File descriptors of standard output and standard error."""
@@ -22,6 +22,14 @@ _reserved: TextIO | None = None
 def result_stream() -> TextIO | None:
     """Return where the result goes; None where standard output is closed."""
     return sys.stdout if _reserved is None else _reserved
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """Print one JSON object on standard output, in ASCII, which every encoding of standard output has."""
+    import json
+
+    if (stream := result_stream()) is not None:
+        print(json.dumps(content, allow_nan=False), file=stream, flush=True)
 
 
 @contextmanager

@@ -7,22 +7,12 @@ from dataclasses import asdict
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from fcnbench.cli.command import Command, add_data, add_json, add_rerun, print_json
+from fcnbench.cli.command import arguments
+from fcnbench.cli.output import print_json
 from fcnbench.errors import CheckFailed
 
 if TYPE_CHECKING:
     from fcnbench.leaderboard.verification import Verification
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fcnbench verify`."""
-    parser.add_argument("path", metavar="PATH", help="a record.json, its folder, or a folder of submissions")
-    parser.add_argument("--rerun", action="store_true", help="run the model again, and compare")
-    add_rerun(parser)
-    parser.add_argument("--dry", action="store_true", help="write no verification.json")
-    parser.add_argument("--markdown", metavar="FILE", help="write the findings there, for a comment")
-    add_data(parser)
-    add_json(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -33,18 +23,7 @@ def execute(options: argparse.Namespace) -> int:
     from fcnbench.records.location import VERIFICATION_NAME
     from fcnbench.util import files
 
-    found = verify(
-        options.path,
-        rerun=options.rerun,
-        weights=options.weights,
-        from_=options.from_,
-        allow_partial=options.allow_partial,
-        accept_terms=options.accept_terms,
-        device=options.device,
-        budget=options.budget,
-        tolerance=options.tolerance,
-        write=not options.dry,
-    )
+    found = verify(**arguments(options))
     sound = all(each.sound for each in found)
     if options.markdown is not None:
         files.write_bytes(Path(options.markdown).expanduser(), _markdown(found).encode())
@@ -52,8 +31,8 @@ def execute(options: argparse.Namespace) -> int:
         print_json({"sound": sound, "submissions": [as_json(each) for each in found]})
     else:
         print("\n\n".join(text(each) for each in found))
-        written = [] if options.dry else [f"findings  {each.path.with_name(VERIFICATION_NAME)}" for each in found]
-        written += [] if options.dry else ["boards show new tiers after `fcnbench board build`"]
+        written = [] if not options.write else [f"findings  {each.path.with_name(VERIFICATION_NAME)}" for each in found]
+        written += [] if not options.write else ["boards show new tiers after `fcnbench board build`"]
         written += [] if options.markdown is None else [f"markdown  {options.markdown}"]
         print(*(["", *written] if written else []), sep="\n", end="\n" * bool(written))
     return 0 if sound else CheckFailed.exit_code
@@ -93,6 +72,3 @@ def _harmless(text: str) -> str:
 
 def _name(found: Verification) -> str:
     return "/".join(found.path.parent.parts[-3:])
-
-
-COMMAND = Command("verify", "check a submission, and raise its tier", add_options, execute)

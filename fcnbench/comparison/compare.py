@@ -87,6 +87,10 @@ class Comparison:
     flips_by: dict[str, int]
     unmatched: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        before, after = (scores["mean_iu"] for scores in (self.before, self.after))
+        return f"<Comparison of {self.images} images: mean IU {before:.4f} and {after:.4f}, {self.flipped()}>"
+
     def flipped(self) -> str:
         """Return in words how many pixels changed class, and whose predictions only one of the runs has."""
         exactly = "" if self.exact else "at least "

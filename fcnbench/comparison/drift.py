@@ -10,38 +10,12 @@ import numpy as np
 
 from fcnbench.comparison.attribution import first_difference, layers
 from fcnbench.comparison.compare import Comparison, compare
-from fcnbench.errors import UsageError
+from fcnbench.options import Allowance
 from fcnbench.records.evaluation import NEAR_TIES
 from fcnbench.records.model import Record
 from fcnbench.util.console import listed
 
 Kind = Literal["identical", "numerical", "drift"]
-
-
-@dataclass(frozen=True)
-class Allowance:
-    """What still counts as numerical noise.
-
-    Attributes:
-        budget: pixels that may change class; None where only the metrics matter.
-        tolerance: how far each of the four metrics may move, as a fraction; None where only pixels matter.
-    """
-
-    budget: int | None = None
-    tolerance: float | None = None
-
-    def __post_init__(self) -> None:
-        if (self.budget or 0) < 0 or not 0 <= (self.tolerance or 0.0) <= 1:
-            raise UsageError(
-                f"budget {self.budget} and tolerance {self.tolerance} are no allowance",
-                "pass a number of pixels, and a fraction such as 0.001",
-            )
-
-    def describe(self) -> str:
-        """In words."""
-        parts = [] if self.budget is None else [f"{self.budget:,} flipped pixels"]
-        parts += [] if self.tolerance is None else [f"metrics within {self.tolerance:g}"]
-        return " and ".join(parts) or "nothing"
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +47,11 @@ class Verdict:
         """Whether the gate opens."""
         return self.kind != "drift"
 
+    def __repr__(self) -> str:
+        return f"<Verdict {self.headline()}>"
+
     def headline(self) -> str:
-        """The verdict in a sentence."""
+        """Return the verdict as a sentence."""
         found = self.comparison
         name = f"{self.model} on {self.dataset}"
         if found is None or self.kind == "identical":

@@ -19,7 +19,10 @@ from fcnbench.util.console import note
 
 
 def load_dataset(
-    task: str, from_: str | Path | None = None, allow_partial: bool = False, accept_terms: bool = False
+    dataset: str | DatasetSpec,
+    from_: str | Path | None = None,
+    allow_partial: bool = False,
+    accept_terms: bool = False,
 ) -> Dataset:
     """Load the samples of a dataset as numpy arrays.
 
@@ -28,10 +31,10 @@ def load_dataset(
     before.
 
     Args:
-        task: name of the dataset, for example `voc2011val`.
-        from_: a local archive or extracted folder.
-        allow_partial: accept a source or store that lacks images or label maps.
-        accept_terms: agree to the terms of archives that have to be downloaded; remembered.
+        dataset: name of the dataset, for example `voc2011val`, or its specification.
+        from_: the user's own archive or extracted folder.
+        allow_partial: accept a source or store that lacks pictures or label maps.
+        accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
 
     Raises:
         UnknownName: there is no such dataset.
@@ -43,7 +46,9 @@ def load_dataset(
     >>> data[0].id, data[0].label.shape
     ('val-0000', (152, 241))
     """
-    data = _loaded(find_dataset(task), from_, allow_partial, accept_terms)
+    spec = find_dataset(dataset) if isinstance(dataset, str) else dataset
+    data = _loaded(spec, from_, allow_partial, accept_terms)
+    data.spec = spec
     check_masks(data.manifest)
     return data
 

@@ -8,7 +8,8 @@ from fcnbench.datasets.leakage import Leakage, find_leakage
 from fcnbench.evaluation.identity import content_digest
 from fcnbench.models.code.source_files import Sources
 from fcnbench.models.load import LoadedModel
-from fcnbench.models.segmenter import weights_digest
+from fcnbench.models.networks import networks_in
+from fcnbench.models.segmenter import ModuleSegmenter, weights_digest
 from fcnbench.records.model import CodeFacts, ModelFacts
 from fcnbench.util.console import listed, note
 from fcnbench.util.git import revision_of
@@ -26,6 +27,8 @@ def facts_of(loaded: LoadedModel) -> ModelFacts:
     mapping = loaded.class_mapping
     if digest is None and (content := content_digest(loaded.weights)):
         digest = content
+    if digest is None and len(networks := networks_in(segmenter)) == 1:
+        digest = weights_digest(ModuleSegmenter(networks[0]))
     return ModelFacts(
         name=loaded.name,
         provider=loaded.provider,

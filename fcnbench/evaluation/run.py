@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from fcnbench.datasets.leakage import Leakage
 from fcnbench.datasets.load import load_dataset
-from fcnbench.datasets.registry import find_dataset
+from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.datasets.store.dataset import Dataset
 from fcnbench.errors import UsageError
 from fcnbench.evaluation.distributed import Ranks
@@ -29,7 +32,7 @@ from fcnbench.models.load import LoadedModel, open_model
 from fcnbench.models.networks import state_digest
 from fcnbench.models.segmenter import is_oracle, modalities_of, module_of
 from fcnbench.options import RunOptions
-from fcnbench.protocol import RULES_VERSION, Choices, Protocol
+from fcnbench.protocol import RULES_VERSION, MeanOver, Protocol
 from fcnbench.records.assemble import assemble, protocol_of
 from fcnbench.records.environment import Environment
 from fcnbench.records.evaluation import Evaluation
@@ -46,9 +49,11 @@ class Job:
 
     Attributes:
         options: the options of `run`.
-        model: name of the model.
+        model: name of the model, or the model itself.
         weights: what the model's factory is given.
-        choices: dataset, policy for absent classes and precision, of the options and the signature.
+        spec: specification of the dataset.
+        loaded: the dataset, where it was given loaded.
+        mean: classes that mean IU runs over.
         device: where the forward passes run.
         arithmetic: precision of the forward passes.
         root: folder of `submissions/` and `leaderboards/`, absolute.
@@ -56,18 +61,25 @@ class Job:
     """
 
     options: RunOptions
-    model: str
+    model: Any
     weights: str | None
-    choices: Choices
+    spec: DatasetSpec
+    loaded: Dataset | None
+    mean: MeanOver
     device: torch.device
     arithmetic: Precision
     root: Path
     target: Path | None
 
     @property
+    def named(self) -> bool:
+        """Whether the model is given by its name: what a later run can be compared with."""
+        return isinstance(self.model, str)
+
+    @property
     def fast(self) -> bool:
         """Whether the fast path may be taken."""
-        return self.options.fast and not self.arithmetic.compiled
+        return self.options.forward.fast and not self.arithmetic.compiled
 
     @property
     def timed(self) -> int:
@@ -77,89 +89,138 @@ class Job:
 
     def data(self) -> Dataset:
         """Load the dataset."""
-        options = self.options
-        source = None if options.from_ is None else Path(options.from_).expanduser()
-        return load_dataset(self.choices.dataset, source, options.allow_partial, options.accept_terms)
+        if self.loaded is not None:
+            return self.loaded
+        options = self.options.data
+        source = None if options.source is None else Path(options.source).expanduser()
+        return load_dataset(self.spec, source, options.allow_partial, options.accept_terms)
 
 
-def run_job(job: Job, world: Ranks, earlier: Identity | None) -> Filed | None:
+@dataclass(frozen=True, eq=False)
+class _Setup:
+    """What is known of a run before its first image.
+
+    Attributes:
+        loaded: the model.
+        data: the dataset.
+        indices: indices of the images that are scored.
+        protocol: what is scored, and how.
+        facts: what the record keeps of the model.
+        environment: what it runs on.
+        leakage: the model's training images among the evaluated ones.
+        work: everything that an image's integers depend on.
+        witness: notes what takes part later.
+    """
+
+    loaded: LoadedModel
+    data: Dataset
+    indices: list[int]
+    protocol: Protocol
+    facts: ModelFacts
+    environment: Environment
+    leakage: Leakage
+    work: dict[str, str]
+    witness: DependencyTracker
+
+    @property
+    def oracle(self) -> bool:
+        """Whether the model makes its predictions of the ground truth."""
+        return is_oracle(self.loaded.segmenter)
+
+
+def run_job(job: Job, ranks: Ranks, earlier: Identity | None) -> Filed | None:
     """Run this process's share of a job, and return the whole result; None where the earlier result still holds."""
-    spec = find_dataset(job.choices.dataset)
-    space = spec.label_space
+    spec, setup = job.spec, _set_up(job, ranks)
+    if earlier is not None:
+        changed = ranks.broadcast_from_rank0(lambda: identity_difference(earlier, setup.work, setup.witness))
+        if not changed:
+            return None
+        note(f"run again: {changed}")
+    more = (NearTieCount(spec.label_space),) if job.options.margins else ()
+    counts = (*confusion_counts(spec.label_space, spec.geo), *more)
+    with Journal(setup.work, [count.spec for count in counts], ranks.rank, setup.witness) as journal:
+        name = ranks.broadcast_from_rank0(lambda: journal.name)
+        writer = PredictionWriter(job.target, spec.devkit_set, name) if job.target is not None else None
+        pipeline = ImagePipeline(setup.loaded.segmenter, setup.data, job.device, writer, more)
+        try:
+            evaluation = evaluate(
+                pipeline,
+                setup.indices,
+                journal,
+                0 if setup.oracle else job.timed,
+                precision=job.arithmetic,
+                batch=job.options.forward.batch,
+                ranks=ranks,
+                what=f"{setup.facts.name} on {spec.name}",
+            )
+            done = broadcast_filed(ranks, lambda: _filed(job, setup, evaluation, pipeline, writer))
+        except BaseException:
+            if not job.named:
+                journal.forget()  # no other run will read it
+            raise
+        journal.forget()
+    return done
+
+
+def _set_up(job: Job, ranks: Ranks) -> _Setup:
+    """Load the model and the dataset, and refuse what can't be run."""
+    spec, space = job.spec, job.spec.label_space
     loaded = open_model(
         job.model, job.weights, space.num_classes, classes=space.classes, dense=job.options.dense, fast=job.fast
     )
     oracle = is_oracle(loaded.segmenter)
     if oracle and not job.arithmetic.plain:
-        raise UsageError(f"{job.model} has no forward pass to run in {job.arithmetic.name}", "drop --precision")
+        raise UsageError(f"{loaded.name} has no forward pass to run in {job.arithmetic.name}", "drop --precision")
     if not oracle:
         job.arithmetic.compile_network(loaded.segmenter)
     # The first process downloads and builds; the others find it done where they share its disk.
-    data = world.rank0_first(job.data)
+    data = ranks.rank0_first(job.data)
     modalities = modalities_of(loaded.segmenter)
-    places = scorable(data, job.options.limit, modalities)
+    indices = scorable(data, job.options.limit, modalities)
     modality = "+".join(modalities) or "truth"
-    protocol = protocol_of(spec, data, len(places), modality, job.arithmetic.name, job.choices.mean)
+    protocol = protocol_of(spec, data, len(indices), modality, job.arithmetic.name, job.mean)
     if job.options.signature is not None:
         _refuse_departures(protocol, job.options.signature)
     facts, environment = facts_of(loaded), describe(job.device)
-    _refuse_mixed(environment, world)
-    leakage = leakage_of(loaded, [data.manifest.rows[place].id for place in places], spec.split.name)
+    _refuse_mixed(environment, ranks)
+    leakage = leakage_of(loaded, [data.manifest.rows[index].id for index in indices], spec.split.name)
     work = _work(job, loaded, facts, data, environment)
-    witness = DependencyTracker(loaded.sources)
-    if earlier is not None:
-        changed = world.broadcast_from_rank0(lambda: identity_difference(earlier, work, witness))
-        if not changed:
-            return None
-        note(f"run again: {changed}")
-    more = (NearTieCount(space),) if job.options.margins else ()
-    counts = (*confusion_counts(space, spec.geo), *more)
-    with Journal(work, [count.spec for count in counts], world.rank, witness) as journal:
-        name = world.broadcast_from_rank0(lambda: journal.name)
-        writer = PredictionWriter(job.target, spec.devkit_set, name) if job.target is not None else None
-        pipeline = ImagePipeline(loaded.segmenter, data, job.device, writer, more)
-        timed = 0 if oracle else job.timed
-        evaluation = evaluate(
-            pipeline,
-            places,
-            journal,
-            timed,
-            precision=job.arithmetic,
-            batch=job.options.batch,
-            ranks=world,
-            what=f"{facts.name} on {spec.name}",
-        )
-
-        def finished() -> Filed:
-            if writer is not None:
-                writer.refuse_gaps(evaluation.ids)
-            record = assemble(
-                spec,
-                data,
-                model=facts,
-                protocol=protocol,
-                leakage=leakage,
-                evaluation=evaluation if oracle else _certified(job, evaluation, pipeline, places),
-                environment=replace(environment, packages=environment.packages | imported_packages()),
-                code=code_of(loaded.sources),
-            )
-            filed = file_record(record, job.root)
-            if writer is not None:
-                writer.publish(frozenset(evaluation.ids))
-            witness.update()
-            return replace(filed, identity=Identity(work, witness.facts))
-
-        done = broadcast_filed(world, finished)
-        journal.forget()
-    return done
+    if not job.named:
+        # Nothing could show later that an object is still the same: no other run has this identity.
+        work["object"] = ranks.broadcast_from_rank0(secrets.token_hex)
+    return _Setup(loaded, data, indices, protocol, facts, environment, leakage, work, DependencyTracker(loaded.sources))
 
 
-def _certified(job: Job, evaluation: Evaluation, pipeline: ImagePipeline, places: list[int]) -> Evaluation:
+def _filed(
+    job: Job, setup: _Setup, evaluation: Evaluation, pipeline: ImagePipeline, writer: PredictionWriter | None
+) -> Filed:
+    """Write the record, the board that it may enter, and the predictions."""
+    environment = setup.environment
+    if writer is not None:
+        writer.refuse_gaps(evaluation.ids)
+    record = assemble(
+        job.spec,
+        setup.data,
+        model=setup.facts,
+        protocol=setup.protocol,
+        leakage=setup.leakage,
+        evaluation=evaluation if setup.oracle else _certified(job, evaluation, pipeline, setup.indices),
+        environment=replace(environment, packages=environment.packages | imported_packages()),
+        code=code_of(setup.loaded.sources),
+    )
+    filed = file_record(record, job.root)
+    if writer is not None:
+        writer.publish(frozenset(evaluation.ids))
+    setup.witness.update()
+    return replace(filed, identity=Identity(setup.work, setup.witness.facts))
+
+
+def _certified(job: Job, evaluation: Evaluation, pipeline: ImagePipeline, indices: list[int]) -> Evaluation:
     """The evaluation with its certificate, where one is wanted, or the arithmetic is to be held against another."""
     if not job.options.certify and job.arithmetic.plain:
         return evaluation
     return replace(
-        evaluation, reproducibility=check_reproducibility(pipeline, places, job.arithmetic, every=job.options.certify)
+        evaluation, reproducibility=check_reproducibility(pipeline, indices, job.arithmetic, every=job.options.certify)
     )
 
 
@@ -176,10 +237,10 @@ def _refuse_departures(protocol: Protocol, signature: str) -> None:
         )
 
 
-def _refuse_mixed(environment: Environment, world: Ranks) -> None:
+def _refuse_mixed(environment: Environment, ranks: Ranks) -> None:
     """Refuse processes on devices of several kinds: a record names one."""
     name = environment.device_name if environment.device != "cpu" else ""
-    kinds = sorted(set(world.all_gather(f"{environment.device} {name}".strip())))
+    kinds = sorted(set(ranks.all_gather(f"{environment.device} {name}".strip())))
     if len(kinds) > 1:
         raise UsageError(
             f"the processes of this run have devices of several kinds: {listed(kinds)}",
@@ -199,6 +260,6 @@ def _work(job: Job, loaded: LoadedModel, facts: ModelFacts, data: Dataset, envir
         "device": f"{environment.device} {environment.device_name}",
         "versions": f"{environment.python} {environment.packages} {environment.decoder} {environment.revision}",
         "near ties": str(job.options.margins),
-        "forward": f"{job.arithmetic.name} fast={job.fast} batch={job.options.batch}",
+        "forward": f"{job.arithmetic.name} fast={job.fast} batch={job.options.forward.batch}",
         "protocol": str(RULES_VERSION),
     }

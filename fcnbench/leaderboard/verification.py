@@ -66,6 +66,10 @@ class Verification:
     record: Record | None
     rerun: str = ""
 
+    def __repr__(self) -> str:
+        wrong = "; ".join(f"{finding.subject}: {finding.text}" for finding in self.findings if not finding.sound)
+        return f"<Verification of {self.path}: {self.tier}{f'; {wrong}' if wrong else ''}>"
+
     @property
     def sound(self) -> bool:
         """Whether all checks passed."""

@@ -29,6 +29,7 @@ from fcnbench.models.fcn.fast import with_fast_path
 from fcnbench.models.fcn.shift_and_stitch import COARSE_STRIDE, ShiftAndStitch
 from fcnbench.models.names import ModelName, dense_factor, find_model
 from fcnbench.models.networks import networks_in, set_evaluation_mode
+from fcnbench.models.objects import factory_of
 from fcnbench.models.registry import MODELS
 from fcnbench.models.schemes import SCHEMES
 from fcnbench.models.segmenter import ModuleSegmenter, Segmenter
@@ -65,7 +66,7 @@ class LoadedModel:
 
 
 def load_model(
-    name: str,
+    name: Any,
     weights: str | Path | None = None,
     num_classes: int | None = None,
     *,
@@ -74,16 +75,18 @@ def load_model(
     fast: bool = True,
     accept_terms: bool = False,
 ) -> Segmenter:
-    """Load a model by its registered name, as `path/to/file.py:factory`, or as `scheme:argument`.
+    """Load a model by its registered name, as `path/to/file.py:factory`, or as `scheme:argument`; or wrap an object.
 
     Args:
-        name: for example `fcn8s`, `nets/mine.py:build`, or `torchvision:deeplabv3_resnet50`.
-        weights: passed to the factory: a path, `random:SEED`, or whatever the model accepts.
-        num_classes: number of classes C of the dataset; None for the factory's default.
-        classes: class names of the dataset; a model with class names of its own is mapped to them by name.
-        dense: `shift-and-stitch` or `shift-and-stitch:F` for dense scores of a net of stride 32.
-        fast: use the fast path of the papers' VGG nets: the same function, summed in another order.
-        accept_terms: agree to the terms of published weights that must be downloaded; the agreement is stored.
+        name: for example `fcn8s`, `nets/mine.py:build`, or `torchvision:deeplabv3_resnet50`; or a `torch.nn.Module`, a
+            segmenter, or a factory of either. A network that has no `prepare` gets torchvision's ImageNet
+            normalisation.
+        weights: handed to the factory: a path, `random:SEED`, or whatever the model understands.
+        num_classes: number of classes C of the data set; None leaves it to the factory's default.
+        classes: class names of the data set; a model that names its own classes otherwise is mapped to them by name.
+        dense: `shift-and-stitch`, or `shift-and-stitch:F`, to run a net of stride 32 densely.
+        fast: take the fast path of the papers' VGG nets: the same function, summed in another order.
+        accept_terms: agree to the terms of published weights that have to be downloaded; remembered.
 
     Returns:
         The segmenter. Its `logits` takes preprocessed images, float32 [N, 3, H, W], and returns [N, C, H, W].
@@ -106,7 +109,7 @@ def load_model(
 
 
 def open_model(
-    name: str,
+    name: Any,
     weights: str | Path | None = None,
     num_classes: int | None = None,
     *,
@@ -201,6 +204,8 @@ def _import_factory(name: ModelName, *, nested: bool) -> tuple[Any, Sources]:
         name: name of the model.
         nested: whether the code of another model loads it.
     """
+    if name.given is not None:
+        return factory_of(name.given)
     if name.path is not None:
         module, sources = import_model_file(name.path, nested=nested)
         if not hasattr(module, name.argument):
@@ -275,6 +280,15 @@ def _parameters(factory: Callable[..., Any]) -> dict[str, bool]:
         return {"weights": False, "num_classes": False}
     by_keyword = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     return {p.name: p.default is p.empty for p in by_keyword if p.name in ("weights", "num_classes")}
+
+
+def _name_preprocessing(built: Any, name: str) -> None:
+    """Say which preprocessing a network gets that declares none."""
+    if isinstance(built, nn.Module) and not isinstance(built, Segmenter) and not hasattr(built, "prepare"):
+        note(
+            f"{name} declares no preprocessing: its images are normalised as torchvision does for ImageNet; "
+            "fcnbench.ModuleSegmenter(module, prepare) takes another one"
+        )
 
 
 def _as_segmenter(built: Any, name: str) -> Segmenter:

@@ -41,6 +41,8 @@ class ModelName:
         argument: the factory's name in the file, the scheme's argument, or the registered name.
         path: the Python file of `path/to/file.py:factory`.
         scheme: the word before the colon of `scheme:argument`.
+        argument: the factory's name in the file, the scheme's argument, or the registered name.
+        given: the model itself, where it is given as an object; None for a name.
     """
 
     display: str
@@ -49,28 +51,35 @@ class ModelName:
     argument: str
     path: Path | None = None
     scheme: str = ""
+    given: object = None
 
     @property
     def builtin(self) -> bool:
-        """Whether it is one of fcnbench's networks, for which weights may be published."""
-        return self.provider == "fcnbench" and not self.scheme
+        """Whether it is one of the package's own networks, for which weights may be published."""
+        return self.provider == "fcnbench" and not self.scheme and self.given is None
 
 
-def find_model(name: str) -> ModelName:
-    """Find the model that a name refers to, without importing it.
+def find_model(name: object) -> ModelName:
+    """Find what a model's name stands for; nothing of the model is imported.
 
     Args:
-        name: a registered name, `path/to/file.py:factory`, or `scheme:argument`.
+        name: registered name, `path/to/file.py:factory`, or `scheme:argument`; or the model itself: a
+            `torch.nn.Module`, an object with `prepare` and `logits`, or a factory.
 
     Raises:
         UnknownName: no model has this name, or the file does not exist.
         ModelPluginError: several packages registered the name.
         ModelError: the scheme's package is not installed.
-        UsageError: the argument of an oracle is not a number in its range.
+        UsageError: an oracle's number is not one, or an object is not a model.
 
     >>> find_model("oracle-constant:3").scheme
     'oracle-constant'
     """
+    if not isinstance(name, str):
+        # An object that is a model comes from code that has imported torch.
+        from fcnbench.models.objects import name_of
+
+        return name_of(name)
     if FILE_MARK in name:
         return _in_file(name)
     word, colon, argument = name.partition(":")

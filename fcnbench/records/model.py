@@ -113,6 +113,9 @@ class Record:
     environment: Environment
     code: CodeFacts | None = None
 
+    def __repr__(self) -> str:
+        return f"<Record {self.run} of {self.model.name} on {self.protocol.dataset}, {self.protocol.count} images>"
+
     @cached_property
     def confusion(self) -> NDArray[np.int64]:
         """The confusion matrix of all scored images, int64 [C, C], rows = truth, columns = prediction."""

@@ -48,6 +48,9 @@ class Rescored:
     path: Path
     mismatches: tuple[Mismatch, ...]
 
+    def __repr__(self) -> str:
+        return f"<Rescored {self.path}: {len(self.mismatches)} values differ from the matrices>"
+
 
 def rescore(path: Path) -> Rescored:
     """Work out a record anew from its `.npz` alone, and compare; `path` is its file or its folder.

@@ -36,6 +36,15 @@ def installed_version(package: str) -> str:
         return ""
 
 
+def package_of(module: str) -> str:
+    """Return the installed package that brings a module; empty where none does.
+
+    >>> package_of("torch.nn")
+    'torch'
+    """
+    return _owners(tuple(sys.path)).get(module.partition(".")[0], "")
+
+
 def modules_of(package: str) -> frozenset[str]:
     """Return the names of the top-level modules of an installed package."""
     wanted = _normal(package)

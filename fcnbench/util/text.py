@@ -7,8 +7,11 @@ is read, compared or digested as text passes through this module, so that neithe
 from __future__ import annotations
 
 from codecs import BOM_UTF8
-from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 
 def normalise(content: bytes) -> bytes:

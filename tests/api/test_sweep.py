@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import fcnbench
-from fcnbench.api.sweep import FOLDER, Cell, Outcome, Sweep
+from fcnbench.api.sweep import FOLDER, Outcome
+from fcnbench.api.sweep_file import Cell, Sweep
 from fcnbench.cli.main import main
 from fcnbench.datasets.splits import published_split
 from fcnbench.errors import UsageError

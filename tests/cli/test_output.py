@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fcnbench.cli.command import print_json
 from fcnbench.cli.main import main
-from fcnbench.cli.output import reserved_for_json
+from fcnbench.cli.output import print_json, reserved_for_json
 from tests.conftest import REPOSITORY
 
 NET = """

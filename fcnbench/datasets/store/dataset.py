@@ -28,6 +28,8 @@ from fcnbench.util.digests import digest_bytes
 if TYPE_CHECKING:
     import datasets
 
+    from fcnbench.datasets.spec import DatasetSpec
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -63,6 +65,7 @@ class Dataset(Sequence[Sample]):
         manifest: content of the store.
         label_space: classes, palette and ignore value.
         geo: label space of the second label map; None if there is none.
+        spec: the dataset's specification, where `load_dataset` opened the store.
 
     >>> import fcnbench
     >>> data = fcnbench.load_dataset("pocket")
@@ -77,6 +80,7 @@ class Dataset(Sequence[Sample]):
         self.manifest = manifest
         self.label_space = label_space
         self.geo = geo
+        self.spec: DatasetSpec | None = None
         self._rows = StoredRows(folder / PARQUET_NAME)
 
     def __len__(self) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fcnbench.datasets.codec.images import encode_label, image_extension
 from fcnbench.datasets.extras import import_extra
 from fcnbench.datasets.registry import find_dataset
+from fcnbench.datasets.spec import DatasetSpec
 from fcnbench.datasets.store.card import write_card
 from fcnbench.datasets.store.columns import PARQUET_NAME
 from fcnbench.datasets.store.croissant import write_croissant
@@ -78,17 +79,22 @@ def to_huggingface(data: Dataset) -> datasets.Dataset:
     return table
 
 
+def _spec_of(data: Dataset) -> DatasetSpec:
+    """Return the specification of a dataset, which need not be registered."""
+    return data.spec or find_dataset(data.manifest.dataset)
+
+
 def _export_huggingface(data: Dataset, folder: Path) -> None:
     """Write Parquet file, manifest and data card, a folder for `datasets.load_dataset`."""
     _copy(data.folder / PARQUET_NAME, folder / PARQUET_NAME, f"export {data.manifest.dataset}")
     data.manifest.save(folder)
-    write_card(find_dataset(data.manifest.dataset), data.manifest, folder)
+    write_card(_spec_of(data), data.manifest, folder)
 
 
 def _export_croissant(data: Dataset, folder: Path) -> None:
     """Write the same files and `croissant.json`."""
     _export_huggingface(data, folder)
-    write_croissant(find_dataset(data.manifest.dataset), data.manifest, folder)
+    write_croissant(_spec_of(data), data.manifest, folder)
 
 
 def _export_voc(data: Dataset, folder: Path) -> None:
@@ -105,7 +111,7 @@ def _export_voc(data: Dataset, folder: Path) -> None:
             bar.update()
     id_list = "".join(f"{sample_id}\n" for sample_id in data.ids)
     _write(root / "ImageSets/Segmentation" / f"{data.manifest.dataset}.txt", id_list.encode())
-    write_card(find_dataset(data.manifest.dataset), data.manifest, folder)
+    write_card(_spec_of(data), data.manifest, folder)
 
 
 KINDS: dict[str, Callable[[Dataset, Path], None]] = {
