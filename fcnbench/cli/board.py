@@ -1,4 +1,4 @@
-"""`fcnbench board`: write boards anew from their records, show them, or check them."""
+"""`fcnbench board`: rewrite boards from their records, show them, check them, or write them as pages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHOWN_SPEED = [
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Build, show or verify; exit code 1 if a board is not what the records give."""
+    """Build, show or verify boards; return exit code 1 if one is not what the records give."""
     if options.action == "verify":
         return _verify(options)
     from fcnbench.api.board import board, board_pages
@@ -81,7 +81,7 @@ def _as_json(board: Board) -> dict[str, object]:
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
-    """The rows as JSON values: an empty cell is null."""
+    """Return the rows as JSON values: an empty cell is null."""
     import json
 
     rows: list[dict[str, object]] = json.loads(frame.to_json(orient="records"))

@@ -18,7 +18,7 @@ ABOUT = {
     "doctor": "check this installation, a dataset from end to end, a model, or a device",
 }
 """Name to one line, in the order of `fcnbench --help`. A command is a module of its name beside this one, with a
-function `execute`; its options are declared in `fcnbench/options.py`."""
+function `execute`; its options are declared in `fcnbench/options`."""
 
 
 def sentence(command: str) -> str:

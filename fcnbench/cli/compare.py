@@ -24,17 +24,17 @@ def execute(options: argparse.Namespace) -> int:
     """Compare, and print the result."""
     if options.lens is not None:
         if options.runs or options.predictions:
-            raise UsageError("--lens looks at one record", "drop the other arguments")
+            raise UsageError("--lens reads one record", "drop the other arguments")
         return _lens(options.lens, options.json)
     if len(options.runs) != 2:
         raise UsageError(f"compare takes two runs, not {len(options.runs)}", "name A and B, or one with --lens")
     from fcnbench.api.compare import compare
 
-    found = compare(*options.runs, predictions=tuple(options.predictions) if options.predictions else None)
+    comparison = compare(*options.runs, predictions=tuple(options.predictions) if options.predictions else None)
     if options.json:
-        print_json(asdict(found))
+        print_json(asdict(comparison))
     else:
-        print(_text(found))
+        print(_text(comparison))
     return 0
 
 
@@ -52,7 +52,7 @@ def _lens(record: str, as_json: bool) -> int:
     ]
     columns = ["left", *["right"] * len(TITLES), "left"]
     widths = [None, *[None] * len(TITLES), 50]
-    headers = ["rules of", *TITLES.values(), "mean IU differs, since it"]
+    headers = ["rules of", *TITLES.values(), "why mean IU differs"]
     print(tabulate(rows, headers, disable_numparse=True, colalign=columns, maxcolwidths=widths))
     return 0
 
@@ -61,47 +61,47 @@ def _without_nan(reading: ConventionScores) -> dict[str, float | None]:
     return {name: None if isnan(value) else value for name, value in reading.scores.items()}
 
 
-def _percent(found: dict[str, float], name: str) -> str:
-    if name not in found:
+def _percent(scores: dict[str, float], name: str) -> str:
+    if name not in scores:
         return ""
-    return "NaN" if isnan(found[name]) else percent(found[name])
+    return "NaN" if isnan(scores[name]) else percent(scores[name])
 
 
-def _text(found: Comparison) -> str:
+def _text(comparison: Comparison) -> str:
     from tabulate import tabulate
 
-    parts = [f"{found.images} images in common"]
-    for which, ids in (("A", found.only_first), ("B", found.only_second)):
+    parts = [f"{comparison.images} images in common"]
+    for which, ids in (("A", comparison.only_first), ("B", comparison.only_second)):
         if ids:
             parts.append(f"only in {which}: {len(ids)} ({listed(ids)})")
-    titles = {name: title for name, title in (TITLES | MORE).items() if name in found.before}
+    titles = {name: title for name, title in (TITLES | MORE).items() if name in comparison.before}
     rows: list[list[Any]] = [
-        ["A", *(percent(found.before[name]) for name in titles)],
-        ["B", *(percent(found.after[name]) for name in titles)],
+        ["A", *(percent(comparison.before[name]) for name in titles)],
+        ["B", *(percent(comparison.after[name]) for name in titles)],
     ]
-    if found.differences:
-        each = [found.differences[name] for name in titles if name in found.differences]
+    if comparison.differences:
+        each = [comparison.differences[name] for name in titles if name in comparison.differences]
         rows.append(["B - A", *(f"{100 * one.value:+.2f}" for one in each)])
         rows.append(["95% interval", *(f"{100 * one.low:+.2f}..{100 * one.high:+.2f}" for one in each)])
         rows.append(["p", *(f"{one.p:.4f}" for one in each)])
     headers = ["in percent", *titles.values()]
     parts.append("\n" + tabulate(rows, headers, stralign="right", colalign=("left",), disable_numparse=True) + "\n")
-    if not found.differences:
-        parts.append("the truth of the two is not the same: no interval, and no p\n")
+    if not comparison.differences:
+        parts.append("the ground truth of the two differs: no interval, and no p\n")
     moves = [
         [move.name, percent(move.before), percent(move.after), f"{100 * move.moved:+.2f}"]
-        for move in found.classes[:_MOST]
+        for move in comparison.classes[:_MOST]
         if move.moved
     ]
     if moves:
         headers = ["class", "IU of A", "of B", "moved"]
         parts.append(tabulate(moves, headers, disable_numparse=True, colalign=["left", *["right"] * 3]) + "\n")
-    parts.append(found.flipped())
-    images = [[move.id, f"{move.flips:,}", f"{move.after - move.before:+,}"] for move in found.moved[:_MOST]]
+    parts.append(comparison.flipped())
+    images = [[move.id, f"{move.flips:,}", f"{move.after - move.before:+,}"] for move in comparison.moved[:_MOST]]
     if images:
         headers = ["image", "changed", "right pixels"]
         parts.append(tabulate(images, headers, disable_numparse=True, colalign=["left", *["right"] * 2]))
-    layers = [[layer.name, layer.state, layer.text] for layer in found.layers]
+    layers = [[layer.name, layer.state, layer.text] for layer in comparison.layers]
     headers = ["why", "", ""]
     parts.append("\n" + tabulate(layers, headers, disable_numparse=True, maxcolwidths=[None, None, 84]))
     return "\n".join(parts)

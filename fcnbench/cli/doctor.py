@@ -102,8 +102,8 @@ def _device_report(options: argparse.Namespace) -> int:
     report = device_report(options.report, options.device or "auto")
     findings = findings_of(report)
     if options.json:
-        found = [asdict(finding) for finding in findings]
-        print_json({"sound": _sound(findings), "findings": found, "report": options.report, **report.content})
+        described = [asdict(finding) for finding in findings]
+        print_json({"sound": _sound(findings), "findings": described, "report": options.report, **report.content})
     else:
         _print(findings)
         print(f"\nreport  {options.report}")
@@ -121,21 +121,21 @@ def _report(options: argparse.Namespace, findings: Sequence[CheckResult]) -> int
 def _examine(options: argparse.Namespace) -> int:
     from fcnbench.api.doctor import examine
 
-    found = examine(options.dataset)
+    examination = examine(options.dataset)
     if options.json:
-        print_json({"sound": _sound(found.findings), **asdict(found)})
+        print_json({"sound": _sound(examination.findings), **asdict(examination)})
     else:
-        _print(found.findings)
-        print(f"\n{_table(found)}")
-    return _code(found.findings)
+        _print(examination.findings)
+        print(f"\n{_table(examination)}")
+    return _code(examination.findings)
 
 
-def _table(found: StoreReport) -> str:
+def _table(examination: StoreReport) -> str:
     from tabulate import tabulate
 
     rows = [
         [count.index, count.name, f"{count.pixels:,}", f"{100 * count.share:.3f}", f"{count.images:,}"]
-        for count in found.classes
+        for count in examination.classes
     ]
     headers = ["class", "name", "pixels", "% of all", "images"]
     return tabulate(rows, headers, disable_numparse=True, colalign=("right", "left", "right", "right", "right"))

@@ -1,4 +1,4 @@
-"""What a person is shown before anything is downloaded: files, sizes, addresses, digests, terms; and the question."""
+"""Downloads as text before they start: files, sizes, addresses, digests, terms; and the question for consent."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _ask(downloads: Sequence[Download]) -> bool:
 
 
 def _brief(download: Download) -> str:
-    """The lines that say what is needed to agree."""
+    """Return the lines that are needed to agree."""
     archive = download.archive
     more = f" or {len(archive.urls) - 1} mirrors" if len(archive.urls) > 1 else ""
     return (
@@ -58,7 +58,7 @@ def describe_plan(plan: Plan) -> str:
 
 
 def _whole(download: Download) -> list[str]:
-    """The lines that say everything about a download."""
+    """Return everything about a download as lines."""
     archive = download.archive
     digests = [f"    {name:<6} {digest}" for name, digest in archive.digests.items()]
     return [
@@ -100,14 +100,14 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
 
 
 def _size(archive: Archive) -> str:
-    """An archive's size, and how well it is known."""
+    """Return an archive's size, and how well it is known."""
     if archive.size is not None:
         return size_text(archive.size)
     return "size not published" if archive.likely_size is None else f"about {size_text(archive.likely_size)}"
 
 
 def _total(downloads: Sequence[Download]) -> str:
-    """The sizes of all downloads together, and how well they are known."""
+    """Return the sizes of all downloads together, and how well they are known."""
     sizes = [download.archive.likely_size for download in downloads]
     known = sum(size for size in sizes if size is not None)
     files = f"{len(downloads)} file{'s' if len(downloads) > 1 else ''}"

@@ -1,4 +1,4 @@
-"""`fcnbench fetch`: have a data set's canonical store, or ask the mirrors."""
+"""`fcnbench fetch`: download a dataset and build its store, or check its mirrors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fcnbench.errors import CheckFailed, UsageError
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Fetch, and say what is there now."""
+    """Fetch a dataset, and print what its store holds."""
     if options.check_urls:
         return _check_urls(options)
     if options.dataset is None:
@@ -45,15 +45,15 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _check_urls(options: argparse.Namespace) -> int:
-    """Ask the mirrors; exit code 1 if some archive has none that answers."""
+    """Check the mirrors; return exit code 1 if an archive has none that answers."""
     from fcnbench.api.fetch import check_urls
 
-    found = check_urls(options.dataset)
-    reachable = all(any(mirror.sound for mirror in mirrors) for mirrors in found.values())
+    archives = check_urls(options.dataset)
+    reachable = all(any(mirror.sound for mirror in mirrors) for mirrors in archives.values())
     if options.json:
-        print_json({"archives": {name: [asdict(mirror) for mirror in mirrors] for name, mirrors in found.items()}})
+        print_json({"archives": {name: [asdict(mirror) for mirror in mirrors] for name, mirrors in archives.items()}})
     else:
-        for name, mirrors in found.items():
+        for name, mirrors in archives.items():
             print(name)
             for mirror in mirrors:
                 print(f"  {'ok  ' if mirror.sound else 'DEAD'}  {mirror.url}: {mirror.answer}")

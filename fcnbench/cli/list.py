@@ -1,4 +1,4 @@
-"""`fcnbench list`: the registered models and data sets."""
+"""`fcnbench list`: list the registered models and datasets."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from fcnbench.errors import UsageError
 
 
 def execute(options: argparse.Namespace) -> int:
-    """List."""
+    """List the registered names."""
     from fcnbench.api.listing import list_datasets, list_models
 
     if options.verbose:
         if options.what == "datasets":
-            raise UsageError("--verbose tells more of models alone", "drop --verbose, or write `list models --verbose`")
+            raise UsageError("--verbose describes models only", "drop --verbose, or write `list models --verbose`")
         return _verbose(options)
     listed = {}
     if options.what != "datasets":
@@ -34,18 +34,18 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _verbose(options: argparse.Namespace) -> int:
-    """What the built-in models are made of, beside what the paper says of its three."""
+    """Print layers and sizes of the built-in models, beside the paper's figures for its three."""
     from fcnbench.api.listing import model_facts
 
-    found = model_facts()
+    facts = model_facts()
     if options.json:
-        print_json({"models": [asdict(entry) for entry in found]})
+        print_json({"models": [asdict(entry) for entry in facts]})
         return 0
     from tabulate import tabulate
 
     rows = [
         [entry.name, entry.layers, f"{entry.parameters:,}", entry.receptive_field, entry.stride, entry.paper]
-        for entry in found
+        for entry in facts
     ]
     headers = ["model", "layers", "parameters", "receptive field", "stride", "Table 1 of the paper"]
     align = ("left", "right", "right", "right", "right", "left")

@@ -1,4 +1,4 @@
-"""The page `docs/options.md`, made of the declarations in `fcnbench/options.py`.
+"""The page `docs/options.md`, made of the declarations in `fcnbench/options`.
 
 python -m fcnbench.cli.options_page > docs/options.md
 """
@@ -14,7 +14,7 @@ from fcnbench.util.option import Option, options_of
 _INTRODUCTION = """\
 # Options
 
-Made by `python -m fcnbench.cli.options_page` of the declarations in `fcnbench/options.py`; a test compares the two.
+Made by `python -m fcnbench.cli.options_page` of the declarations in `fcnbench/options`; a test compares the two.
 
 ## Where a value comes from
 

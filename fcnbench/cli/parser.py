@@ -136,7 +136,7 @@ COMMAND = "COMMAND"
 """The name of the command in the usage line."""
 
 
-def suggestion(found: str, known: Sequence[str], otherwise: str) -> str:
+def suggestion(given: str, known: Sequence[str], otherwise: str) -> str:
     """Return a hint that names what was probably meant, or the choices if they are few.
 
     >>> suggestion("runn", ["run", "score"], "see --help")
@@ -146,7 +146,7 @@ def suggestion(found: str, known: Sequence[str], otherwise: str) -> str:
     """
     import difflib
 
-    if near := difflib.get_close_matches(found, known, 1):
+    if near := difflib.get_close_matches(given, known, 1):
         return f"did you mean {near[0]}?"
     few = 15
     return f"choose one of {', '.join(known)}" if 0 < len(known) <= few else otherwise

@@ -1,4 +1,4 @@
-"""What a person reads after `run` and `score`: the papers' four columns, intervals, protocol, times, files."""
+"""The result of `run` and `score` as text: the papers' four metrics, intervals, protocol, times, files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TITLES = {"pixel_acc": "pixel acc.", "mean_acc": "mean acc.", "mean_iu": "mean I
 """Headings as in the papers' tables."""
 
 MORE = {"mean_iu_nobg": "mean IU without background", "geo_pixel_acc": "geometric pixel acc."}
-"""What some tasks add to them."""
+"""Metrics that some datasets add."""
 
 TRIMAP, GEO_TRIMAP = "trimap", "geo_trimap"
 """Counts of bands around outlines."""
@@ -26,7 +26,7 @@ _BANDS = (1, 2, 3, 5, 10, 20, 40)
 
 
 def report(finished: Run, classes: bool) -> str:
-    """The result of a run as text."""
+    """Return the result of a run as text."""
     record = finished.record
     parts = [headline(record), metrics_table(record)]
     if classes:
@@ -44,7 +44,7 @@ def report(finished: Run, classes: bool) -> str:
 
 
 def _files(finished: Run) -> list[str]:
-    """Every file that a run wrote, or why it wrote no board."""
+    """Return a line for every file that a run wrote, or why it wrote no board."""
     lines = [f"record    {finished.path}", f"matrices  {finished.path.with_name(MATRICES_NAME)}"]
     if finished.board is None:
         return [*lines, f"board     {_no_board(finished.record)}"]
@@ -52,7 +52,7 @@ def _files(finished: Run) -> list[str]:
 
 
 def headline(record: Record) -> str:
-    """Model, data set, images and device, and what stands in the way of a board."""
+    """Return model, dataset, images and device, and what keeps the run off a board."""
     protocol = record.protocol
     where = record.environment.device_name or "stored predictions"
     marks = [f"  PARTIAL: {protocol.count} images, no board row\n"] if protocol.partial else []
@@ -64,29 +64,29 @@ def headline(record: Record) -> str:
 
 
 def metrics_table(record: Record) -> str:
-    """The four metrics in percent with their 95% intervals, what the task adds, and the signature."""
+    """Return the four metrics in percent with their 95% intervals, what the dataset adds, and the signature."""
     from tabulate import tabulate
 
-    found, ends = record.all_scores(), record.intervals()
+    scores, ends = record.all_scores(), record.intervals()
     rows = [
-        ["score", *(percent(found[name]) for name in TITLES)],
+        ["score", *(percent(scores[name]) for name in TITLES)],
         ["95% interval", *(interval(*ends[name]) for name in TITLES)],
     ]
     headers = ["in percent", *TITLES.values()]
     table = tabulate(rows, headers, stralign="right", colalign=("left",), disable_numparse=True)
     more = [
-        f"{title}  {percent(found[name])}  ({interval(*ends[name])})" for name, title in MORE.items() if name in found
+        f"{title}  {percent(scores[name])}  ({interval(*ends[name])})" for name, title in MORE.items() if name in scores
     ]
     return "\n".join([table, *more, f"\nsignature  {record.protocol.signature()}"])
 
 
 def percent(value: float | None) -> str:
-    """A fraction in percent with two decimals, as the papers print it with one."""
+    """Return a fraction in percent with two decimals; the papers print one."""
     return "-" if value is None else f"{100 * value:.2f}"
 
 
 def interval(low: float, high: float) -> str:
-    """Both ends of an interval in percent."""
+    """Return both ends of an interval in percent."""
     return f"{100 * low:.1f}..{100 * high:.1f}"
 
 
@@ -135,7 +135,7 @@ def _times(record: Record) -> list[str]:
 
 
 def _no_board(record: Record) -> str:
-    """Why a run enters no board."""
+    """Return why a run enters no board."""
     if record.protocol.partial:
         return "none: a part of a split enters no board"
     if record.leakage.unlisted:

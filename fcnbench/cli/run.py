@@ -1,4 +1,4 @@
-"""`fcnbench run`: evaluate a model on a data set."""
+"""`fcnbench run`: evaluate a model on a dataset."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fcnbench.util.option import options_of
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Run, and print the result; of several processes that share a run the first prints."""
+    """Run, and print the result; only rank 0 prints."""
     if options.sweep is not None:
         return _sweep(options)
     if options.dry_run:
@@ -38,7 +38,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    """Run a sweep, and print its table; the exit code is that of the first cell that failed."""
+    """Run a sweep, and print its table; return the exit code of the first cell that failed."""
     from fcnbench.api.sweep import sweep
 
     for option in options_of(RunOptions):
@@ -67,9 +67,9 @@ def _dry_run(options: argparse.Namespace) -> int:
     from fcnbench.api.plan import plan
 
     names = ("model", "dataset", "weights", "from_", "allow_partial", "board")
-    found = plan(**{name: getattr(options, name) for name in names})
+    planned = plan(**{name: getattr(options, name) for name in names})
     if options.json:
-        print_json(downloads.plan_as_json(found))
+        print_json(downloads.plan_as_json(planned))
     else:
-        print(downloads.describe_plan(found))
+        print(downloads.describe_plan(planned))
     return 0

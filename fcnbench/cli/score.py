@@ -1,4 +1,4 @@
-"""`fcnbench score`: stored predictions against a data set's truth, or a record worked out anew."""
+"""`fcnbench score`: stored predictions against a dataset's ground truth, or a recomputed record."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHOWN = 20
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Score, and print the result; exit code 1 if a record and its matrices do not agree."""
+    """Score, and print the result; return exit code 1 if a record and its matrices do not agree."""
     from fcnbench.api.score import score
 
     if options.record is not None:
@@ -32,18 +32,18 @@ def execute(options: argparse.Namespace) -> int:
     return 0
 
 
-def _rescored(found: Rescored, as_json: bool) -> int:
-    agree = not found.mismatches
+def _rescored(rescored: Rescored, as_json: bool) -> int:
+    agree = not rescored.mismatches
     if as_json:
         from fcnbench.records.json import summary
 
-        mismatches = [asdict(mismatch) for mismatch in found.mismatches]
-        print_json({**summary(found.record), "agree": agree, "mismatches": mismatches, "record": str(found.path)})
+        mismatches = [asdict(mismatch) for mismatch in rescored.mismatches]
+        print_json({**summary(rescored.record), "agree": agree, "mismatches": mismatches, "record": str(rescored.path)})
     else:
-        print(f"{headline(found.record)}\n{metrics_table(found.record)}\n")
-        for mismatch in found.mismatches[:_SHOWN]:
-            print(f"DIFFERS  {mismatch.where}: the record says {mismatch.stored}, it follows {mismatch.found}")
-        if len(found.mismatches) > _SHOWN:
-            print(f"         and {len(found.mismatches) - _SHOWN} more")
+        print(f"{headline(rescored.record)}\n{metrics_table(rescored.record)}\n")
+        for mismatch in rescored.mismatches[:_SHOWN]:
+            print(f"DIFFERS  {mismatch.where}: the record says {mismatch.stored}, the matrices give {mismatch.found}")
+        if len(rescored.mismatches) > _SHOWN:
+            print(f"         and {len(rescored.mismatches) - _SHOWN} more")
         print("record and matrices agree" if agree else "record and matrices DO NOT agree: restore both from one run")
     return 0 if agree else CheckFailed.exit_code

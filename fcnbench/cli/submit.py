@@ -14,14 +14,18 @@ def execute(options: argparse.Namespace) -> int:
     """Prepare and verify a submission, and print what to commit; return exit code 1 if something is wrong with it."""
     from fcnbench.api.submit import submit
 
-    found = submit(**arguments(options))
+    verification = submit(**arguments(options))
     from fcnbench.leaderboard.board import board_path
     from fcnbench.util import paths
 
     if options.json:
-        print_json(as_json(found))
+        print_json(as_json(verification))
     else:
-        print(text(found))
-        board = board_path(paths.boards(options.board), found.record.protocol.dataset) if found.record else "the board"
-        print(f"\ncommit {found.path.parent}\nand    {board}\nthen open a pull request (docs/submitting.md)")
-    return 0 if found.sound else CheckFailed.exit_code
+        print(text(verification))
+        board = (
+            board_path(paths.boards(options.board), verification.record.protocol.dataset)
+            if verification.record
+            else "the board"
+        )
+        print(f"\ncommit {verification.path.parent}\nand    {board}\nthen open a pull request (docs/submitting.md)")
+    return 0 if verification.sound else CheckFailed.exit_code

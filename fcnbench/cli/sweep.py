@@ -1,4 +1,4 @@
-"""What a person, and a program, reads after `run --sweep`."""
+"""The results of `run --sweep` as a table, and as JSON values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def sweep_table(done: Swept) -> str:
-    """A line a cell: its four metrics and its speed, or what went wrong; then where the records are."""
+    """Return one line per cell: its four metrics and its speed, or its error; then the paths of the records."""
     from tabulate import tabulate
 
     rows = []
@@ -27,7 +27,7 @@ def sweep_table(done: Swept) -> str:
         scores = record.all_scores()
         speed = f"{record.evaluation.timing.images_per_second:.1f}"
         rows.append([*row, *(percent(scores[name]) for name in TITLES), speed, record.protocol.count])
-    headers = ["model", "data set", "precision", *TITLES.values(), "images/s", "images"]
+    headers = ["model", "dataset", "precision", *TITLES.values(), "images/s", "images"]
     align = ("left", "left", "left", *("right" for _ in TITLES), "right", "left")
     table = tabulate(rows, headers, disable_numparse=True, colalign=align)
     count = len(done.outcomes) - len(done.failed)
@@ -38,11 +38,11 @@ def sweep_table(done: Swept) -> str:
 
 
 def summary_of(done: Swept) -> dict[str, Any]:
-    """The same for `--json`."""
+    """Return a sweep as JSON values."""
     cells = []
     for outcome in done.outcomes:
         record = done.record(outcome)
         scores = None if record is None else record.all_scores()
-        told = {name: value for name, value in asdict(outcome).items() if name != "identity"}
-        cells.append({**told, "scores": scores})
+        values = {name: value for name, value in asdict(outcome).items() if name != "identity"}
+        cells.append({**values, "scores": scores})
     return {"cells": cells, "failed": len(done.failed)}
