@@ -26,7 +26,7 @@ from fcnbench.evaluation.precision import FP32, Precision
 from fcnbench.evaluation.timing import paper_forward_time
 from fcnbench.models.torch_state import foreign_code
 from fcnbench.records.evaluation import Evaluation, Execution, Timing
-from fcnbench.util.console import note, progress, track
+from fcnbench.util.console import Bar, note, progress, track
 from fcnbench.util.threads import BackgroundWorker, cores, map_ordered
 
 READERS = 4
@@ -89,7 +89,7 @@ def evaluate(
         Interrupted: the user stopped the run.
         RankLost: another rank of the run failed.
     """
-    rows, device = pipeline.dataset.manifest.rows, pipeline.device
+    rows = pipeline.dataset.manifest.rows
     pipeline.expect(precision)
     ids = [rows[index].id for index in indices]
     owners = _owners(pipeline, journal, ids, ranks)
@@ -97,41 +97,22 @@ def evaluate(
     if resumed:
         note(f"continuing after {resumed} images that an interrupted run scored")
     own_indices = ranks.shard([index for index, owner in zip(indices, owners, strict=True) if owner < 0])
-    groups = batches(rows, own_indices, batch)
     if ranks.size > 1:
         what += f", process {ranks.rank + 1} of {ranks.size}"
-    started = time.perf_counter()
-
-    def finish(pending: PendingPrediction) -> None:
-        journal.add(pipeline.score(pending))
-        bar.update()
-
     try:
-        with (
-            precision.applied(device),
-            closing(map_ordered(pipeline.read, groups, readers())) as ready,
-            progress(resumed + len(own_indices), what, done=resumed) as bar,
-            BackgroundWorker(finish, _WAITING) as scorer,
-        ):
-            for group in ready:
-                for pending in pipeline.forward(group):
-                    scorer.submit(pending)
-        seconds = time.perf_counter() - started
+        with progress(resumed + len(own_indices), what, done=resumed) as bar:
+            seconds = _score(pipeline, journal, batches(rows, own_indices, batch), bar)
         resumed_ids = [ids[position] for position in np.flatnonzero(owners == ranks.rank)]
         own = {name: journal.done[name] for name in [*resumed_ids, *(rows[index].id for index in own_indices)]}
-        scored = merge(ids, own, pipeline.specs, ranks)
-        phases = ranks.all_gather(pipeline.phases)
-        seconds, memory = max(ranks.all_gather(seconds)), max(ranks.all_gather(peak_memory(device)))
-        with precision.applied(device), foreign_code("the forward pass"):
-            paper = paper_forward_time(pipeline.segmenter, device, trials) if trials and ranks.is_rank0 else []
+        merged = merge(ids, own, pipeline.specs, ranks)
+        timing, memory = _gather_timing(pipeline, seconds, trials, ranks)
     except KeyboardInterrupt:
-        hint = "run the same command again: it goes on from there" if journal.kept else "run the command again"
+        hint = "run the same command again: it continues from there" if journal.kept else "run the command again"
         scored_here = len(journal.done.keys() & set(ids))
         raise Interrupted(f"stopped after {scored_here} of {len(indices)} images", hint) from None
-    taken = {phase: [each for part in phases for each in part[phase]] for phase in pipeline.phases}
     return replace(
-        scored,
-        timing=Timing.of_seconds(taken, seconds, paper),
+        merged,
+        timing=timing,
         resumed=resumed,
         execution=Execution(
             forward=str(getattr(pipeline.segmenter, "forward_path", "plain")),
@@ -140,6 +121,36 @@ def evaluate(
             peak_memory=memory,
         ),
     )
+
+
+def _score(pipeline: ImagePipeline, journal: Journal, groups: list[list[int]], bar: Bar) -> float:
+    """Score groups of images and write them into the journal; return the seconds that this took."""
+    started = time.perf_counter()
+
+    def finish(pending: PendingPrediction) -> None:
+        journal.add(pipeline.score(pending))
+        bar.update()
+
+    with (
+        pipeline.precision.applied(pipeline.device),
+        closing(map_ordered(pipeline.read, groups, readers())) as ready,
+        BackgroundWorker(finish, _WAITING) as scorer,
+    ):
+        for group in ready:
+            for pending in pipeline.forward(group):
+                scorer.submit(pending)
+    return time.perf_counter() - started
+
+
+def _gather_timing(pipeline: ImagePipeline, seconds: float, trials: int, ranks: Ranks) -> tuple[Timing, int]:
+    """Return the times of all ranks, with those of forward passes at 500x500, and the peak memory of one rank."""
+    device = pipeline.device
+    phases = ranks.all_gather(pipeline.phases)
+    seconds, memory = max(ranks.all_gather(seconds)), max(ranks.all_gather(peak_memory(device)))
+    with pipeline.precision.applied(device), foreign_code("the forward pass"):
+        paper = paper_forward_time(pipeline.segmenter, device, trials) if trials and ranks.is_rank0 else []
+    samples = {phase: [each for part in phases for each in part[phase]] for phase in pipeline.phases}
+    return Timing.of_seconds(samples, seconds, paper), memory
 
 
 def readers() -> int:

@@ -82,8 +82,8 @@ def load_model(
             segmenter, or a factory of either. A network that has no `prepare` gets torchvision's ImageNet
             normalisation.
         weights: handed to the factory: a path, `random:SEED`, or whatever the model understands.
-        num_classes: number of classes C of the data set; None leaves it to the factory's default.
-        classes: class names of the data set; a model that names its own classes otherwise is mapped to them by name.
+        num_classes: number of classes C of the dataset; None leaves it to the factory's default.
+        classes: class names of the dataset; a model that names its own classes otherwise is mapped to them by name.
         dense: `shift-and-stitch`, or `shift-and-stitch:F`, to run a net of stride 32 densely.
         fast: take the fast path of the papers' VGG nets: the same function, summed in another order.
         accept_terms: agree to the terms of published weights that have to be downloaded; remembered.
@@ -171,6 +171,8 @@ def _build(model: ModelName, weights: str | None, num_classes: int | None) -> tu
         sources.inner += inner
         if not model.scheme and not model.builtin:
             sources.update()
+        if model.given is not None:
+            _name_preprocessing(built, model.display)
         set_evaluation_mode(built)
         for network in networks_in(built):
             refuse_unset(network, model.display)
@@ -297,7 +299,7 @@ def _as_segmenter(built: Any, name: str) -> Segmenter:
     if isinstance(built, nn.Module):
         return ModuleSegmenter(built)
     raise ModelError(
-        f"the factory of {name} returns a {type(built).__name__}, expected a torch.nn.Module or an object with "
-        "the methods prepare(image) and logits(batch)",
+        f"the factory of {name} returns an object of type {type(built).__name__}, expected a torch.nn.Module or an "
+        "object with the methods prepare(image) and logits(batch)",
         "return the network, or wrap it in fcnbench.models.segmenter.ModuleSegmenter",
     )

@@ -110,7 +110,7 @@ def test_a_factory_gets_the_weights_and_an_object_has_its_own(net: Any, run: Cal
         run(net.Net(1), weights="1")
     with pytest.raises(UsageError, match="the model is a int, expected a name"):
         run(3)
-    with pytest.raises(ModelError, match="answers with a int"):
+    with pytest.raises(ModelError, match="returns an object of type int"):
         run(lambda: 3)
 
 
