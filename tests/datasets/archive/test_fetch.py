@@ -100,7 +100,7 @@ def test_an_archive_that_lacks_pictures_is_an_error_although_it_was_fetched(url:
 def test_the_command_fetches_and_says_what_is_there(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fetch", "voc2011val"]) == 3
     assert main(["fetch", "voc2011val", "--accept-terms"]) == 0
-    assert "voc2011val (VOC2012), whole: 736 of 736 pictures, 736 label maps" in capsys.readouterr().out
+    assert "voc2011val (VOC2012), whole: 736 of 736 images, 736 label maps" in capsys.readouterr().out
     assert main(["fetch", "voc2011val", "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert content["complete"]
@@ -169,7 +169,7 @@ def test_wrong_use_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 def test_built_in_tasks_need_no_archive(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fetch", "pocket"]) == 0
-    assert "whole: 64 of 64 pictures" in capsys.readouterr().out
+    assert "whole: 64 of 64 images" in capsys.readouterr().out
 
 
 def test_seg11valid_lies_within_voc2012_val() -> None:

@@ -1,4 +1,4 @@
-"""`fcnbench doctor TASK`: everything is read and recounted, damage is named, nothing is repaired."""
+"""`fcnbench doctor DATASET`: everything is read and recounted, damage is named, nothing is repaired."""
 
 from __future__ import annotations
 
