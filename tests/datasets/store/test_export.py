@@ -120,7 +120,7 @@ def test_a_folder_that_is_taken_is_left_alone(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="is there already, and not empty"):
             fcnbench.export("pocket", "hf", tmp_path / name)
     assert (tmp_path / "taken/mine").read_text() == (tmp_path / "file").read_text() == "precious"
-    with pytest.raises(UsageError, match="nothing exports to 'zip'"):
+    with pytest.raises(UsageError, match="--to zip is unknown"):
         fcnbench.export("pocket", "zip", tmp_path / "out")
     with pytest.raises(OutputError):
         fcnbench.export("pocket", "hf", tmp_path / "file/below")
