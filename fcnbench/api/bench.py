@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from fcnbench.evaluation.precision import Precision
     from fcnbench.evaluation.roofline import Ceiling, Work
-    from fcnbench.evaluation.scenario import Measured
+    from fcnbench.evaluation.timing import ForwardTimes
     from fcnbench.models.load import LoadedModel
     from fcnbench.records.environment import Environment
     from fcnbench.records.speed import SpeedRecord
@@ -152,8 +152,7 @@ def _timed(options: BenchOptions, on: torch.device, arithmetic: Precision) -> Sp
     from fcnbench.evaluation.environment import describe
     from fcnbench.evaluation.precision import FP32, uncompiled
     from fcnbench.evaluation.roofline import ceiling, work_of
-    from fcnbench.evaluation.scenario import measure
-    from fcnbench.evaluation.timing import paper_batch, running_at_paper_size
+    from fcnbench.evaluation.timing import paper_batch, running_at_paper_size, time_scenario
     from fcnbench.models.load import open_model
     from fcnbench.models.segmenter import is_oracle
     from fcnbench.models.torch_state import foreign_code
@@ -170,7 +169,7 @@ def _timed(options: BenchOptions, on: torch.device, arithmetic: Precision) -> Sp
     with arithmetic.applied(on), foreign_code("the forward pass"):
         with running_at_paper_size("run it on such an image by itself"), checked_dtypes(arithmetic, segmenter):
             segmenter.logits(paper_batch(segmenter, on))
-        measured = measure(segmenter, on, options.scenario, batch, options.trials, options.seconds)
+        measured = time_scenario(segmenter, on, options.scenario, batch, options.trials, options.seconds)
     with FP32.applied(on), uncompiled():
         work = work_of(segmenter, paper_batch(segmenter, on, batch))
     return _record(options, loaded, (measured, work, ceiling(on, arithmetic)), environment, arithmetic)
@@ -179,7 +178,7 @@ def _timed(options: BenchOptions, on: torch.device, arithmetic: Precision) -> Sp
 def _record(
     options: BenchOptions,
     loaded: LoadedModel,
-    results: tuple[Measured, Work, Ceiling],
+    results: tuple[ForwardTimes, Work, Ceiling],
     environment: Environment,
     arithmetic: Precision,
 ) -> SpeedRecord:

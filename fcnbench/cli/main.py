@@ -48,9 +48,8 @@ def build_parser(commands: Iterable[str] = ABOUT) -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("-V", "--version", action="version", version=f"fcnbench {__version__}")
-    parser.add_argument(
-        _COMPLETION, metavar="SHELL", choices=_SHELLS, help="print the completion script of bash, zsh or tcsh"
-    )
+    # Its value is checked before the command line is parsed: it stands without a command.
+    parser.add_argument(_COMPLETION, metavar="SHELL", help="print the completion script of bash, zsh or tcsh")
     wanted, subparsers = set(commands), parser.add_subparsers(title="commands", metavar=COMMAND, required=True)
     for name, about in ABOUT.items():
         sub = subparsers.add_parser(name, help=about, description=sentence(name))

@@ -59,7 +59,7 @@ def test_standard_output_that_is_full_or_closed_is_a_sentence(tmp_path: Path) ->
     [
         (["report", "--", "-d"], 3, "there is no record at -d"),
         (["verify", "--dry", "--", "-d"], 3, "there is no record below -d"),
-        (["verify", ""], 2, "verify names no path"),
+        (["verify", ""], 2, "verify needs a path"),
         (["run", "--dataset", ""], 2, "no dataset is called ''"),
         (["run", "--model", ""], 2, "no model is called ''"),
         (["run", "--board", "~nobody-of-this-name/x"], 2, "begins with ~"),
@@ -78,7 +78,7 @@ def test_standard_output_that_is_full_or_closed_is_a_sentence(tmp_path: Path) ->
             "--model fcn8s",
         ),
         (["check", "--baseline", "nowhere.csv"], 3, "there is no board at nowhere.csv"),
-        (["doctor", "pocket", "--device", "cpu"], 2, "drop TASK or --device"),
+        (["doctor", "pocket", "--device", "cpu"], 2, "drop DATASET or --device"),
         (["doctor", "--report", "home"], 5, "not a regular file"),
         (["doctor", "--report", ""], 5, "names no file"),
         (["run", "--precision", "fp'33"], 2, "did you mean fp32?"),

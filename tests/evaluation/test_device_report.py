@@ -87,7 +87,7 @@ def test_a_result_other_than_the_expected_one_is_broken(
         (["--device", "cuda:99"], "--device cuda:99 can't be used here"),
         (["--device", "nonsense"], "--device nonsense can't be used here"),
         (["--model", "fcn8s-pocket"], "--report is about a device, and --model is not"),
-        (["pocket"], "--report is about a device, and TASK is not"),
+        (["pocket"], "--report is about a device, and DATASET is not"),
     ],
 )
 def test_wrong_usage_is_an_error_before_anything_is_measured(

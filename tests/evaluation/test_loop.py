@@ -169,7 +169,7 @@ def test_an_interrupted_run_resumes_where_it_stopped() -> None:
     with pytest.raises(Interrupted, match="stopped after 3 of 6 images") as caught:
         score(Stopped(), 6)
     assert caught.value.exit_code == 130
-    assert "it goes on from there" in caught.value.hint
+    assert "it continues from there" in caught.value.hint
     again = score(Stopped(), 6)
     assert Stopped.seen == 7  # 3 images, the interruption, the 3 that were left
     assert again.resumed == 3
@@ -226,7 +226,7 @@ def test_only_samples_with_an_image_are_scored(make_voc: object, voc_ids: list[s
 
 def test_labels_alone_can_not_be_run(make_voc: object, voc_ids: list[str]) -> None:
     data = load_dataset("voc2011val", make_voc(voc_ids, without_images=tuple(voc_ids)), allow_partial=True)
-    with pytest.raises(DataMissing, match=r"holds no pictures of the kind that the model takes \(rgb\)"):
+    with pytest.raises(DataMissing, match=r"holds no images of the kind that the model takes \(rgb\)"):
         scorable(data)
 
 
@@ -322,7 +322,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
     data, model = load_dataset("pocket"), LimitedMemory(fit=2, error=error)
     read = ImagePipeline(model, data, CPU).read(of_one_size(1) * 7)
     pending = ImagePipeline(model, data, CPU).forward(read)
-    assert [prediction.read for prediction in pending] == read
+    assert [prediction.prepared for prediction in pending] == read
     assert model.given == [2, 2, 2, 1]
     assert "out of memory with a batch of 7: going on with 4" in capsys.readouterr().err
 
@@ -330,7 +330,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
 def test_one_image_that_is_too_large_is_an_error() -> None:
     with pytest.raises(ModelError, match="val-0000") as caught:
         score(LimitedMemory(fit=0), 2)
-    assert "one picture at a time is too much" in caught.value.hint
+    assert "one image at a time is too much" in caught.value.hint
 
 
 def test_an_error_other_than_out_of_memory_does_not_halve_the_batch() -> None:

@@ -90,7 +90,7 @@ def test_the_doctor_checks_the_cpu_too(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["pocket"], "--device is about a device, and TASK is not"),
+        (["pocket"], "--device is about a device, and DATASET is not"),
         (["--weights", "x"], "--device is about a device, and --weights is not"),
         ([], "--device cuda:99 can't be used here"),
     ],

@@ -82,7 +82,7 @@ def test_the_command_says_it_and_ends_with_1(place: Path, capsys: pytest.Capture
     edited(place, lambda content: content["scores"]["gt"].update(mean_iu=0.95))
     assert main(["score", "--record", str(place / RECORD_NAME)]) == 1
     shown = capsys.readouterr().out
-    assert "DIFFERS  scores.gt.mean_iu: the record says 0.95, it follows 0.9189" in shown
+    assert "DIFFERS  scores.gt.mean_iu: the record says 0.95, the matrices give 0.9189" in shown
     assert "DO NOT agree" in shown
     assert main(["score", "--record", str(place), "--json"]) == 1
     content = json.loads(capsys.readouterr().out)

@@ -120,7 +120,7 @@ def test_a_folder_that_is_not_empty_is_not_touched(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="already exists and is not empty"):
             fcnbench.export("pocket", "hf", tmp_path / name)
     assert (tmp_path / "taken/mine").read_text() == (tmp_path / "file").read_text() == "precious"
-    with pytest.raises(UsageError, match="'zip' is not an export format"):
+    with pytest.raises(UsageError, match="--to zip is unknown"):
         fcnbench.export("pocket", "zip", tmp_path / "out")
     with pytest.raises(OutputError):
         fcnbench.export("pocket", "hf", tmp_path / "file/below")
