@@ -81,6 +81,12 @@ class Protocol:
 
     Raises:
         ValueError: numbers that contradict each other, or text that a signature can't hold.
+
+    >>> Protocol(
+    ...     dataset="pocket", images=2, total=64, classes=8, ignore=255, mean="gt", infer="native", precision="fp32",
+    ...     modality="rgb", labelling="", split="", variant="v1", label_space="pocket8", geo="",
+    ... ).signature()
+    'fcn2|data:pocket#2/64|classes:8|ignore:255|mean:gt|infer:native|prec:fp32'
     """
 
     dataset: str = _rule("data")

@@ -124,6 +124,10 @@ def examine_device(device: str = "auto") -> DeviceExamination:
         UsageError: no such device here.
         ModelError: a forward pass failed on it.
         OutputError: the outcome could not be written.
+
+    >>> import fcnbench
+    >>> fcnbench.examine_device("cpu").environment.device
+    'cpu'
     """
     check_device(device)
     files.check_writable(paths.home())

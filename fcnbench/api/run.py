@@ -94,7 +94,7 @@ def run(
     >>> import fcnbench
     >>> run = fcnbench.run("fcn8s-pocket", "pocket", limit=2)
     >>> run.record.protocol.signature()
-    'fcn|pocket#2/64|c8|ign255|abs:present|native|fp32|v1'
+    'fcn2|data:pocket#2/64|classes:8|ignore:255|mean:gt|infer:native|prec:fp32'
     """
     result = run_unless(RunOptions.of(locals()), None)
     assert result is not None  # there is nothing to reuse

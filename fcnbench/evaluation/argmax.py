@@ -25,6 +25,7 @@ def label_map(logits: Tensor) -> LabelMap:
     Raises:
         PredictionError: some logit is NaN, or a pixel's logits are all minus infinity.
 
+    >>> import torch
     >>> label_map(torch.tensor([[[0.0, 2.0]], [[1.0, 2.0]]]))
     array([[1, 0]], dtype=uint8)
     """
@@ -41,6 +42,7 @@ def start_argmax(logits: Tensor, *, owned: bool = True) -> PendingLabelMap:
         owned: whether the logits keep their values until `wait` is called. Where they do not, because the model may
             write into their memory again, the label map is computed now.
 
+    >>> import torch
     >>> pending = start_argmax(torch.tensor([[[0.0, 2.0]], [[1.0, 2.0]]]))
     >>> pending.wait()
     array([[1, 0]], dtype=uint8)

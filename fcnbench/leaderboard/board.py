@@ -50,6 +50,11 @@ def read_board(path: Path) -> pd.DataFrame:
     Raises:
         DataMissing: there is no such file.
         ResultsError: the file is not a board.
+
+    >>> import fcnbench
+    >>> run = fcnbench.run("fcn8s-pocket", "pocket", trials=0)
+    >>> read_board(run.board)["model"].tolist()
+    ['fcn8s-pocket']
     """
     return ScoreBoard(path, path.stem).read()
 

@@ -173,5 +173,10 @@ def prefixed(name: str, label_maps: str) -> str:
 
 
 def confusion_counts(labels: LabelSpace, geo: LabelSpace | None) -> tuple[Count, ...]:
-    """Return the counts that every evaluation makes: the confusion matrices of a dataset's label maps."""
+    """Return the counts that every evaluation makes: the confusion matrices of a dataset's label maps.
+
+    >>> space = LabelSpace("two", ("background", "thing"), ((0, 0, 0), (128, 0, 0)))
+    >>> [count.spec.name for count in confusion_counts(space, None)]
+    ['confusion']
+    """
     return (ConfusionCount(labels), *(() if geo is None else (ConfusionCount(geo, GEO),)))

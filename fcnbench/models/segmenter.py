@@ -52,6 +52,15 @@ class Segmenter(Protocol):
             called as `prepare(image, hha)`. Depth is uint16 [H, W] in millimetres, HHA is uint8 [H, W, 3].
         all_logits: a method like `logits` that returns a mapping: `out` for the classes, `geo` for the geometric
             classes of SIFT Flow. It is called instead of `logits` where the dataset has geometric labels.
+
+    >>> class Background:
+    ...     def prepare(self, image):
+    ...         return torch.from_numpy(image).permute(2, 0, 1).float()
+    ...
+    ...     def logits(self, batch):
+    ...         return torch.eye(8)[0].reshape(1, 8, 1, 1).expand(len(batch), 8, *batch.shape[2:])
+    >>> isinstance(Background(), Segmenter)
+    True
     """
 
     def prepare(self, image: NDArray[np.uint8]) -> Tensor:
