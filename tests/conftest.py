@@ -1,4 +1,4 @@
-"""What every test stands on: a home folder of its own, and small native data sets made on the spot."""
+"""Fixtures of all tests: a home folder per test, and small native datasets."""
 
 from __future__ import annotations
 
@@ -61,15 +61,15 @@ def shared() -> Path:
 
 def palette_png(label: np.ndarray) -> bytes:
     """A label map as VOC ships it: an 8-bit PNG with the VOC palette."""
-    picture = Image.fromarray(label.astype(np.uint8))
-    picture.putpalette([value for colour in voc_palette(256) for value in colour])
+    image = Image.fromarray(label.astype(np.uint8))
+    image.putpalette([value for colour in voc_palette(256) for value in colour])
     stream = io.BytesIO()
-    picture.save(stream, "PNG")
+    image.save(stream, "PNG")
     return stream.getvalue()
 
 
 def jpeg(height: int, width: int, seed: int = 0) -> bytes:
-    """A JPEG picture of smooth noise."""
+    """A JPEG image of smooth noise."""
     noise = np.random.default_rng(seed).integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8)
     stream = io.BytesIO()
     Image.fromarray(noise).resize((width, height), Image.Resampling.BILINEAR).save(stream, "JPEG", quality=90)

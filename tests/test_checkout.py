@@ -211,11 +211,11 @@ def test_standard_output_bears_any_code_page(tmp_path: Path) -> None:
 def test_git_on_windows_leaves_what_is_compared_as_it_is() -> None:
     kinds = ("txt", "json", "csv", "md", "toml", "html", "py", "j2", "png", "jpg", "npz", "safetensors", "parquet")
     names = [f"fcnbench/a.{kind}" for kind in kinds]
-    told = subprocess.run(
+    attributes = subprocess.run(
         ["git", "check-attr", "text", "eol", "--", *names], cwd=REPOSITORY, capture_output=True, check=True
     ).stdout.decode()
-    found = dict(re.findall(r"^(\S+): text: (\S+)$", told, re.MULTILINE))
+    found = dict(re.findall(r"^(\S+): text: (\S+)$", attributes, re.MULTILINE))
     assert {name: found[name] for name in names} == {
         name: "unset" if name.endswith(BINARY) else "set" for name in names
     }
-    assert all(f"{name}: eol: lf" in told for name in names if not name.endswith(BINARY))
+    assert all(f"{name}: eol: lf" in attributes for name in names if not name.endswith(BINARY))

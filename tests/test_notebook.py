@@ -1,4 +1,4 @@
-"""The notebook of the examples: it is executed anew, and says what it said."""
+"""The notebook of the examples, executed again: its output is as committed."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def test_the_notebook_runs_and_says_what_it_said(tmp_path: Path) -> None:
         assert any(text in shown for shown in after)
 
 
-def test_it_holds_pictures_and_no_path_of_a_machine() -> None:
+def test_it_holds_images_and_no_path_of_a_machine() -> None:
     text = NOTEBOOK.read_text()
     assert text.count("data:image/jpeg;base64,") == 12
     for place in ("home", "root", "tmp", "Users", "work"):

@@ -1,4 +1,4 @@
-"""The example plugin, really installed, on real pictures where there are some."""
+"""The example plugin, really installed, on real images where there are some."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def fcnbench(site: Path, cwd: Path, *arguments: str, **environment: str) -> subp
     )
 
 
-def test_it_gives_the_known_figures_on_the_120_real_pictures(site: Path, shared: Path, tmp_path: Path) -> None:
+def test_it_gives_the_known_figures_on_the_120_real_images(site: Path, shared: Path, tmp_path: Path) -> None:
     result = fcnbench(
         site, tmp_path, "run", "--model", "voc-deeplab", "--weights", str(shared / WEIGHTS), "--dataset", "voc2011val",
         "--from", str(shared / "data"), "--allow-partial", "--trials", "0", "--json",

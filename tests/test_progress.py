@@ -50,9 +50,9 @@ def test_runs_sweeps_and_what_a_doctor_looks_at(tmp_path: Path, capsys: pytest.C
         'models = ["oracle-perfect", "oracle-constant"]\ndatasets = ["pocket"]\n[options]\nlimit = 3\n', "utf-8"
     )
     assert main(["run", "--sweep", str(sweep), "--board", str(tmp_path)]) == 0
-    told = lines(capsys)
-    assert {"canonicalise pocket: 1 of 64 images", "oracle-perfect on pocket: 2 of 3 images"} <= told
-    assert "sweep two: 1 of 2 cells" in told
+    printed = lines(capsys)
+    assert {"canonicalise pocket: 1 of 64 images", "oracle-perfect on pocket: 2 of 3 images"} <= printed
+    assert "sweep two: 1 of 2 cells" in printed
     assert main(["doctor", "pocket"]) == 0
     assert "read pocket: 1 of 64 images" in lines(capsys)
     assert main(["doctor", "--model", "oracle-perfect"]) == 0
@@ -79,10 +79,10 @@ def test_archives(
     with tarfile.open(archive, "w:gz") as packed:
         packed.add(make_voc(voc_ids), "voc")
     assert main(["fetch", "voc2011val", "--from", str(archive), "--allow-partial"]) == 0
-    told = lines(capsys)
-    assert any(line.startswith("list voc.tar.gz: ") for line in told)
-    assert {"unpack voc.tar.gz: 10 of 10 files", "canonicalise voc2011val: 5 of 5 images"} <= told
-    assert any(line.startswith("check voc.tar.gz: ") for line in told)
+    printed = lines(capsys)
+    assert any(line.startswith("list voc.tar.gz: ") for line in printed)
+    assert {"unpack voc.tar.gz: 10 of 10 files", "canonicalise voc2011val: 5 of 5 images"} <= printed
+    assert any(line.startswith("check voc.tar.gz: ") for line in printed)
     monkeypatch.setattr(digests, "_LARGE", 0)
     digests.digest_file(archive)
     assert any(line.startswith("check voc.tar.gz: ") for line in lines(capsys))

@@ -282,5 +282,5 @@ def test_what_can_not_be_reproduced_is_named(tmp_path: Path, change: tuple[str, 
 def test_a_part_runs_again_with_the_same_limit(tmp_path: Path) -> None:
     part = fcnbench.run(board=tmp_path, limit=2).record.protocol
     assert fcnbench.run(board=tmp_path, limit=2, signature=part.signature()).record.protocol == part
-    with pytest.raises(UsageError, match="--dataset voc2011val is not the data set"):
+    with pytest.raises(UsageError, match="--dataset voc2011val is not the dataset"):
         fcnbench.run(dataset="voc2011val", signature=part.signature())

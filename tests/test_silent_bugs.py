@@ -37,7 +37,7 @@ def fast_hist(truth: Map, prediction: Map, num_classes: int) -> Map:
 
 
 def png(pixels: Map, mode: str) -> bytes:
-    """A picture of the pixels, converted to a mode, as a PNG file."""
+    """An image of the pixels, converted to a mode, as a PNG file."""
     stream = io.BytesIO()
     Image.fromarray(pixels).convert(mode).save(stream, "PNG")
     return stream.getvalue()
@@ -102,8 +102,8 @@ def test_frequency_weighted_iu_sums_over_true_classes_and_is_never_nan() -> None
         assert scores(confusion, policy).fw_iu == pytest.approx(6 / 8, rel=1e-14)
 
 
-def test_an_all_void_picture_adds_nothing_and_an_all_void_split_has_no_score() -> None:
-    """Without a scored pixel every ratio is 0/0; a NaN or a 0 printed for it is no score.
+def test_an_all_void_image_adds_nothing_and_an_all_void_split_has_no_score() -> None:
+    """Without a scored pixel every ratio is 0/0; a NaN or a 0 printed for it is not a score.
 
     The same trap as absent classes: Lightning-AI/torchmetrics#1693, #2558.
     """
@@ -319,9 +319,9 @@ def test_a_palette_mask_is_read_as_indices_and_never_as_colours() -> None:
     assert label.dtype == np.uint8
     np.testing.assert_array_equal(label, CAT)
     # What the other readers got from the same file.
-    with Image.open(io.BytesIO(palette_png(CAT))) as picture:
-        assert np.array(picture.convert("RGB"))[0, 2].tolist() == [64, 0, 0]
-        assert np.array(picture.convert("L"))[0, 2] not in (8, 255)
+    with Image.open(io.BytesIO(palette_png(CAT))) as opened:
+        assert np.array(opened.convert("RGB"))[0, 2].tolist() == [64, 0, 0]
+        assert np.array(opened.convert("L"))[0, 2] not in (8, 255)
 
 
 def test_palette_masks_and_converted_masks_are_the_same_labels() -> None:
@@ -337,11 +337,11 @@ def test_a_canonical_mask_has_its_index_in_every_channel_however_it_is_opened() 
 
     JIA-Lab-research/PFENet#12, Haochen-Wang409/U2PL#8.
     """
-    with Image.open(io.BytesIO(encode_label(CAT))) as picture:
-        np.testing.assert_array_equal(np.array(picture), CAT)
-        np.testing.assert_array_equal(np.array(picture.convert("L")), CAT)
+    with Image.open(io.BytesIO(encode_label(CAT))) as opened:
+        np.testing.assert_array_equal(np.array(opened), CAT)
+        np.testing.assert_array_equal(np.array(opened.convert("L")), CAT)
         for channel in range(3):
-            np.testing.assert_array_equal(np.array(picture.convert("RGB"))[..., channel], CAT)
+            np.testing.assert_array_equal(np.array(opened.convert("RGB"))[..., channel], CAT)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "1", "I;16"])
@@ -382,13 +382,13 @@ def test_a_palette_mask_that_became_grey_is_found_by_its_void(index: int) -> Non
 
 
 def test_a_prediction_whose_palette_was_reordered_is_refused(tmp_path: Path) -> None:
-    """A program that makes PNGs smaller sorts the palette: the picture looks the same, and cat becomes aeroplane.
+    """A program that makes PNGs smaller sorts the palette: the image looks the same, and cat becomes aeroplane.
 
     No upstream thread of a harness; oxipng/oxipng#558 speaks of the palette's order as the optimiser's to choose.
     """
-    picture = Image.fromarray(np.array([[0, 1], [1, 1]], np.uint8))
-    picture.putpalette([*voc_palette(9)[0], *voc_palette(9)[8]])
-    picture.save(tmp_path / "2007_000129.png")
+    opened = Image.fromarray(np.array([[0, 1], [1, 1]], np.uint8))
+    opened.putpalette([*voc_palette(9)[0], *voc_palette(9)[8]])
+    opened.save(tmp_path / "2007_000129.png")
     with pytest.raises(PredictionError, match="colour of class 8 at index 1"):
         open_predictions(tmp_path).read("2007_000129")
 
@@ -403,8 +403,8 @@ def test_a_grey_map_of_fewer_bits_is_refused_and_never_stretched() -> None:
     content = b"\x89PNG\r\n\x1a\n"
     for kind, data in chunks:
         content += struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-    with Image.open(io.BytesIO(content)) as picture:
-        assert np.array(picture).tolist() == [[0, 17]]
+    with Image.open(io.BytesIO(content)) as opened:
+        assert np.array(opened).tolist() == [[0, 17]]
     with pytest.raises(DataCorrupt, match="fewer bits"):
         decode_label(content, "mask.png")
 

@@ -33,7 +33,7 @@ def load_dataset(
     Args:
         dataset: name of the dataset, for example `voc2011val`, or its specification.
         from_: the user's own archive or extracted folder.
-        allow_partial: accept a source or store that lacks pictures or label maps.
+        allow_partial: accept a source or store that lacks images or label maps.
         accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
 
     Raises:

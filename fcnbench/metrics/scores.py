@@ -1,6 +1,6 @@
 """The four metrics of the FCN papers, computed from a confusion matrix.
 
-With n[i][j] = pixels of true class i predicted as j, t_i = sum_j n[i][j] (CVPR 2015, section 5):
+With `n[i][j]` = pixels of true class i predicted as j, `t_i = sum_j n[i][j]` (CVPR 2015, section 5):
 
     pixel accuracy         sum_i n[i][i] / sum_i t_i
     mean accuracy          mean_i of n[i][i] / t_i

@@ -23,7 +23,7 @@ class DeviceCheck:
         from_golden: pixels of the built-in dataset that must have moved between cells of the expected confusion matrix.
 
     Raises:
-        ValueError: the numbers contradict each other, or are no numbers.
+        ValueError: the numbers contradict each other, or are not numbers.
     """
 
     created: str

@@ -39,7 +39,7 @@ class Environment:
         cuda: CUDA version of a run on CUDA, or that of HIP, which says so; else empty.
         driver: version of the accelerator's driver, where it can be read.
         clocks: clocks and power state at the start, by name, where they can be read.
-        decoder: digest of what the decoders make of a few pictures that come with fcnbench.
+        decoder: digest of the pixels that the decoders return for a few images that come with fcnbench.
         revision: git revision of fcnbench, where it comes from a checkout; `+` at its end where files were changed.
         packages: versions of the packages that matter.
         device_check: what `fcnbench doctor --device` found on this device, under these versions; None where it was not

@@ -101,7 +101,7 @@ class Execution:
 
     Attributes:
         forward: `plain`, or the name of the faster path of the same function.
-        batch: pictures of one size that went through the network together.
+        batch: images of one size that went through the network together.
         processes: how many shared the work.
         peak_memory: most bytes in use at once, of the process that needed most: of its accelerator's memory where it
             ran on one, else of the whole process.

@@ -35,7 +35,7 @@ _BROKEN_ARCHIVE = (
     OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, SyntaxError, RuntimeError, OverflowError,
     NotImplementedError, zipfile.BadZipFile, zlib.error, struct.error, lzma.LZMAError,
 )  # fmt: skip
-"""What zipfile and numpy raise on bytes that are no archive of arrays, or that say so and are not."""
+"""What zipfile and numpy raise on bytes that are not an archive of arrays, or only claim to be one."""
 
 
 def save(record: Record, root: Path) -> Path:

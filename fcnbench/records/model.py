@@ -37,7 +37,7 @@ class ModelFacts:
         weights: what `--weights` said, without folders; None when the model brought its own.
         weights_digest: digest of all parameters and buffers; None where the model shows none.
         preprocessing: what its `prepare` does, in a word.
-        labels: the data set's class names, and the model's that stand for them; None where both have the same.
+        labels: the dataset's class names, and the model's that stand for them; None where both have the same.
     """
 
     name: Text
@@ -71,7 +71,7 @@ class DataFacts:
     """The data of a run.
 
     Attributes:
-        fingerprint: digest of all pictures and label maps of the data set's store.
+        fingerprint: digest of all images and label maps of the dataset's store.
         labels: digest of its label maps alone.
         provenance: what stands behind the pixels: archives known by a published digest, or `unverified`.
     """
@@ -143,7 +143,7 @@ class Record:
             result["mean_iu_nobg"] = without
         if self.evaluation.geo is not None:
             geo = self.evaluation.geo.sum(axis=0)
-            # In a part of a dataset all its pixels may be ignored, which is no reason to lose the other scores.
+            # In a part of a dataset all its pixels may be ignored; the other scores are kept.
             if geo.any():
                 result["geo_pixel_acc"] = scores(geo).pixel_acc
         return result

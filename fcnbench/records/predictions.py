@@ -110,10 +110,10 @@ def open_predictions(folder: Path) -> PredictionFolder:
 
 
 def _check_palette(content: bytes, label: NDArray[np.uint8], name: str) -> None:
-    """Refuse the colours of the VOC palette at other indices: a program that makes pictures smaller put them there.
+    """Refuse the colours of the VOC palette at other indices: a program that shrinks PNGs moved them.
 
     Raises:
-        PredictionError: the indices are no classes any more.
+        PredictionError: the indices are no longer classes.
     """
     png = read_png(content)
     if png is None or not png.palette or any(usual.startswith(png.palette) for usual in _USUAL):
@@ -125,7 +125,7 @@ def _check_palette(content: bytes, label: NDArray[np.uint8], name: str) -> None:
         index, colour = moved[0]
         raise PredictionError(
             f"{name} has the colour of class {VOC_PALETTE.index(colour)} at index {index}: its palette was put into "
-            "another order, and the indices are no classes any more",
+            "another order, and the indices are no longer classes",
             "write the label maps again, and keep programs away that make PNGs smaller",
         )
 

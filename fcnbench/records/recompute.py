@@ -36,7 +36,7 @@ class Mismatch:
 
 @dataclass(frozen=True, eq=False)
 class Rescored:
-    """A record that was worked out anew.
+    """A record whose scores were recomputed from its matrices.
 
     Attributes:
         record: the record, its scores those of the matrices.
@@ -53,11 +53,11 @@ class Rescored:
 
 
 def rescore(path: Path) -> Rescored:
-    """Work out a record anew from its `.npz` alone, and compare; `path` is its file or its folder.
+    """Recompute a record from its `.npz` alone and compare; `path` is its file or its folder.
 
     Raises:
         DataMissing: there is no record.
-        ResultsError: record or matrices are unreadable or no record and matrices at all.
+        ResultsError: record or matrices are unreadable or not a record and its matrices.
     """
     place = find(path)
     file, packed = read_file(place), read_packed(place)

@@ -1,4 +1,4 @@
-"""Scoring of stored predictions against a data set's truth: no model, no pictures, no torch."""
+"""Scoring of stored predictions against a dataset's ground truth, without a model, images or torch."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class _Problem:
 def score_predictions(
     dataset: Dataset, folder: Path, allow_partial: bool = False, *, trimap: bool = False, threads: int | None = None
 ) -> Evaluation:
-    """Score a folder of index PNGs against the label maps of a data set.
+    """Score a folder of index PNGs against the label maps of a dataset.
 
     Args:
-        dataset: the truth; its pictures are not read.
+        dataset: the dataset with the ground truth; its images are not read.
         folder: the predictions, in either layout.
         allow_partial: score the ids that have both label and prediction, and say which others there are.
         trimap: whether to count the bands around the truth's boundaries too.
@@ -57,8 +57,8 @@ def score_predictions(
 
     Raises:
         DataMissing: no such folder, or nothing in it.
-        PredictionsError: something in it is no prediction, or a wrong one; all of it is named.
-        DataCorrupt: the data set's store is damaged.
+        PredictionsError: some file is not a prediction, or is wrong; every such file is named.
+        DataCorrupt: the dataset's store is damaged.
     """
     found = open_predictions(folder)
     problems = _gaps(dataset, found, allow_partial)
@@ -95,7 +95,7 @@ def _trimaps(dataset: Dataset) -> tuple[Count, ...]:
 
 
 def _gaps(dataset: Dataset, found: PredictionFolder, allow_partial: bool) -> dict[str, list[str]]:
-    """What is missing or too much; with `allow_partial` only told, as far as it concerns whole images."""
+    """Return the missing and the surplus files; with `allow_partial`, whole missing images are only noted."""
     ids = set(dataset.ids)
     gaps = {
         "without a prediction": [sample_id for sample_id in dataset.ids if sample_id not in found.files],

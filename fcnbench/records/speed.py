@@ -18,7 +18,7 @@ from fcnbench.util.text import read_text
 FORMAT = "fcnbench.speed/2"
 NAME = "speed.json"
 FOLDER = "speed"
-"""Where a model's timings lie, beside its data sets."""
+"""Name of the folder of a model's timings, beside those of its datasets."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class SpeedRecord:
         parameters: numbers in its layers, frozen up-sampling included; None where it shows no module.
         precision: arithmetic of the forward pass.
         scenario: `single-stream`, each pass waited for, or `throughput`, the device never waiting.
-        batch: pictures in a pass.
+        batch: images per pass.
         forward: `plain`, or the name of the faster path of the same function.
         warm_ups: untimed passes before.
         samples: milliseconds of every pass.
         slowed: which of them heat or power may have slowed down.
-        parts: milliseconds of the parts of a picture's way by name, a few samples each.
-        joules: energy per picture; None where the device does not count it.
+        parts: milliseconds of the steps of one image by name, a few samples per step.
+        joules: energy per image; None where the device has no energy counter.
         flops: floating-point operations of a pass, of the path that ran; 0 where the model shows none.
         bytes: parameters, input and logits of a pass, each moved once.
         ceiling_flops: operations per second that the device reached in a matrix product.
@@ -86,7 +86,7 @@ class SpeedRecord:
 
     @property
     def images_per_second(self) -> float:
-        """Pictures in a second, at the median."""
+        """Images per second, at the median."""
         return 1e3 * self.batch / self.summary.median
 
     @property

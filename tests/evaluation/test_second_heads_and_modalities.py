@@ -145,7 +145,7 @@ def test_missing_modalities_are_named(tmp_path: Path) -> None:
         MODALITIES.replace("{planes}", "3").replace("{kinds}", str([RGB])).replace("{modalities}", "('hha',)")
     )
     source = native.write(native.nyud(NYUD_IDS, hha=False), tmp_path / "native")
-    with pytest.raises(DataMissing, match=r"no pictures of the kind that the model takes \(hha\)"):
+    with pytest.raises(DataMissing, match=r"no images of the kind that the model takes \(hha\)"):
         fcnbench.run(f"{tmp_path}/net.py:build", "nyudv2test", from_=source, allow_partial=True, board=tmp_path)
     (tmp_path / "net.py").write_text((tmp_path / "net.py").read_text().replace("('hha',)", "('thermal',)"))
     with pytest.raises(ModelError, match=r"modalities are \('thermal',\), expected some of rgb, depth, hha"):

@@ -54,7 +54,7 @@ def mistakes(session: Session, runs: dict[str, str]) -> dict[str, str]:
 
 
 _VERDICTS = ("leakage", "agree", "mismatches", "passed", "sound", "wrong")
-"""Keys that say what is wrong, where that is no error."""
+"""Keys that say what is wrong in results that are not errors."""
 
 
 def _said(session: Session, content: dict[str, Any]) -> dict[str, Any]:

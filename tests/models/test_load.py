@@ -112,7 +112,7 @@ def test_neighbours_of_the_file_can_be_imported(tmp_path: Path) -> None:
         ("import sys\nsys.exit(0)", ModelError, "can't be imported: SystemExit: 0"),
         ("def build(): return Net", ModelError, "returns a type"),
         ("raise OSError('broken file')", ModelError, "can't be imported: OSError: broken file"),
-        ("this is no python", ModelError, "can't be imported: SyntaxError"),
+        ("this is not python", ModelError, "can't be imported: SyntaxError"),
         ("other = 1", UnknownName, "does not define 'build'"),
         (
             "class N(Net):\n    num_classes = 7\ndef build(): return N(7)",

@@ -69,11 +69,11 @@ def test_what_a_run_saved_scores_like_the_run(tmp_path: Path) -> None:
 
 def test_saved_maps_have_the_voc_palette_and_their_own_size(tmp_path: Path) -> None:
     fcnbench.run(board=tmp_path, save_predictions=tmp_path / "saved", limit=2)
-    with Image.open(tmp_path / "saved/val-0000.png") as picture:
-        assert picture.mode == "P"
-        assert picture.getpalette()[:9] == [0, 0, 0, 128, 0, 0, 0, 128, 0]
+    with Image.open(tmp_path / "saved/val-0000.png") as opened:
+        assert opened.mode == "P"
+        assert opened.getpalette()[:9] == [0, 0, 0, 128, 0, 0, 0, 128, 0]
         sample = fcnbench.load_dataset("pocket")[0]
-        assert picture.size == sample.label.shape[::-1]
+        assert opened.size == sample.label.shape[::-1]
     assert sorted(path.name for path in (tmp_path / "saved").iterdir()) == ["val-0000.png", "val-0001.png"]
 
 
@@ -200,8 +200,8 @@ def test_the_truth_itself_scores_one(maps: Path, tmp_path: Path) -> None:
 def test_grey_and_palette_are_the_same_prediction(maps: Path, tmp_path: Path) -> None:
     before = fcnbench.score(maps, board=tmp_path).record.predictions
     for path in maps.iterdir():
-        with Image.open(path) as picture:
-            indices = np.array(picture)
+        with Image.open(path) as opened:
+            indices = np.array(opened)
         Image.fromarray(indices).save(path)
     assert fcnbench.score(maps, board=tmp_path).record.predictions == before
 
@@ -222,15 +222,15 @@ def test_two_folders_of_results_are_a_question(pocket_folder: Path, tmp_path: Pa
 
 def test_everything_that_is_wrong_is_named_at_once(maps: Path, tmp_path: Path) -> None:
     def rewrite(sample_id: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
-        with Image.open(maps / f"{sample_id}.png") as picture:
-            Image.fromarray(change(np.array(picture))).save(maps / f"{sample_id}.png")
+        with Image.open(maps / f"{sample_id}.png") as opened:
+            Image.fromarray(change(np.array(opened))).save(maps / f"{sample_id}.png")
 
     (maps / "val-0003.png").unlink()
     (maps / "val-0009.png").unlink()
     rewrite("val-0004", lambda label: label[:-1])
     rewrite("val-0005", lambda label: np.stack([label] * 3, axis=2))
     rewrite("val-0006", lambda label: np.full_like(label, 8))
-    (maps / "val-0007.png").write_bytes(b"no picture")
+    (maps / "val-0007.png").write_bytes(b"not a PNG")
     (maps / "val-0008.png").write_bytes(b"")
     (maps / "2007_000033.png").write_bytes((maps / "val-0000.png").read_bytes())
     (maps / "notes.txt").write_text("hello")
@@ -266,7 +266,7 @@ def test_a_part_is_scored_where_allowed_and_marked(
     assert "2007_000033" in said
 
 
-def test_pictures_are_not_needed(make_voc: Make, voc_ids: list[str], tmp_path: Path) -> None:
+def test_images_are_not_needed(make_voc: Make, voc_ids: list[str], tmp_path: Path) -> None:
     folder = make_voc(voc_ids, without_images=tuple(voc_ids))
     maps = tmp_path / "maps"
     maps.mkdir()
@@ -281,12 +281,12 @@ def test_pictures_are_not_needed(make_voc: Make, voc_ids: list[str], tmp_path: P
 
 
 def test_a_palette_in_another_order_is_noticed(maps: Path, tmp_path: Path) -> None:
-    """A program that makes PNGs smaller puts used colours first: same picture, other indices."""
+    """A program that makes PNGs smaller puts used colours first: same colours, other indices."""
     path = maps / "val-0000.png"
-    with Image.open(path) as picture:
-        used = np.unique(np.array(picture))
+    with Image.open(path) as opened:
+        used = np.unique(np.array(opened))
         assert list(used) != list(range(len(used)))
-        small = Image.fromarray(np.searchsorted(used, np.array(picture)).astype(np.uint8))
+        small = Image.fromarray(np.searchsorted(used, np.array(opened)).astype(np.uint8))
     small.putpalette([value for index in used for value in VOC_PALETTE[index]])
     small.save(path)
     with pytest.raises(PredictionsError, match="put into another order"):
@@ -295,8 +295,8 @@ def test_a_palette_in_another_order_is_noticed(maps: Path, tmp_path: Path) -> No
 
 def test_other_palettes_are_taken_as_they_are(maps: Path, tmp_path: Path) -> None:
     for path in maps.iterdir():
-        with Image.open(path) as picture:
-            indices = Image.fromarray(np.array(picture))
+        with Image.open(path) as opened:
+            indices = Image.fromarray(np.array(opened))
         indices.putpalette([7 * value % 256 for value in range(768)])
         indices.save(path)
     assert fcnbench.score(maps, board=tmp_path).scores["mean_iu"] == 1.0

@@ -176,7 +176,7 @@ def test_a_process_killed_in_the_middle_of_a_write_leaves_the_old_file(folder: P
     assert path.read_bytes() == b"old"
     [leftover] = [name for name in listing(folder) if name != "record.json"]
     assert leftover.endswith(TEMPORARY_SUFFIX)
-    # It means nothing, is no obstacle, and can be swept away.
+    # It is ignored, does not stand in the way, and can be removed.
     write_bytes(path, b"new")
     remove_leftovers(folder)
     assert listing(folder) == ["record.json"]

@@ -75,7 +75,7 @@ def fast_decode_label(content: bytes) -> NDArray[np.uint8] | None:
     if unpacked is None or len(unpacked) != size:
         return None
     rows = np.frombuffer(unpacked, np.uint8).reshape(png.height, png.width + 1)
-    # The first byte of a row is the type of its filter; 0 is no filter.
+    # The first byte of a row is the type of its filter; 0 means unfiltered.
     return None if rows[:, 0].any() else rows[:, 1:].copy()
 
 
