@@ -17,6 +17,7 @@ from PIL import Image
 import fcnbench
 from fcnbench.datasets.splits import published_split
 from fcnbench.labelspace import voc_palette
+from tests.slow import slow_tests
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # As many workers as cores, each with as many threads, wait for each other: twice as slow. Before torch is imported.
@@ -28,6 +29,14 @@ ENVIRONMENT = frozenset(sys.path)
 
 SHARED = REPOSITORY.parent / "shared"
 """Real data beside the checkout, where there is some."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that `slow.txt` lists."""
+    slow = slow_tests()
+    for item in items:
+        if item.nodeid.partition("[")[0] in slow:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)
