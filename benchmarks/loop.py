@@ -164,7 +164,7 @@ def steps(voc: Path) -> str:
                 taken.append((time.process_time() - started) / len(places))
             median = statistics.median(taken[1:])
             lines.append(f"| {what} | {1e3 * median:.2f} | {1 / median:,.0f} |")
-    return "\n".join(["| step | ms a picture | pictures/s and core |", "| --- | --- | --- |", *lines])
+    return "\n".join(["| step | ms per image | images/s and core |", "| --- | --- | --- |", *lines])
 
 
 def overhead(data: Dataset) -> list[float]:
@@ -193,7 +193,7 @@ def measure(voc: Path | None) -> tuple[list[Row], list[float]]:
         np.testing.assert_array_equal(*found)
         rows = [
             compare(
-                f"{len(ids)} pictures, a network that takes no time, {name}",
+                f"{len(ids)} images, a network that takes no time, {name}",
                 lambda: looped(data, model),
                 lambda: sequential(folder, ids, model),
                 "`torchfcn`-style loop",
@@ -212,7 +212,7 @@ def report(ratios: list[float]) -> str:
     """The overhead as a Markdown table."""
     median, worst = statistics.median(ratios), max(ratios)
     head = "| what | median | largest | goal |\n| --- | --- | --- | --- |\n"
-    return head + f"| wall time over summed forward times, 10 ms a picture | {median:.3f} | {worst:.3f} | 1.05 |"
+    return head + f"| wall time over summed forward times, 10 ms per image | {median:.3f} | {worst:.3f} | 1.05 |"
 
 
 def main() -> None:

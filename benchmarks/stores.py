@@ -70,7 +70,7 @@ def reading(voc: Path) -> list[Row]:
             for sample, (image, label) in zip(ours(), plain_files(), strict=True):
                 np.testing.assert_array_equal(sample.image, image)
                 np.testing.assert_array_equal(sample.label, label)
-            what = f"picture and label map from the store, by {name}"
+            what = f"image and label map from the store, by {name}"
             rows.append(compare(what, ours, plain_files, "Pillow on plain files", len(data), goal))
         return rows
 

@@ -118,7 +118,7 @@ def score_folder(options: ScoreOptions) -> Run:
         spec,
         data,
         model=ModelFacts(options.model or folder.resolve().name, "predictions", "", None, None, "unknown", None),
-        protocol=protocol_of(spec, data, len(evaluation.ids), GIVEN, ""),
+        protocol=protocol_of(spec, data, len(evaluation.ids), GIVEN),
         leakage=find_leakage(evaluation.ids, options.train_splits, (), spec.split.name),
         evaluation=evaluation,
         environment=describe_machine(),

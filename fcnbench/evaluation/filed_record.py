@@ -12,6 +12,8 @@ from fcnbench.evaluation.distributed import Ranks
 from fcnbench.leaderboard.filing import Filed
 from fcnbench.records.identity import Identity
 from fcnbench.records.json import arrays_of, record_of
+from fcnbench.records.schema import RecordFile
+from fcnbench.records.serial import from_json
 from fcnbench.util.text import read_text
 
 
@@ -51,7 +53,7 @@ def _filed_of(content: dict[str, Any], arrays: dict[str, Any]) -> Filed:
     """Return the filed record of its JSON values and arrays."""
     board, identity = content["board"], content["identity"]
     return Filed(
-        record=record_of(content["record"], arrays),
+        record=record_of(from_json(content["record"], RecordFile), arrays),
         path=Path(content["path"]),
         board=None if board is None else Path(board),
         identity=None if identity is None else Identity(**identity),

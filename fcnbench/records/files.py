@@ -23,7 +23,7 @@ from fcnbench.records.location import MATRICES_NAME, RECORD_NAME, find
 from fcnbench.records.model import Record
 from fcnbench.records.schema import RecordFile
 from fcnbench.records.serial import from_json, parse, schema_of, to_json
-from fcnbench.records.upgrade import upgraded, upgraded_arrays
+from fcnbench.records.upgrade import LaterFormat, upgraded, upgraded_arrays
 from fcnbench.util import files
 from fcnbench.util.digests import digest_bytes
 from fcnbench.util.text import read_text
@@ -73,6 +73,8 @@ def read_file(path: Path) -> RecordFile:
         if file.protocol.classes != len(file.per_class):
             raise ValueError("the number of classes does not fit")
         specs_of(file)
+    except LaterFormat as error:
+        raise ResultsError(f"the record {path} is unusable: {error}", "install a newer fcnbench") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise _unusable(path, f"{type(error).__name__}: {error}") from error
     return file

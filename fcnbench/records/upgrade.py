@@ -19,6 +19,10 @@ FAMILY = "fcnbench.record/"
 Content = dict[str, Any]
 
 
+class LaterFormat(ValueError):
+    """The format of a file is later than those that this version of fcnbench reads."""
+
+
 def upgraded(content: Any) -> Content:
     """Return the JSON values of a record of any known version, as the newest version has them.
 
@@ -31,7 +35,7 @@ def upgraded(content: Any) -> Content:
     number = str(content["format"]).removeprefix(FAMILY)
     version = int(number) if number.isdecimal() else 0
     if version > VERSION:
-        raise ValueError(f"its format {version} is later than {VERSION}: a newer fcnbench reads it")
+        raise LaterFormat(f"its format {version} is later than {VERSION}: a newer fcnbench reads it")
     while version < VERSION:
         if version not in UPGRADES:
             raise ValueError(f"its format {number} is unknown")

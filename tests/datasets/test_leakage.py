@@ -51,7 +51,7 @@ def test_a_leaking_run_gets_a_marked_record_and_no_row(
     assert (finished.board is None) == bool(leaked)
     assert len(read_board(build_board(tmp_path, "pocket"))) == (0 if leaked else 1)
     said = capsys.readouterr().err
-    assert (f"trained on {leaked} of the 64 images (val-000" in said) == bool(leaked)
+    assert (f"declares {leaked} of the 64 images as training images (val-000" in said) == bool(leaked)
     assert ("unchecked" in said) == ("imagenet" in declared)
 
 
