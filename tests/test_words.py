@@ -9,8 +9,8 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-ROOTS = ("fcnbench", "tests", "CONTRIBUTING.md")
-"""Where the words are looked for. `docs` and `README.md` follow once their rewording is merged."""
+ROOTS = ("fcnbench", "tests", "docs", "README.md", "CONTRIBUTING.md")
+"""Where the words are looked for."""
 
 KINDS = {".py", ".md", ".toml", ".json", ".html", ".css", ".js", ".svg", ".txt", ".j2"}
 THIS = Path(__file__)
