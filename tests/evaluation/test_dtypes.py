@@ -242,7 +242,7 @@ def test_rounding_is_found_even_if_results_are_float32(compute: Callable[[], Ten
 
 def test_half_precision_is_in_the_signature_and_computed(nets: str, tmp_path: Path) -> None:
     done = fcnbench.run(f"{nets}:plain", limit=2, precision="bf16", board=tmp_path / "board")
-    assert "|bf16|" in done.record.protocol.signature()
+    assert "|prec:bf16" in done.record.protocol.signature()
     with pytest.raises(ModelError, match="computes in float16"):
         digest(nets, "inside", tmp_path, precision="bf16")
 

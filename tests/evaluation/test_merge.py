@@ -25,7 +25,7 @@ class TwoRanks(Ranks):
         if self.calls == 1:
             counts = counts.copy()
             for place, times in self.other.items():
-                counts[:1, int(place)] += times
+                counts[int(place)] += times
         return counts
 
 

@@ -126,7 +126,7 @@ def test_a_run_has_its_precision_in_its_signature_and_the_pixels_that_it_flips(t
     again = fcnbench.run(board=tmp_path, limit=8, signature=half.record.protocol.signature())
     assert again.record.protocol == half.record.protocol
     assert again.record.predictions == half.record.predictions
-    with pytest.raises(UsageError, match="'bf16' is not so here"):
+    with pytest.raises(UsageError, match="prec is fp32 here, bf16 in the signature"):
         fcnbench.run(board=tmp_path, limit=8, precision="fp32", signature=half.record.protocol.signature())
 
 

@@ -158,7 +158,7 @@ def test_the_mean_without_background_is_given_where_there_is_one() -> None:
     assert found.mean_iu_without(0) == pytest.approx((30 / 60 + 20 / 40) / 2)
     assert np.isnan(scores([[5, 1], [0, 0]]).mean_iu_without(0))
     # Under `reference`, an absent class that is predicted counts.
-    assert scores([[5, 1], [0, 0]], "reference").mean_iu_without(0) == 0
+    assert scores([[5, 1], [0, 0]], "union").mean_iu_without(0) == 0
 
 
 def test_saved_predictions_of_two_heads_score_like_the_run(tmp_path: Path) -> None:

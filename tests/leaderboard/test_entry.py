@@ -44,7 +44,7 @@ def test_an_entry_needs_no_matrices(run_folder: Path, tmp_path: Path) -> None:
     [
         lambda content: content["protocol"].update(absent="nanmean"),
         lambda content: content["leakage"].update(extra=1),
-        lambda content: content["intervals"].pop("present"),
+        lambda content: content["intervals"].pop("gt"),
         lambda content: content["environment"].pop("device"),
         lambda content: content["signature"].update(short="fcn|other"),
     ],
