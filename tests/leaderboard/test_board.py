@@ -158,6 +158,6 @@ def test_a_dataset_whose_name_is_not_a_file_name_is_verified(run_folder: Path, t
     target = root / "submissions/fcn8s-pocket/my-pocket" / record.parent.name / record.name
     target.parent.mkdir(parents=True)
     text = record.read_text().replace('"dataset": "pocket"', '"dataset": "my:pocket"')
-    target.write_text(text.replace("|pocket#", "|my:pocket#").replace("dataset=pocket", "dataset=my:pocket"))
+    target.write_text(text.replace("data:pocket#", "data:my:pocket#"))
     assert {path.stem for path in fcnbench.board(root)} == {"pocket", "my-pocket"}
     assert fcnbench.verify_boards(root) == []
