@@ -185,7 +185,7 @@ def _prepared(job: Job) -> Iterator[Ranks]:
 
 
 def _choices(dataset: DatasetLike | None, signature: str | None) -> Choices:
-    """The dataset, the policy for absent classes and the precision, from `--dataset` and `--signature`."""
+    """Return the dataset, the mean and the precision, from `--dataset` and `--signature`."""
     name = None if dataset is None else dataset_name(dataset)
     if signature is None:
         return Choices(DEFAULT_DATASET if name is None else name)

@@ -24,7 +24,7 @@ class Mismatch:
     """One value of a record that does not follow from its matrices.
 
     Attributes:
-        where: the place in the record, such as `scores.present.mean_iu`.
+        where: the field of the record, such as `scores.gt.mean_iu`.
         stored: what the record says, as text.
         found: what follows.
     """

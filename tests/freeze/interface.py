@@ -151,7 +151,7 @@ def _numbers() -> dict[str, Any]:
     prediction = (index * 5 % 13 % 6).astype(np.uint8)
     matrix = fcnbench.confusion_matrix(ground_truth, prediction, 6)
     found: dict[str, Any] = {"confusion_matrix": matrix.tolist(), "dtype": str(matrix.dtype)}
-    for absent in ("present", "reference"):
+    for absent in ("gt", "union"):
         scores = fcnbench.scores(matrix, absent)
         found[absent] = {name: float(f"{value:.10g}") for name, value in scores.as_dict().items()}
     return found

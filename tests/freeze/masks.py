@@ -90,7 +90,7 @@ def _masked_entry(key: str, value: Any, root: Path, network: bool) -> Any:
         return "<digest>"
     if key in MASKED and value is not None:
         return dict.fromkeys(value, "<masked>") if key == "parts" else "<masked>"
-    if key == "certificate" and value is not None:
+    if key == "reproducibility" and value is not None:
         return tree(value)
     return masked(value, root, network, key)
 

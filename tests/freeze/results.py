@@ -97,7 +97,7 @@ def integers(record: Path) -> dict[str, Any]:
     with np.load(record.with_name("confusion.npz")) as found:
         arrays = {name: found[name] for name in found.files}
     content = json.loads(record.read_text(encoding="utf-8"))
-    total = arrays["total"]
+    total = arrays["confusion"].sum(axis=0)
     return {
         "signature": content["signature"],
         "images": len(arrays["ids"]),
@@ -106,7 +106,7 @@ def integers(record: Path) -> dict[str, Any]:
         "right": int(np.trace(total)),
         "total": _digest(total.astype("<i8").tobytes()),
         "diagonal": np.diagonal(total).tolist(),
-        "per_image": _digest(arrays["per_image"].astype("<i8").tobytes()),
+        "per_image": _digest(arrays["confusion"].astype("<i8").tobytes()),
         "trimap": _digest(arrays["trimap"].astype("<i8").tobytes()) if "trimap" in arrays else None,
         "predictions": content["predictions"]["digest"],
         "labels": content["data"]["labels"],
@@ -153,14 +153,13 @@ def _signatures(runs: dict[str, str]) -> dict[str, Any]:
     digest = "sha256:" + "0123456789abcdef" * 4
     voc = fcnbench.Protocol(
         dataset="voc2011val", images=736, total=736, split=digest, variant="v1", labelling="", modality="rgb",
-        label_space="voc21", geo="", classes=21, ignore=255, absent="present", resolution="native", precision="fp32",
-        version=1,
+        label_space="voc21", geo="", classes=21, ignore=255, mean="gt", infer="native", precision="fp32",
     )  # fmt: skip
     changes: dict[str, dict[str, Any]] = {
         "voc": {},
         "a part": {"images": 10},
-        "reference": {"absent": "reference"},
-        "stored predictions": {"modality": "files", "precision": ""},
+        "union": {"mean": "union"},
+        "stored predictions": {"modality": "files", "infer": "unknown", "precision": "unknown"},
         "an oracle": {"modality": "truth"},
         "bf16, compiled": {"precision": "bf16+compile"},
         "nyud": {"dataset": "nyudv2test", "images": 654, "total": 654, "classes": 40, "modality": "rgb+hha"},

@@ -8,7 +8,7 @@
 Class names: the reference repository of the FCN papers.
 Splits: `data/sift-flow/{trainval,test}.txt` of the reference repository; see `fcnbench/datasets/splits/SPLITS.toml`.
 As in its data layers, `label - 1` in uint8 turns unlabelled pixels into 255. The classes cow, desert and moon do not
-occur in the test split: the policy `present` leaves them out of the means, as the papers do.
+occur in the test split: the mean over `gt` leaves them out, as the papers do.
 """
 
 from __future__ import annotations

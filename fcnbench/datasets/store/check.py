@@ -170,7 +170,7 @@ class _Recount:
         return CheckResult(
             "absent classes",
             True,
-            f"{', '.join(names)}: not in the means under the policy `present`, in them under `reference` if predicted",
+            f"{', '.join(names)}: not in the mean over `gt`; in that over `union` if predicted",
         )
 
     def classes(self) -> tuple[ClassCount, ...]:
