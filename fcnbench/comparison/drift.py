@@ -126,10 +126,10 @@ def _ties(baseline: Record, found: Comparison) -> str:
     index = {sample_id: position for position, sample_id in enumerate(baseline.evaluation.ids)}
     counts = counted.values[[index[image.id] for image in found.moved]]
     gaps = counted.spec.axes["below"]
-    counted = ", ".join(f"{int(count):,} below {gap:g}" for gap, count in zip(gaps, counts.sum(axis=0), strict=True))
+    totals = ", ".join(f"{int(count):,} below {gap:g}" for gap, count in zip(gaps, counts.sum(axis=0), strict=True))
     flips = np.array([image.flips for image in found.moved])
     over = [image.id for image, many in zip(found.moved, flips > counts[:, -1], strict=True) if many]
-    text = f"near ties in the baseline's logits on the changed images: {counted}"
+    text = f"near ties in the baseline's logits on the changed images: {totals}"
     if over:
         return f"{text}; more pixels flipped than nearly tied on {listed(over)}"
     return f"{text}; no image has more flips than near ties"
