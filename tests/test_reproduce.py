@@ -104,7 +104,7 @@ def _figures_that_agree_pass_and_the_page_names_rows_and_digests(checkout: Check
         scores = json.loads(record.read_text())["scores"]["gt"]
         measured = ", ".join(f"{100 * scores[name]:.4f}" for name in METRICS)
         checkout.mirrored.rewrite(
-            "fcnbench/models/weights/WEIGHTS.toml", (rf"(\[{entry.name}\]\n.*?scores = )\[[^\]]+\]", rf"\1[{measured}]")
+            "fcnbench/leaderboard/CLAIMS.toml", (rf'("{entry.name}", "wkentaro", )[^\]]+\]', rf"\g<1>{measured}]")
         )
     shutil.rmtree(checkout.root / "submissions")
     done = checkout.job("reproduce")
@@ -118,7 +118,7 @@ def _figures_that_agree_pass_and_the_page_names_rows_and_digests(checkout: Check
     archive = checkout.mirrored.served / ARCHIVE
     assert f"| {archive.name} | `sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}` |" in page
     assert "Images: voc2012trainval" in page
-    rows = re.findall(r"^\| (fcn\S+) \| [\d.]+ \| [\d.]+ \| [\d.]+ \| [\d.]+ \| fcn\\\|voc2011val#8", page, re.M)
+    rows = re.findall(r"^\| (fcn\S+) \| [\d.]+ \| [\d.]+ \| [\d.]+ \| [\d.]+ \| fcn2\\\|data:voc2011val#8", page, re.M)
     assert set(rows) == set(STRIDES)
     with (checkout.root / "leaderboards/v1/voc2011val.csv").open(newline="") as stream:
         assert {row["model"] for row in csv.DictReader(stream) if row["record"]} == set(STRIDES)
