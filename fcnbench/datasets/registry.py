@@ -50,7 +50,7 @@ def find_dataset(name: str) -> DatasetSpec:
     if not isinstance(spec, DatasetSpec):
         entry = DATASETS.find(name)
         raise DatasetPluginError(
-            f"the dataset {name!r} of package {entry.provider} is a {type(spec).__name__}, expected a "
+            f"the dataset {name!r} of package {entry.provider} is of type {type(spec).__name__}, expected a "
             "fcnbench.datasets.spec.DatasetSpec",
             f"repair or uninstall {entry.provider}",
         )

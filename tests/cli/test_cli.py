@@ -212,7 +212,7 @@ def test_a_registered_dataset_runs(tmp_path: Path) -> None:
     assert "pinned has the fingerprint" in other.stderr
     wrong = fresh("run", "--dataset", "wrong", cwd=tmp_path, PYTHONPATH=str(site))
     assert wrong.returncode == 3
-    assert "leads to a int" in wrong.stderr
+    assert "is of type int" in wrong.stderr
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
