@@ -106,13 +106,13 @@ def test_neighbours_of_the_file_can_be_imported(tmp_path: Path) -> None:
     ("body", "error", "message"),
     [
         ("build = 3", ModelError, "nets.py:build is a int, expected a factory"),
-        ("def build(): return 'net'", ModelError, "returns a str"),
+        ("def build(): return 'net'", ModelError, "returns an object of type str"),
         ("def build(): raise RuntimeError('no luck')", ModelError, "failed: RuntimeError: no luck"),
         ("import sys\ndef build(): sys.exit(0)", ModelError, "failed: SystemExit: 0"),
         ("import sys\nsys.exit(0)", ModelError, "can't be imported: SystemExit: 0"),
-        ("def build(): return Net", ModelError, "returns a type"),
+        ("def build(): return Net", ModelError, "returns an object of type type"),
         ("raise OSError('broken file')", ModelError, "can't be imported: OSError: broken file"),
-        ("this is not python", ModelError, "can't be imported: SyntaxError"),
+        ("this is hardly python", ModelError, "can't be imported: SyntaxError"),
         ("other = 1", UnknownName, "does not define 'build'"),
         (
             "class N(Net):\n    num_classes = 7\ndef build(): return N(7)",
