@@ -135,17 +135,17 @@ def bench(
     from fcnbench.models.torch_state import protected
 
     root, on = paths.results(board), choose_device(device)
-    arithmetic = Precision(precision or FP32.format, bool(compiled))
-    arithmetic.check_device(on)
+    forward_precision = Precision(precision or FP32.format, bool(compiled))
+    forward_precision.check_device(on)
     with protected(), kept_as_it_was(model):
-        record = _timed(options, on, arithmetic)
+        record = _timed(options, on, forward_precision)
     paths.keep_out_of_git(root)
     path = record.save(root)
     build_speed_boards(root)
     return Bench(record, path, speed_folder(root) / f"{record.machine}.csv")
 
 
-def _timed(options: BenchOptions, on: torch.device, arithmetic: Precision) -> SpeedRecord:
+def _timed(options: BenchOptions, on: torch.device, forward_precision: Precision) -> SpeedRecord:
     """Load the model and time it."""
     from fcnbench.evaluation.device import move
     from fcnbench.evaluation.dtypes import checked_dtypes
@@ -158,21 +158,21 @@ def _timed(options: BenchOptions, on: torch.device, arithmetic: Precision) -> Sp
     from fcnbench.models.torch_state import foreign_code
 
     batch = options.forward.batch
-    fast = options.forward.fast and not arithmetic.compiled
+    fast = options.forward.fast and not forward_precision.compiled
     loaded = open_model(options.model, options.weights, options.classes, fast=fast)
     segmenter = loaded.segmenter
     if is_oracle(segmenter):
         raise UsageError(f"{loaded.name} has no forward pass", "time a network")
     move(segmenter, on)
-    arithmetic.compile_network(segmenter)
+    forward_precision.compile_network(segmenter)
     environment = describe(on)
-    with arithmetic.applied(on), foreign_code("the forward pass"):
-        with running_at_paper_size("run it on such an image by itself"), checked_dtypes(arithmetic, segmenter):
+    with forward_precision.applied(on), foreign_code("the forward pass"):
+        with running_at_paper_size("run it on such an image by itself"), checked_dtypes(forward_precision, segmenter):
             segmenter.logits(paper_batch(segmenter, on))
         measured = time_scenario(segmenter, on, options.scenario, batch, options.trials, options.seconds)
     with FP32.applied(on), uncompiled():
         work = work_of(segmenter, paper_batch(segmenter, on, batch))
-    return _record(options, loaded, (measured, work, ceiling(on, arithmetic)), environment, arithmetic)
+    return _record(options, loaded, (measured, work, ceiling(on, forward_precision)), environment, forward_precision)
 
 
 def _record(
@@ -180,7 +180,7 @@ def _record(
     loaded: LoadedModel,
     results: tuple[ForwardTimes, Work, Ceiling],
     environment: Environment,
-    arithmetic: Precision,
+    forward_precision: Precision,
 ) -> SpeedRecord:
     """Return the record of a timing: the measured passes, what they compute, and what the device reaches."""
     from fcnbench.evaluation.model_facts import facts_of
@@ -197,7 +197,7 @@ def _record(
         fcnbench=__version__,
         model=facts_of(loaded),
         parameters=sum(value.numel() for value in module.parameters()) if module is not None else None,
-        precision=arithmetic.name,
+        precision=forward_precision.name,
         scenario=options.scenario,
         batch=options.forward.batch,
         forward=str(getattr(segmenter, "forward_path", "plain")),

@@ -124,8 +124,8 @@ def run_unless(options: RunOptions, earlier: Identity | None) -> Run | None:
     from fcnbench.evaluation.run import run_job
 
     job = _job(options, planned, choices, root, target)
-    with _prepared(job) as world:
-        filed = run_job(job, world, earlier)
+    with _prepared(job) as ranks:
+        filed = run_job(job, ranks, earlier)
     if filed is None:
         return None
     # Paths are reported as the user gave them.
@@ -142,8 +142,8 @@ def _job(options: RunOptions, planned: Plan, choices: Choices, root: Path, targe
     device = choose_device(options.forward.device)
     wanted = Precision.parse(choices.precision or FP32.name)
     compiled = wanted.compiled if options.forward.compiled is None else options.forward.compiled
-    arithmetic = Precision(options.forward.precision or wanted.format, compiled)
-    arithmetic.check_device(device)
+    precision = Precision(options.forward.precision or wanted.format, compiled)
+    precision.check_device(device)
     given = options.model
     model = planned.model if given is None or isinstance(given, str) else given
     return Job(
@@ -154,7 +154,7 @@ def _job(options: RunOptions, planned: Plan, choices: Choices, root: Path, targe
         loaded=planned.data.loaded,
         mean=choices.mean,
         device=device,
-        arithmetic=arithmetic,
+        precision=precision,
         root=root,
         target=target,
     )
@@ -170,12 +170,12 @@ def _prepared(job: Job) -> Iterator[Ranks]:
     with ExitStack() as stack:
         # A user's own model may build on networks whose weights are downloaded.
         stack.enter_context(accepting(job.options.data.accept_terms))
-        world = stack.enter_context(process_group())
-        stack.enter_context(quiet(not world.is_rank0))
+        ranks = stack.enter_context(process_group())
+        stack.enter_context(quiet(not ranks.is_rank0))
         stack.enter_context(protected())
         stack.enter_context(kept_as_it_was(job.model))
         try:
-            yield world
+            yield ranks
         except Interrupted as error:
             if job.named:
                 raise

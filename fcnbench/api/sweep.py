@@ -132,8 +132,8 @@ def run_cell(plan: Sweep, cell: Cell, *, board: str | Path | None = None) -> Out
 
     root = paths.results(board)
     path = root / FOLDER / plan.name / cell.file
-    with process_group() as world:
-        known = _known(cell, world.broadcast_from_rank0(lambda: _stored(root, path)))
+    with process_group() as ranks:
+        known = _known(cell, ranks.broadcast_from_rank0(lambda: _stored(root, path)))
     try:
         earlier = known.identity if known is not None else None
         run = run_unless(cell.run_options(root), earlier)

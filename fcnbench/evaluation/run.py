@@ -55,7 +55,7 @@ class Job:
         loaded: the dataset, where it was given loaded.
         mean: classes that mean IU runs over.
         device: where the forward passes run.
-        arithmetic: precision of the forward passes.
+        precision: precision of the forward passes.
         root: folder of `submissions/` and `leaderboards/`, absolute.
         target: folder of the predicted label maps, absolute; None where they are not saved.
     """
@@ -67,7 +67,7 @@ class Job:
     loaded: Dataset | None
     mean: MeanOver
     device: torch.device
-    arithmetic: Precision
+    precision: Precision
     root: Path
     target: Path | None
 
@@ -79,7 +79,7 @@ class Job:
     @property
     def fast(self) -> bool:
         """Whether the fast path may be taken."""
-        return self.options.forward.fast and not self.arithmetic.compiled
+        return self.options.forward.fast and not self.precision.compiled
 
     @property
     def timed(self) -> int:
@@ -148,7 +148,7 @@ def run_job(job: Job, ranks: Ranks, earlier: Identity | None) -> Filed | None:
                 setup.indices,
                 journal,
                 0 if setup.oracle else job.timed,
-                precision=job.arithmetic,
+                precision=job.precision,
                 batch=job.options.forward.batch,
                 ranks=ranks,
                 what=f"{setup.facts.name} on {spec.name}",
@@ -169,16 +169,16 @@ def _set_up(job: Job, ranks: Ranks) -> _Setup:
         job.model, job.weights, space.num_classes, classes=space.classes, dense=job.options.dense, fast=job.fast
     )
     oracle = is_oracle(loaded.segmenter)
-    if oracle and not job.arithmetic.plain:
-        raise UsageError(f"{loaded.name} has no forward pass to run in {job.arithmetic.name}", "drop --precision")
+    if oracle and not job.precision.plain:
+        raise UsageError(f"{loaded.name} has no forward pass to run in {job.precision.name}", "drop --precision")
     if not oracle:
-        job.arithmetic.compile_network(loaded.segmenter)
+        job.precision.compile_network(loaded.segmenter)
     # The first process downloads and builds; the others find it done where they share its disk.
     data = ranks.rank0_first(job.data)
     modalities = modalities_of(loaded.segmenter)
     indices = scorable(data, job.options.limit, modalities)
     modality = "+".join(modalities) or "truth"
-    protocol = protocol_of(spec, data, len(indices), modality, job.arithmetic.name, job.mean)
+    protocol = protocol_of(spec, data, len(indices), modality, job.precision.name, job.mean)
     if job.options.signature is not None:
         _refuse_departures(protocol, job.options.signature)
     facts, environment = facts_of(loaded), describe(job.device)
@@ -204,7 +204,7 @@ def _filed(
         model=setup.facts,
         protocol=setup.protocol,
         leakage=setup.leakage,
-        evaluation=evaluation if setup.oracle else _certified(job, evaluation, pipeline, setup.indices),
+        evaluation=evaluation if setup.oracle else _checked(job, evaluation, pipeline, setup.indices),
         environment=replace(environment, packages=environment.packages | imported_packages()),
         code=code_of(setup.loaded.sources),
     )
@@ -215,12 +215,12 @@ def _filed(
     return replace(filed, identity=Identity(setup.work, setup.witness.facts))
 
 
-def _certified(job: Job, evaluation: Evaluation, pipeline: ImagePipeline, indices: list[int]) -> Evaluation:
-    """The evaluation with its certificate, where one is wanted, or the arithmetic is to be held against another."""
-    if not job.options.certify and job.arithmetic.plain:
+def _checked(job: Job, evaluation: Evaluation, pipeline: ImagePipeline, indices: list[int]) -> Evaluation:
+    """Return the evaluation with its reproducibility check, where that is asked for or the precision is not fp32."""
+    if not job.options.certify and job.precision.plain:
         return evaluation
     return replace(
-        evaluation, reproducibility=check_reproducibility(pipeline, indices, job.arithmetic, every=job.options.certify)
+        evaluation, reproducibility=check_reproducibility(pipeline, indices, job.precision, every=job.options.certify)
     )
 
 
@@ -260,6 +260,6 @@ def _work(job: Job, loaded: LoadedModel, facts: ModelFacts, data: Dataset, envir
         "device": f"{environment.device} {environment.device_name}",
         "versions": f"{environment.python} {environment.packages} {environment.decoder} {environment.revision}",
         "near ties": str(job.options.margins),
-        "forward": f"{job.arithmetic.name} fast={job.fast} batch={job.options.forward.batch}",
+        "forward": f"{job.precision.name} fast={job.fast} batch={job.options.forward.batch}",
         "protocol": str(RULES_VERSION),
     }
