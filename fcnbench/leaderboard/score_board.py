@@ -13,12 +13,14 @@ from typing import ClassVar, Self
 from fcnbench.errors import ResultsError
 from fcnbench.leaderboard.claims import Claim, claims_of
 from fcnbench.leaderboard.columns import SCORE_COLUMNS, VERSION, schema_page
-from fcnbench.leaderboard.entry import Entry, read_entry
 from fcnbench.leaderboard.ranks import rank_ranges
 from fcnbench.leaderboard.table import Board, Kind, Row, Table
 from fcnbench.leaderboard.verification import read_tier
+from fcnbench.records.files import read_file
 from fcnbench.records.location import RECORD_NAME, schema_path
 from fcnbench.records.model import folder_name
+from fcnbench.records.schema import RecordFile
+from fcnbench.records.serial import to_json
 from fcnbench.util import files
 from fcnbench.util.console import note, track
 from fcnbench.util.text import read_text
@@ -50,10 +52,10 @@ class ScoreBoard(Board):
 
     def rows(self) -> list[Row]:
         """Return the rows that records and claims give; unusable records are named on standard error."""
-        return self._rows(self._entries())
+        return self._rows(self._records())
 
-    def _rows(self, entries: Iterable[Entry]) -> list[Row]:
-        measured = [_row(entry, self.root) for entry in entries if entry.ranked]
+    def _rows(self, records: Iterable[tuple[Path, RecordFile]]) -> list[Row]:
+        measured = [_row(path, record, self.root) for path, record in records if record.ranked]
         return _ranked(measured) + [_claimed_row(claim) for claim in claims_of(self.name)]
 
     def build(self) -> Path:
@@ -75,24 +77,24 @@ class ScoreBoard(Board):
 
     def difference(self) -> str:
         """Return in what the file differs from what the records give; empty if it does not."""
-        entries = list(self._entries())
+        records = list(self._records())
         if not self.path.is_file():
-            return "is missing" if any(entry.ranked for entry in entries) else ""
-        if not entries and not claims_of(self.name):
+            return "is missing" if any(record.ranked for _, record in records) else ""
+        if not records and not claims_of(self.name):
             return "has no record and no claim"
-        same = read_text(self.path) == self.table.format(self._rows(entries))
+        same = read_text(self.path) == self.table.format(self._rows(records))
         return "" if same else "is not what the records give"
 
-    def _entries(self) -> Iterator[Entry]:
-        """Yield the usable records of the dataset; unusable ones are named on standard error."""
+    def _records(self) -> Iterator[tuple[Path, RecordFile]]:
+        """Yield path and JSON of the dataset's usable records; unusable ones are named on standard error."""
         for path in track(record_paths(self.root, self.name), f"board of {self.name}", "record"):
             try:
-                entry = read_entry(path)
+                record = read_file(path)
             except ResultsError as error:
                 note(f"left out of the board: {error}")
                 continue
-            if entry.protocol.dataset == self.name:
-                yield entry
+            if record.protocol.dataset == self.name:
+                yield path, record
 
 
 def record_paths(root: Path, dataset: str = "*") -> list[Path]:
@@ -106,46 +108,47 @@ def recorded_datasets(root: Path) -> list[str]:
     names = set()
     for path in track(record_paths(root), "read records", "record"):
         try:
-            names.add(read_entry(path).protocol.dataset)
+            names.add(read_file(path).protocol.dataset)
         except ResultsError as error:
             note(f"left out: {error}")
     return sorted(names)
 
 
-def _row(entry: Entry, root: Path) -> Row:
+def _row(path: Path, record: RecordFile, root: Path) -> Row:
     """Return the row of a record, its columns in order and its rank empty."""
-    model, environment = entry.model, entry.environment
-    tier = read_tier(entry.path, entry.created, entry.fcnbench)
-    low, high = entry.intervals["mean_iu"]
+    model, environment = record.model, record.environment
+    tier = read_tier(path, record.created, record.fcnbench)
+    low, high = record.protocol_intervals.mean_iu
+    forward_500 = record.timing.forward_500
     values = {
         **dict.fromkeys(("mean_iu_nobg", "geo_pixel_acc")),
-        **entry.scores,
+        **to_json(record.protocol_scores),
         "model": model.name,
         "mean_iu_low": low,
         "mean_iu_high": high,
-        "images": entry.protocol.images,
+        "images": record.protocol.images,
         "rank": "",
         "tier": tier.name,
         "tier_date": tier.date,
         "tier_version": tier.version,
         "source": "",
-        "signature": entry.signature,
-        "forward_500_ms": entry.forward_500_ms,
-        "images_per_second": entry.images_per_second or None,
+        "signature": record.signature.short,
+        "forward_500_ms": forward_500.median if forward_500 else None,
+        "images_per_second": record.timing.images_per_second or None,
         "device": environment.device_name,
         "threads": environment.threads,
         "weights": model.weights or "",
         "weights_digest": model.weights_digest or "",
-        "data_fingerprint": entry.data.fingerprint,
-        "labels_digest": entry.data.labels,
-        "data_provenance": entry.data.provenance,
-        "predictions_digest": entry.predictions,
+        "data_fingerprint": record.data.fingerprint,
+        "labels_digest": record.data.labels,
+        "data_provenance": record.data.provenance,
+        "predictions_digest": record.predictions.digest,
         "provider": model.provider,
         "provider_version": model.version,
         "torch": environment.packages.get("torch", ""),
-        "fcnbench": entry.fcnbench,
-        "created": entry.created,
-        "record": entry.path.relative_to(root).as_posix(),
+        "fcnbench": record.fcnbench,
+        "created": record.created,
+        "record": path.relative_to(root).as_posix(),
     }
     return {name: values[name] for name in SCORE_COLUMNS}
 

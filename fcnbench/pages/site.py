@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fcnbench.errors import ResultsError
-from fcnbench.leaderboard.entry import read_entry
 from fcnbench.leaderboard.ranks import resolution_floor
 from fcnbench.leaderboard.table import Board, Row
 from fcnbench.metrics.scores import METRICS
 from fcnbench.pages.render import render
 from fcnbench.pages.speed_chart import PAPER_POINTS, Chart, Point, speed_chart
 from fcnbench.protocol import precision_of
+from fcnbench.records.files import read_file
 from fcnbench.records.model import folder_name
 from fcnbench.util import files
 from fcnbench.util.console import note, track
@@ -168,18 +168,18 @@ def _runs(root: Path, boards: list[BoardPage]) -> list[RunFacts]:
     rows = [(board, row) for board in boards for row in board.measured]
     for board, row in track(rows, "read records", "record"):
         try:
-            entry = read_entry(root / row["record"])
+            record = read_file(root / row["record"])
         except ResultsError as error:
             note(f"left out of the comparison: {error}")
             continue
         runs.append(
             RunFacts(
                 dataset=board.dataset,
-                name=f"{row['model']} ({entry.run})",
+                name=f"{row['model']} ({record.run})",
                 signature=row["signature"],
-                scores={name: entry.scores[name] for name in METRICS},
-                intervals={name: entry.intervals[name] for name in METRICS},
-                classes=tuple(entry.class_iu.items()),
+                scores={name: getattr(record.protocol_scores, name) for name in METRICS},
+                intervals={name: getattr(record.protocol_intervals, name) for name in METRICS},
+                classes=tuple((each.name, each.iu) for each in record.per_class),
             )
         )
     return runs

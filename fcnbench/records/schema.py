@@ -225,3 +225,18 @@ class RecordFile:
     code: CodeFacts | None = None
     execution: Execution | None = None
     reproducibility: ReproducibilityCheck | None = None
+
+    @property
+    def ranked(self) -> bool:
+        """Whether the record may enter a board: a whole split, without training images in it."""
+        return not self.protocol.partial and self.leakage.clear
+
+    @property
+    def protocol_scores(self) -> ScoreEntry:
+        """The metrics under the protocol's rule for the mean."""
+        return self.scores.gt if self.protocol.mean == "gt" else self.scores.union
+
+    @property
+    def protocol_intervals(self) -> IntervalEntry:
+        """The 95% intervals under the protocol's rule for the mean."""
+        return self.intervals.gt if self.protocol.mean == "gt" else self.intervals.union
