@@ -1,8 +1,10 @@
 """The README and the docs tell the truth: links lead somewhere, figures are the board's, snippets run."""
 
+import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,10 @@ PAGES = [
     for path in [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("examples/**/*.md")]
     if ".venv" not in path.parts
 ]
+
+
+TOOLS = ("quick", "test", "docs")
+"""Extras of tools."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
@@ -109,3 +115,26 @@ def test_the_table_of_facts_is_what_the_command_computes() -> None:
             entry.paper,
         )
         assert f"| {' | '.join(map(str, cells))} |" in page
+
+
+def test_every_dependency_has_its_line_in_contributing() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    extras = {name: packages for name, packages in project["optional-dependencies"].items() if name not in TOOLS}
+    needed = [*project["dependencies"], *(each for packages in extras.values() for each in packages)]
+    page = (REPOSITORY / "CONTRIBUTING.md").read_text().split("## Dependencies")[1].split("\n## ")[0]
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
+    listed = [name for row in rows for name in re.findall("`([^`]+)`", row[-3])]
+    assert sorted(listed) == sorted(re.split("[>=<]", each)[0] for each in needed)
+    assert {name for row in rows if len(row) == 5 for name in re.findall("`([^`]+)`", row[1])} == set(extras)
+
+
+def test_functions_and_files_are_short() -> None:
+    for path in [
+        path for folder in ("fcnbench", "benchmarks", "tests") for path in (REPOSITORY / folder).rglob("*.py")
+    ]:
+        source = path.read_text()
+        assert len(source.splitlines()) <= 400, path
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno is not None
+                assert node.end_lineno - node.lineno < 60, f"{path}: {node.name}"

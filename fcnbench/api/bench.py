@@ -92,13 +92,11 @@ def bench(
 ) -> Bench:
     """Time forward passes at 500x500, and write them with the machine's speed board.
 
-    One image at a time in single stream is the papers' protocol. Warm-up first; preprocessing the image and copying it
-    to the device are not included (CVPR 2015, Table 1, does not say whether theirs are), but timed separately. Weights
-    do not matter for the time: `random:SEED` will do.
+    The papers' protocol is one image at a time. Preprocessing and the copy to the device are timed separately: Table 1
+    of CVPR 2015 does not say whether its times include them.
 
     Args:
-        model: registered name, `path/to/file.py:factory`, or `scheme:argument`; or a `torch.nn.Module`, an object with
-            `prepare` and `logits`, or a factory of either.
+        model: registered name, `path/to/file.py:factory`, `scheme:argument`, `torch.nn.Module`, segmenter, or factory.
         weights: handed to the model's factory; the papers' networks are timed with `random:0` by default.
         classes: classes of the score layer; the model's own number by default.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, ...
@@ -117,11 +115,15 @@ def bench(
         OutputError: timing or board could not be written.
 
     >>> import fcnbench
-    >>> timing = fcnbench.bench("fcn8s-pocket", trials=1, seconds=0)
-    >>> timing.record.scenario
+    >>> fcnbench.bench("fcn8s-pocket", trials=1, seconds=0).record.scenario
     'single-stream'
     """
-    options = BenchOptions.of(locals())
+    return _bench(BenchOptions.of(locals()), model)
+
+
+def _bench(options: BenchOptions, model: ModelLike) -> Bench:
+    """Time, and file the result."""
+    weights, device, board = options.weights, options.forward.device, options.board
     check_model(model, weights)
     if weights is None and find_model(model).builtin and model not in SHIPPED:
         options = replace(options, weights=UNTRAINED)
@@ -135,7 +137,7 @@ def bench(
     from fcnbench.models.torch_state import protected
 
     root, on = paths.results(board), choose_device(device)
-    forward_precision = Precision(precision or FP32.format, bool(compiled))
+    forward_precision = Precision(options.forward.precision or FP32.format, bool(options.forward.compiled))
     forward_precision.check_device(on)
     with protected(), kept_as_it_was(model):
         record = _timed(options, on, forward_precision)

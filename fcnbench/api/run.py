@@ -52,48 +52,36 @@ def run(
 ) -> Run:
     """Evaluate a model on a dataset in the papers' protocol, and write its record and its board row.
 
-    In a process that torchrun started it does its share, and returns the result of all.
-
     Args:
-        model: registered name, `path/to/file.py:factory`, or `scheme:argument`; or a `torch.nn.Module`, an object with
-            `prepare` and `logits`, or a factory of either. A network without a method `prepare` gets torchvision's
-            ImageNet normalisation; `fcnbench.ModuleSegmenter` takes another one. By default `fcn8s-pocket`, where the
-            dataset has its classes.
+        model: registered name, `path/to/file.py:factory`, `scheme:argument`, `torch.nn.Module`, segmenter, or factory.
         dataset: name of the dataset, its specification, or what `fcnbench.load_dataset` returned; `pocket` by default.
-        weights: handed to the model's factory: a path, `random:SEED`, or whatever the model understands; the papers'
-            networks take their published weights by default.
+        weights: argument of the model's factory: a path, `random:SEED`, ...; published weights by default.
         from_: the user's own archive or extracted folder of the dataset.
         allow_partial: score what is there of an incomplete dataset; the result is marked `n/N`.
         accept_terms: agree to the terms of archives and weights that have to be downloaded; remembered.
         limit: score only the first `limit` images; the result is marked `n/N`.
         dense: `shift-and-stitch` to run a net of stride 32 densely, `shift-and-stitch:F` by a factor F only.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, ...
-        precision: of the forward pass, part of the signature: `fp32`, `tf32`, `bf16`, `fp16`. Any but fp32 is compared
-            with fp32 on a few images, and the pixels that change class are recorded. By default the signature's, or
-            fp32.
-        compiled: compile the network by `torch.compile`, likewise part of the signature; the fast path is left out.
+        precision: `fp32`, `tf32`, `bf16` or `fp16`; by default the signature's, or fp32.
+        compiled: compile the network by `torch.compile`; the fast path is left out.
         fast: take the fast path of the papers' VGG nets: the same function, summed in another order.
         batch: images of one size that go through the network together; halved where memory does not suffice.
         trials: forward passes at 500x500 to time after the run; by default the papers' 20, none with `limit`.
-        signature: reproduce the protocol of this signature, short or long, or say which part can't be.
-        save_predictions: a new folder for the predicted label maps, index PNGs with the VOC palette; for the VOC
-            datasets in the layout of the devkit's results.
+        signature: reproduce the protocol of this signature, or say which part cannot be reproduced.
+        save_predictions: a new folder for the predicted label maps as index PNGs, for VOC in the devkit's layout.
         margins: count the pixels whose two largest logits nearly tie, so that `check` can tell flips from drift.
         certify: predict a few images again, in a batch of two and on one thread, and record the flipped pixels.
         board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else `fcnbench-results`.
 
     Raises:
-        UsageError: an argument is wrong, a name unknown, or the signature's protocol not the one that would be run.
+        UsageError: an argument is wrong, a name unknown, or the signature's protocol cannot be reproduced.
         DataError: the dataset is missing, incomplete or corrupt.
         ModelError: the model or its weights are unusable, or its logits wrong.
         OutputError: record, predictions or board could not be written.
-        RankLost: another process of the run failed or is gone; the same call goes on from there.
-        Interrupted: stopped by the user; the same call goes on from there, but starts over for a model that is an
-            object: nothing could show that it is still the same.
+        RankLost, Interrupted: another process failed, or the user stopped the run; the same call continues it.
 
     >>> import fcnbench
-    >>> run = fcnbench.run("fcn8s-pocket", "pocket", limit=2)
-    >>> run.record.protocol.signature()
+    >>> fcnbench.run("fcn8s-pocket", "pocket", limit=2).record.protocol.signature()
     'fcn2|data:pocket#2/64|classes:8|ignore:255|mean:gt|infer:native|prec:fp32'
     """
     result = run_unless(RunOptions.of(locals()), None)

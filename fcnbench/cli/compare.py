@@ -5,19 +5,14 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from math import isnan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fcnbench.cli.output import print_json
-from fcnbench.cli.result import MORE, TITLES, percent
 from fcnbench.errors import UsageError
-from fcnbench.util.console import listed
+from fcnbench.metrics.titles import HEADINGS, percent
 
 if TYPE_CHECKING:
-    from fcnbench.comparison.compare import Comparison
     from fcnbench.comparison.conventions import ConventionScores
-
-_MOST = 8
-"""Classes and images that are printed; `--json` has all."""
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -31,10 +26,12 @@ def execute(options: argparse.Namespace) -> int:
     from fcnbench.api.compare import compare
 
     comparison = compare(*options.runs, predictions=tuple(options.predictions) if options.predictions else None)
+    from fcnbench.comparison.comparison_report import text
+
     if options.json:
         print_json(asdict(comparison))
     else:
-        print(_text(comparison))
+        print(text(comparison))
     return 0
 
 
@@ -48,11 +45,12 @@ def _lens(record: str, as_json: bool) -> int:
     from tabulate import tabulate
 
     rows = [
-        [reading.convention, *(_percent(reading.scores, name) for name in TITLES), reading.why] for reading in readings
+        [reading.convention, *(_percent(reading.scores, name) for name in HEADINGS), reading.why]
+        for reading in readings
     ]
-    columns = ["left", *["right"] * len(TITLES), "left"]
-    widths = [None, *[None] * len(TITLES), 50]
-    headers = ["rules of", *TITLES.values(), "why mean IU differs"]
+    columns = ["left", *["right"] * len(HEADINGS), "left"]
+    widths = [None, *[None] * len(HEADINGS), 50]
+    headers = ["rules of", *HEADINGS.values(), "why mean IU differs"]
     print(tabulate(rows, headers, disable_numparse=True, colalign=columns, maxcolwidths=widths))
     return 0
 
@@ -65,43 +63,3 @@ def _percent(scores: dict[str, float], name: str) -> str:
     if name not in scores:
         return ""
     return "NaN" if isnan(scores[name]) else percent(scores[name])
-
-
-def _text(comparison: Comparison) -> str:
-    from tabulate import tabulate
-
-    parts = [f"{comparison.images} images in common"]
-    for which, ids in (("A", comparison.only_first), ("B", comparison.only_second)):
-        if ids:
-            parts.append(f"only in {which}: {len(ids)} ({listed(ids)})")
-    titles = {name: title for name, title in (TITLES | MORE).items() if name in comparison.before}
-    rows: list[list[Any]] = [
-        ["A", *(percent(comparison.before[name]) for name in titles)],
-        ["B", *(percent(comparison.after[name]) for name in titles)],
-    ]
-    if comparison.differences:
-        each = [comparison.differences[name] for name in titles if name in comparison.differences]
-        rows.append(["B - A", *(f"{100 * one.value:+.2f}" for one in each)])
-        rows.append(["95% interval", *(f"{100 * one.low:+.2f}..{100 * one.high:+.2f}" for one in each)])
-        rows.append(["p", *(f"{one.p:.4f}" for one in each)])
-    headers = ["in percent", *titles.values()]
-    parts.append("\n" + tabulate(rows, headers, stralign="right", colalign=("left",), disable_numparse=True) + "\n")
-    if not comparison.differences:
-        parts.append("the ground truth of the two differs: no interval, and no p\n")
-    moves = [
-        [move.name, percent(move.before), percent(move.after), f"{100 * move.moved:+.2f}"]
-        for move in comparison.classes[:_MOST]
-        if move.moved
-    ]
-    if moves:
-        headers = ["class", "IU of A", "of B", "moved"]
-        parts.append(tabulate(moves, headers, disable_numparse=True, colalign=["left", *["right"] * 3]) + "\n")
-    parts.append(comparison.flipped())
-    images = [[move.id, f"{move.flips:,}", f"{move.after - move.before:+,}"] for move in comparison.moved[:_MOST]]
-    if images:
-        headers = ["image", "changed", "right pixels"]
-        parts.append(tabulate(images, headers, disable_numparse=True, colalign=["left", *["right"] * 2]))
-    layers = [[layer.name, layer.state, layer.text] for layer in comparison.layers]
-    headers = ["why", "", ""]
-    parts.append("\n" + tabulate(layers, headers, disable_numparse=True, maxcolwidths=[None, None, 84]))
-    return "\n".join(parts)

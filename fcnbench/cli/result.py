@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fcnbench.metrics.titles import HEADINGS, MORE, interval, percent
 from fcnbench.records.location import MATRICES_NAME, schema_path
 from fcnbench.util.console import listed
 
@@ -11,12 +12,6 @@ if TYPE_CHECKING:
     from fcnbench.api.result import Run
     from fcnbench.records.evaluation import Counted
     from fcnbench.records.model import Record
-
-TITLES = {"pixel_acc": "pixel acc.", "mean_acc": "mean acc.", "mean_iu": "mean IU", "fw_iu": "f.w. IU"}
-"""Headings as in the papers' tables."""
-
-MORE = {"mean_iu_nobg": "mean IU without background", "geo_pixel_acc": "geometric pixel acc."}
-"""Metrics that some datasets add."""
 
 TRIMAP, GEO_TRIMAP = "trimap", "geo_trimap"
 """Counts of bands around outlines."""
@@ -69,25 +64,15 @@ def metrics_table(record: Record) -> str:
 
     scores, ends = record.all_scores(), record.intervals()
     rows = [
-        ["score", *(percent(scores[name]) for name in TITLES)],
-        ["95% interval", *(interval(*ends[name]) for name in TITLES)],
+        ["score", *(percent(scores[name]) for name in HEADINGS)],
+        ["95% interval", *(interval(*ends[name]) for name in HEADINGS)],
     ]
-    headers = ["in percent", *TITLES.values()]
+    headers = ["in percent", *HEADINGS.values()]
     table = tabulate(rows, headers, stralign="right", colalign=("left",), disable_numparse=True)
     more = [
         f"{title}  {percent(scores[name])}  ({interval(*ends[name])})" for name, title in MORE.items() if name in scores
     ]
     return "\n".join([table, *more, f"\nsignature  {record.protocol.signature()}"])
-
-
-def percent(value: float | None) -> str:
-    """Return a fraction in percent with two decimals; the papers print one."""
-    return "-" if value is None else f"{100 * value:.2f}"
-
-
-def interval(low: float, high: float) -> str:
-    """Return both ends of an interval in percent."""
-    return f"{100 * low:.1f}..{100 * high:.1f}"
 
 
 def _class_table(record: Record) -> str:
@@ -103,7 +88,7 @@ def _trimap_table(counted: Counted) -> str:
     from tabulate import tabulate
 
     indices = [counted.spec.axes["width"].index(width) for width in _BANDS]
-    rows = [[TITLES[name], *(percent(curve[index]) for index in indices)] for name, curve in counted.derived.items()]
+    rows = [[HEADINGS[name], *(percent(curve[index]) for index in indices)] for name, curve in counted.derived.items()]
     second = "" if counted.spec.label_maps == "labels" else f", {counted.spec.label_maps}"
     headers = [f"px from outlines{second}", *(f"< {width}" for width in _BANDS)]
     return tabulate(rows, headers, disable_numparse=True, colalign=("left", *("right",) * len(_BANDS)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from fcnbench.cli.result import TITLES, percent
+from fcnbench.metrics.titles import HEADINGS, percent
 
 if TYPE_CHECKING:
     from fcnbench.api.sweep import Swept
@@ -22,13 +22,13 @@ def sweep_table(done: Swept) -> str:
         if record is None:
             assert outcome.error is not None
             first = str(outcome.error["message"]).splitlines()[0]
-            rows.append([*row, *("-" for _ in TITLES), "-", f"FAILED: {outcome.error['error']}: {first}"])
+            rows.append([*row, *("-" for _ in HEADINGS), "-", f"FAILED: {outcome.error['error']}: {first}"])
             continue
         scores = record.all_scores()
         speed = f"{record.evaluation.timing.images_per_second:.1f}"
-        rows.append([*row, *(percent(scores[name]) for name in TITLES), speed, record.protocol.count])
-    headers = ["model", "dataset", "precision", *TITLES.values(), "images/s", "images"]
-    align = ("left", "left", "left", *("right" for _ in TITLES), "right", "left")
+        rows.append([*row, *(percent(scores[name]) for name in HEADINGS), speed, record.protocol.count])
+    headers = ["model", "dataset", "precision", *HEADINGS.values(), "images/s", "images"]
+    align = ("left", "left", "left", *("right" for _ in HEADINGS), "right", "left")
     table = tabulate(rows, headers, disable_numparse=True, colalign=align)
     count = len(done.outcomes) - len(done.failed)
     said = f"{count} of {len(done.outcomes)} cells have a record below {done.board / 'submissions'}"

@@ -91,6 +91,14 @@ class Comparison:
         before, after = (scores["mean_iu"] for scores in (self.before, self.after))
         return f"<Comparison of {self.images} images: mean IU {before:.4f} and {after:.4f}, {self.flipped()}>"
 
+    def _repr_html_(self) -> str:
+        """Return the view of a notebook: what `fcnbench compare` prints, as preformatted text."""
+        from html import escape
+
+        from fcnbench.comparison.comparison_report import text
+
+        return f"<pre>{escape(text(self))}</pre>"
+
     def flipped(self) -> str:
         """Return in words how many pixels changed class, and whose predictions only one of the runs has."""
         exactly = "" if self.exact else "at least "

@@ -110,17 +110,9 @@ def evaluate(
         hint = "run the same command again: it continues from there" if journal.kept else "run the command again"
         scored_here = len(journal.done.keys() & set(ids))
         raise Interrupted(f"stopped after {scored_here} of {len(indices)} images", hint) from None
-    return replace(
-        merged,
-        timing=timing,
-        resumed=resumed,
-        execution=Execution(
-            forward=str(getattr(pipeline.segmenter, "forward_path", "plain")),
-            batch=batch,
-            processes=ranks.size,
-            peak_memory=memory,
-        ),
-    )
+    path = str(getattr(pipeline.segmenter, "forward_path", "plain"))
+    execution = Execution(forward=path, batch=batch, processes=ranks.size, peak_memory=memory)
+    return replace(merged, timing=timing, resumed=resumed, execution=execution)
 
 
 def _score(pipeline: ImagePipeline, journal: Journal, groups: list[list[int]], bar: Bar) -> float:

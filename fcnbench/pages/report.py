@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from fcnbench.datasets.store.dataset import Dataset, digest_label
 from fcnbench.errors import PredictionError
 from fcnbench.labelspace import IGNORE
+from fcnbench.metrics.counts import GEO, LABELS, prefixed
 from fcnbench.metrics.scores import class_counts, metrics_from_counts, shares
+from fcnbench.metrics.titles import TITLES
 from fcnbench.metrics.trimap import TRIMAP
 from fcnbench.pages.charts import Axis, histogram, polyline
 from fcnbench.pages.overlays import difference_url, image_url, overlay_url
 from fcnbench.pages.render import render
 from fcnbench.protocol import MeanOver
-from fcnbench.records.evaluation import Summary
+from fcnbench.records.evaluation import Counted, Summary
 from fcnbench.records.json import per_class
 from fcnbench.records.model import Record
 from fcnbench.records.predictions import PredictionFolder
@@ -26,15 +28,6 @@ from fcnbench.util.console import listed, track
 
 EXAMPLES = 6
 """Default number of best images that are shown, and of worst ones."""
-
-_TITLES = {
-    "pixel_acc": "Pixel accuracy",
-    "mean_acc": "Mean accuracy",
-    "mean_iu": "Mean IU",
-    "fw_iu": "Frequency-weighted IU",
-    "mean_iu_nobg": "Mean IU without background",
-    "geo_pixel_acc": "Geometric pixel accuracy",
-}
 
 _WIDTH, _HEIGHT = 520, 220
 """Canvas of a chart, in pixels."""
@@ -94,14 +87,14 @@ def build(
         long_signature=record.protocol.signature(long=True),
         other_mean=other_mean,
         other_scores=record.all_scores(other_mean),
-        titles=_TITLES,
+        titles=TITLES,
         classes=[to_json(entry) | {"share": share} for entry, share in zip(classes, true_shares.tolist(), strict=True)],
         confusion=_confusion(record),
         distribution=_distribution(ious),
         best=best,
         worst=worst,
         palette=_palette(record, dataset),
-        trimap=_trimap(record),
+        trimaps=_trimaps(record),
         timing=_timing(record),
         reproducibility=evaluation.reproducibility.describe() if evaluation.reproducibility else "",
         execution=evaluation.execution.describe() if evaluation.execution else "",
@@ -117,7 +110,7 @@ def card(record: Record) -> str:
 def _headline(record: Record) -> list[tuple[str, float, tuple[float, float]]]:
     """Return title, score and interval of every metric."""
     ends = record.intervals()
-    return [(_TITLES[name], value, ends[name]) for name, value in record.all_scores().items()]
+    return [(TITLES[name], value, ends[name]) for name, value in record.all_scores().items()]
 
 
 def image_scores(record: Record) -> NDArray[np.float64]:
@@ -227,11 +220,16 @@ def _palette(record: Record, dataset: Dataset | None) -> list[tuple[str, str]]:
     return list(zip(record.classes, colours, strict=True))
 
 
-def _trimap(record: Record) -> dict[str, Any] | None:
-    """Return the chart and the table of the scores near outlines; None where they were not counted."""
-    counted = record.evaluation.counts.get(TRIMAP)
-    if counted is None:
-        return None
+def _trimaps(record: Record) -> list[dict[str, Any]]:
+    """Return chart and table of the scores near outlines, for every kind of label maps that they were counted on."""
+    counts = record.evaluation.counts
+    names = (prefixed(TRIMAP, label_maps) for label_maps in (LABELS, GEO))
+    found = [_trimap(counts[name]) for name in names if name in counts]
+    return [chart for chart in found if chart is not None]
+
+
+def _trimap(counted: Counted) -> dict[str, Any] | None:
+    """Return the chart and the table of the scores near outlines; None where no image has an outline."""
     curves, widths = counted.derived, counted.spec.axes["width"]
     known = [value for curve in curves.values() for value in curve if value is not None]
     if not known:
@@ -239,9 +237,10 @@ def _trimap(record: Record) -> dict[str, Any] | None:
     low = max(0.0, min(known) - 0.02)
     x, y = Axis(widths[0], widths[-1], 44, _WIDTH - 8), Axis(low, 1.0, _HEIGHT - 26, 8)
     return {
+        "label_maps": "" if counted.spec.label_maps == LABELS else counted.spec.label_maps,
         "width": _WIDTH,
         "height": _HEIGHT,
-        "lines": [(_TITLES[name], polyline(x, y, widths, curve)) for name, curve in curves.items()],
+        "lines": [(TITLES[name], polyline(x, y, widths, curve)) for name, curve in curves.items()],
         "xs": [(x.position(value), f"{value:g}") for value in (1, 10, 20, 30, 40)],
         "ys": [(y.position(value), f"{100 * value:.0f}") for value in y.ticks()],
         "rows": [

@@ -275,6 +275,7 @@ def test_results_have_short_representations(run: Callable[..., Any], tmp_path: P
         assert len(repr(result)) < 400
     assert "identical" in check._repr_html_()
     assert "<table>" in done._repr_html_()
+    assert "2 images in common" in comparison._repr_html_()
 
 
 def test_a_class_is_a_factory_even_where_it_looks_like_a_segmenter(net: Any) -> None:

@@ -44,78 +44,88 @@ class Behaviour:
     requests: list[tuple[str, str]] = field(default_factory=list)
 
 
+class _Handler(BaseHTTPRequestHandler):
+    """Serves the one file; a subclass has its behaviour."""
+
+    behaviour: Behaviour
+
+    def do_GET(self) -> None:
+        self._respond(body=True)
+
+    def do_HEAD(self) -> None:
+        self._respond(body=False)
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+    def _respond(self, body: bool) -> None:
+        behaviour, requested = self.behaviour, self.headers.get("Range", "")
+        behaviour.requests.append((self.command, requested))
+        if behaviour.script:
+            self._follow(*behaviour.script.pop(0))
+        elif behaviour.redirect:
+            self.send_response(302)
+            self.send_header("Location", behaviour.redirect)
+            self.end_headers()
+        elif behaviour.status is not None:
+            self.send_error(behaviour.status)
+        else:
+            self._serve_file(requested, body)
+
+    def _follow(self, status: int, headers: dict[str, str], content: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        with suppress(ConnectionError):
+            self.wfile.write(content)
+        self.close_connection = True
+
+    def _serve_file(self, requested: str, body: bool) -> None:
+        behaviour, start = self.behaviour, 0
+        content = b"<!DOCTYPE html><html><body>We have moved.</body></html>" if behaviour.html else behaviour.content
+        condition = self.headers.get("If-Range", behaviour.etag)
+        if requested and behaviour.ranges and condition == behaviour.etag:
+            start = int(requested.removeprefix("bytes=").removesuffix("-"))
+            if start >= len(content):
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{len(content)}")
+                self.end_headers()
+                return
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        else:
+            self.send_response(200)
+        length = behaviour.length if behaviour.length is not None else str(len(content) - start)
+        headers = {
+            "Content-Type": "text/html" if behaviour.html else "application/x-tar",
+            "Content-Length": length,
+            "ETag": behaviour.etag,
+            "Content-Encoding": behaviour.encoding,
+        }
+        for name, value in headers.items():
+            if value:
+                self.send_header(name, value)
+        self.end_headers()
+        if body:
+            self._send(content[start:])
+
+    def _send(self, content: bytes) -> None:
+        behaviour = self.behaviour
+        behaviour.before_body()
+        if behaviour.cut_after is not None and behaviour.cuts > 0:
+            behaviour.cuts -= 1
+            content = content[: behaviour.cut_after]
+        with suppress(ConnectionError):  # the client may have gone
+            self.wfile.write(content)
+        self.close_connection = True
+
+
 @contextmanager
 def serving(behaviour: Behaviour) -> Iterator[str]:
     """Serve on a free port of the loopback; yields the address of the file."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._respond(body=True)
-
-        def do_HEAD(self) -> None:
-            self._respond(body=False)
-
-        def log_message(self, *arguments: object) -> None:
-            """Say nothing."""
-
-        def _respond(self, body: bool) -> None:
-            asked = self.headers.get("Range", "")
-            behaviour.requests.append((self.command, asked))
-            if behaviour.script:
-                status, headers, content = behaviour.script.pop(0)
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                with suppress(ConnectionError):
-                    self.wfile.write(content)
-                self.close_connection = True
-                return
-            if behaviour.redirect:
-                self.send_response(302)
-                self.send_header("Location", behaviour.redirect)
-                self.end_headers()
-                return
-            if behaviour.status is not None:
-                self.send_error(behaviour.status)
-                return
-            content, start = behaviour.content, 0
-            if behaviour.html:
-                content = b"<!DOCTYPE html><html><body>We have moved.</body></html>"
-            condition = self.headers.get("If-Range", behaviour.etag)
-            if asked and behaviour.ranges and condition == behaviour.etag:
-                start = int(asked.removeprefix("bytes=").removesuffix("-"))
-                if start >= len(content):
-                    self.send_response(416)
-                    self.send_header("Content-Range", f"bytes */{len(content)}")
-                    self.end_headers()
-                    return
-                self.send_response(206)
-                self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-            else:
-                self.send_response(200)
-            self.send_header("Content-Type", "text/html" if behaviour.html else "application/x-tar")
-            length = behaviour.length if behaviour.length is not None else str(len(content) - start)
-            if length:
-                self.send_header("Content-Length", length)
-            if behaviour.etag:
-                self.send_header("ETag", behaviour.etag)
-            if behaviour.encoding:
-                self.send_header("Content-Encoding", behaviour.encoding)
-            self.end_headers()
-            if body:
-                self._send(content[start:])
-
-        def _send(self, content: bytes) -> None:
-            behaviour.before_body()
-            if behaviour.cut_after is not None and behaviour.cuts > 0:
-                behaviour.cuts -= 1
-                content = content[: behaviour.cut_after]
-            with suppress(ConnectionError):  # the client may have gone
-                self.wfile.write(content)
-            self.close_connection = True
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    handler = type("Handler", (_Handler,), {"behaviour": behaviour})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:

@@ -53,6 +53,18 @@ def test_a_browser_shows_it(page: Path, browse: Any) -> None:
     assert backgrounds[0] != backgrounds[1]
 
 
+def test_second_label_maps_have_a_chart_of_their_own(runs: Path) -> None:
+    record = load(record_of(runs, "fcn8s-pocket"))
+    first = record.evaluation.counts["trimap"]
+    second = replace(first, spec=replace(first.spec, name="geo_trimap", label_maps="geo"), values=first.values * 2)
+    counts = {**record.evaluation.counts, "geo_trimap": second}
+    page = build(replace(record, evaluation=replace(record.evaluation, counts=counts)))
+    assert re.findall("<h2>(Near .*)</h2>", page) == [
+        "Near outlines", "Near outlines of the second label maps (geo)",
+    ]  # fmt: skip
+    assert page.count("<polyline") == build(record).count("<polyline") + 2 == 4
+
+
 def test_it_fits_a_phone(page: Path, browse: Any) -> None:
     assert browse(page, width=360).evaluate("document.documentElement.scrollWidth <= innerWidth")
 
