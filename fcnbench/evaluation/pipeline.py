@@ -30,7 +30,7 @@ from fcnbench.evaluation.timer import KnownTime, PendingTime, SharedTime, Timer
 from fcnbench.labelspace import LabelSpace
 from fcnbench.metrics.counts import GEO, LABELS, Count, CountSpec, ImageResult, LabelPair, confusion_counts
 from fcnbench.models.networks import keep_evaluation_mode, layers_made, networks_in, refuse_training_mode
-from fcnbench.models.segmenter import Segmenter, is_oracle, modalities_of, preprocess_on
+from fcnbench.models.segmenter import Segmenter, is_oracle, logits_of_heads, modalities_of, preprocess_on
 from fcnbench.models.tensor_ownership import owned, take
 from fcnbench.models.torch_state import foreign_code, seed
 from fcnbench.records.evaluation import PHASES, ImageCounts, count_image
@@ -185,7 +185,7 @@ class ImagePipeline:
             refuse_training_mode(self.networks, "preparing an image")
             seed(_seed_of(group[0].sample), self.device.type)
             timer = Timer(self.device)
-            found = self._logits(batch, geo_space is not None)
+            found = logits_of_heads(self.segmenter, batch, geo=geo_space is not None)
             forward = SharedTime(timer.stop(), len(group))
             if first or made:  # some networks make layers in the first forward pass, or in that of a new size
                 self.networks = networks_in(self.segmenter)
@@ -255,15 +255,6 @@ class ImagePipeline:
         return PendingPrediction(
             prepared, KnownLabelMap(prediction), None if geo is None else KnownLabelMap(geo), None, KnownTime(seconds)
         )
-
-    def _logits(self, batch: Tensor, two: bool) -> list[Tensor]:
-        """Return the logits, and those for the second label map where it is wanted and the model has it."""
-        both = getattr(self.segmenter, "all_logits", None)
-        if not two or both is None:
-            return [self.segmenter.logits(batch)]
-        found = both(batch)
-        geo = found.get("geo")
-        return [found["out"]] if geo is None else [found["out"], geo]
 
     def score(self, pending: PendingPrediction) -> ImageCounts:
         """Count a prediction against the ground truth; write it where predictions are saved.

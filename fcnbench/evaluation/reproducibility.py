@@ -18,7 +18,7 @@ from fcnbench.evaluation.host_argmax import LabelMap
 from fcnbench.evaluation.pipeline import ImagePipeline
 from fcnbench.evaluation.precision import FP32, Precision, uncompiled
 from fcnbench.models.fcn.fast import without_fast_path
-from fcnbench.models.segmenter import Segmenter
+from fcnbench.models.segmenter import Segmenter, logits_of_heads
 from fcnbench.records.evaluation import ReproducibilityCheck
 from fcnbench.util.console import progress
 
@@ -28,8 +28,8 @@ CHECKED_IMAGES = 8
 PLAIN = "plain fp32"
 """Name of the network as written in float32, with which other precisions and faster paths are compared."""
 
-Predict = Callable[[Segmenter, Tensor], LabelMap]
-"""Predicts the label map of one preprocessed image [1, planes, H, W]."""
+Predict = Callable[[Segmenter, Tensor, bool], list[LabelMap]]
+"""Predicts the label maps of one preprocessed image [1, planes, H, W]; the last argument asks for the second ones."""
 
 
 def check_reproducibility(
@@ -55,41 +55,46 @@ def check_reproducibility(
             (sample,) = pipeline.read([index])
             assert sample.tensor is not None  # only oracles preprocess nothing, and they are not checked
             batch = sample.tensor[None]
+            geo = sample.sample.geo is not None
             with precision.applied(pipeline.device):
-                first = _predict(segmenter, batch.clone())
+                first = _predict(segmenter, batch.clone(), geo)
                 for name, predict in variants.items():
-                    flips[name] = _add_flips(flips[name], first, predict, segmenter, batch)
+                    flips[name] = _add_flips(flips[name], first, predict, segmenter, batch, geo)
             if compare_plain:
                 with uncompiled(), FP32.applied(pipeline.device):
-                    flips[PLAIN] = _add_flips(flips[PLAIN], first, _predict, reference, batch)
-            pixels += first.size
+                    flips[PLAIN] = _add_flips(flips[PLAIN], first, _predict, reference, batch, geo)
+            pixels += sum(each.size for each in first)
             bar.update()
     return ReproducibilityCheck(len(checked), pixels, flips)
 
 
-def _add_flips(flips: int | None, first: LabelMap, predict: Predict, segmenter: Segmenter, batch: Tensor) -> int | None:
+def _add_flips(
+    flips: int | None, first: list[LabelMap], predict: Predict, segmenter: Segmenter, batch: Tensor, geo: bool
+) -> int | None:
     """Return the flips so far plus those of one more image; None where the model can't be run in this way."""
     if flips is None:
         return None
     try:
         # A copy for each prediction: a model may write into its input.
-        return flips + int(np.count_nonzero(predict(segmenter, batch.clone()) != first))
+        again = predict(segmenter, batch.clone(), geo)
+        return flips + sum(int(np.count_nonzero(one != two)) for one, two in zip(first, again, strict=True))
     # A network from a file may accept one image at a time only, and may raise anything otherwise.
     except Exception:  # noqa: BLE001
         return None
 
 
-def _predict(segmenter: Segmenter, batch: Tensor) -> LabelMap:
-    return label_map(segmenter.logits(batch)[0])
+def _predict(segmenter: Segmenter, batch: Tensor, geo: bool) -> list[LabelMap]:
+    """Return the label map of the last image of a batch, and its second one where it is wanted and the model has it."""
+    return [label_map(logits[-1]) for logits in logits_of_heads(segmenter, batch, geo=geo)]
 
 
-def _predict_in_batch(segmenter: Segmenter, batch: Tensor) -> LabelMap:
-    return label_map(segmenter.logits(torch.cat([batch, batch]))[1])
+def _predict_in_batch(segmenter: Segmenter, batch: Tensor, geo: bool) -> list[LabelMap]:
+    return _predict(segmenter, torch.cat([batch, batch]), geo)
 
 
-def _predict_on_one_thread(segmenter: Segmenter, batch: Tensor) -> LabelMap:
+def _predict_on_one_thread(segmenter: Segmenter, batch: Tensor, geo: bool) -> list[LabelMap]:
     with _threads(1):
-        return _predict(segmenter, batch)
+        return _predict(segmenter, batch, geo)
 
 
 _VARIANTS: dict[str, Predict] = {

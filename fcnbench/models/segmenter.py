@@ -180,6 +180,21 @@ class SegmenterWrapper:
         return prepared
 
 
+def logits_of_heads(segmenter: Segmenter, batch: Tensor, *, geo: bool) -> list[Tensor]:
+    """Return the logits of a batch, and with `geo` those for the second label maps after them, if the model has them.
+
+    Args:
+        segmenter: the segmenter.
+        batch: preprocessed images.
+        geo: whether the dataset has second label maps.
+    """
+    both: Callable[[Tensor], Mapping[str, Tensor]] | None = getattr(segmenter, "all_logits", None)
+    if not geo or both is None:
+        return [segmenter.logits(batch)]
+    found = both(batch)
+    return [found[name] for name in ("out", "geo") if found.get(name) is not None]
+
+
 def preprocess_on(segmenter: Segmenter, device: torch.device, *images: NDArray[Any]) -> Tensor:
     """Return what a segmenter's `prepare` returns, on a device, with the same bits.
 

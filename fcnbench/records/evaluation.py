@@ -81,7 +81,7 @@ class ReproducibilityCheck:
 
     Attributes:
         images: number of repeated images.
-        pixels: number of their pixels.
+        pixels: number of their pixels, in all their label maps.
         flips: pixels that changed class, by the name of the way; None where the model can't be run in this way.
     """
 

@@ -98,6 +98,20 @@ def test_a_model_without_the_second_head_is_scored_on_the_first(tmp_path: Path) 
         assert "geo_confusion" not in matrices
 
 
+def test_the_reproducibility_check_repeats_both_heads(tmp_path: Path) -> None:
+    # The second head of every pass predicts another class than the one before.
+    model = two_heads(tmp_path, '{"out": out, "geo": geo.roll(int(next(passes)), 1)}')
+    (tmp_path / "net.py").write_text(
+        "import itertools\npasses = itertools.count()\n" + (tmp_path / "net.py").read_text()
+    )
+    options = {"from_": siftflow(tmp_path), "allow_partial": True, "board": tmp_path, "trials": 0}
+    found = fcnbench.run(model, "siftflowtest", certify=True, **options).record.evaluation.reproducibility
+    assert found is not None
+    pixels = sum(sample.label.size for sample in load_dataset("siftflowtest", allow_partial=True))
+    assert found.pixels == 2 * pixels
+    assert found.flips == {"second run": pixels, "batch of 2": pixels, "one thread": 0}
+
+
 def test_a_wrong_second_head_is_named(tmp_path: Path) -> None:
     model = two_heads(tmp_path, '{"out": out, "geo": geo}', geo=4)
     with pytest.raises(PredictionError, match=r"logits are \(1, 4, 16, 16\), expected \(1, 3, 16, 16\).* geo3"):
