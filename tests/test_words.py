@@ -33,11 +33,11 @@ ALLOWED = {
         r'"--pictures"',  # the older name of an option
         r'_RENAMED = \{"pictures": "images"\}',  # the older name of a key of manifests, upgraded when read
         r'"pictures" (if|not in) |`pictures`.* `images`',  # its tests and its documentation
-        r"terms = |\"terms\": ",  # the words of those who publish the data
+        r"terms = |\"terms\": ",  # terms as users accepted them: another text would ask for consent again
         r'"picture",|^picture$',  # a class of NYU Depth V2 and PASCAL-Context
     ),
 }
-"""What may stay: names in files that older versions wrote, and other people's words."""
+"""What may stay: names in files that older versions wrote, accepted terms, and names of classes."""
 
 FROZEN = ("tests/golden",)
 """Output as it was; its own test compares it."""
