@@ -1,1 +1,1 @@
-"""Side-by-side measurements against peers; run by hand, never timed tests."""
+"""Benchmarks: fcnbench and its peers, measured side by side. They are run by hand; no test depends on a time."""

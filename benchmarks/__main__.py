@@ -1,4 +1,4 @@
-"""Runs every benchmark and rewrites the tables in docs/performance.md.
+"""Run all benchmarks and rewrite the tables in docs/performance.md.
 
 python -m benchmarks [--voc FOLDER/VOCdevkit/VOC2012] [--only SECTION ...]
 """
@@ -23,8 +23,12 @@ PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 
 
 def sections(voc: Path | None) -> dict[str, Callable[[], str]]:
-    """What makes the text of every section of the page that can be made."""
-    found: dict[str, Callable[[], str]] = {
+    """Return a function for every section of the page that returns its text.
+
+    Args:
+        voc: a VOC folder; None leaves out the sections that need real images or label maps.
+    """
+    makers: dict[str, Callable[[], str]] = {
         "machine": _machine,
         "startup": startup.table,
         "forward": lambda: table(forward.measure()),
@@ -36,7 +40,7 @@ def sections(voc: Path | None) -> dict[str, Callable[[], str]]:
         "boards": lambda: boards.boards() + ("" if voc is None else f"\n{boards.report(voc)}"),
     }
     if voc is not None:
-        found |= {
+        makers |= {
             "loop-voc": lambda: _loop(voc),
             "steps": lambda: loop.steps(voc),
             "scoring-voc": lambda: table(scoring.measure(voc)[:2]),
@@ -44,14 +48,14 @@ def sections(voc: Path | None) -> dict[str, Callable[[], str]]:
             "reading": lambda: table(stores.reading(voc)),
             "canonicalising": lambda: stores.canonicalising(voc),
         }
-    return found
+    return makers
 
 
 def _machine() -> str:
     machine = describe(torch.device("cpu"))
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {machine.cpu}, {machine.cores} cores, Python {platform.python_version()}, "
-        f"numpy {np.__version__}, PyTorch {torch.__version__}; {ROUNDS} rounds, fewer where said."
+        f"numpy {np.__version__}, PyTorch {torch.__version__}; {ROUNDS} rounds unless another number is given."
     )
 
 
@@ -61,20 +65,20 @@ def _loop(voc: Path | None) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="all benchmarks, into docs/performance.md")
-    parser.add_argument("--voc", type=Path, help="a VOC folder with SegmentationClass/, for real label maps as well")
-    parser.add_argument("--only", nargs="+", metavar="SECTION", help="rewrite these sections of the page alone")
+    parser = argparse.ArgumentParser(description="run all benchmarks and rewrite the tables in docs/performance.md")
+    parser.add_argument("--voc", type=Path, help="a VOC folder: adds the sections that need real images and label maps")
+    parser.add_argument("--only", nargs="+", metavar="SECTION", help="rewrite only these sections of the page")
     options = parser.parse_args()
     makers = sections(options.voc)
     for name in options.only or makers:
         if name not in makers:
-            raise SystemExit(f"no section {name}: there are {', '.join(makers)}")
+            raise SystemExit(f"there is no section {name}; the sections are {', '.join(makers)}")
         text = makers[name]()
         pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-        place = re.compile(pattern, re.DOTALL)
-        page, count = place.subn(lambda found, text=text: f"{found[1]}{text}\n{found[2]}", PAGE.read_text())
+        section = re.compile(pattern, re.DOTALL)
+        page, count = section.subn(lambda match, text=text: f"{match[1]}{text}\n{match[2]}", PAGE.read_text())
         if count != 1:
-            raise SystemExit(f"{PAGE} has no place for the section {name}")
+            raise SystemExit(f"{PAGE} needs exactly one pair of markers `<!-- {name} -->` and `<!-- end -->`")
         PAGE.write_text(page)
         print(f"## {name}\n{text}\n", flush=True)
 

@@ -1,9 +1,9 @@
-"""Scoring of stored predictions against a plain script, and on two cores against one.
+"""Scoring of stored predictions, against a plain script, and on two threads against one.
 
     python -m benchmarks.predictions --voc FOLDER/VOCdevkit/VOC2012
 
-Every label map of the folder is scored against itself. The peer opens both PNGs with Pillow and adds up the `fast_hist`
-of the papers' `score.py`; fcnbench checks every label map against its store's manifest and hashes every prediction too.
+Every label map of the folder is scored against itself. The script opens both PNGs with Pillow and sums `fast_hist` of
+the papers' `score.py`. fcnbench also checks every label map against its store's manifest and hashes every prediction.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from fcnbench.records.scoring import score_predictions
 
 
 def measure(voc: Path) -> list[Row]:
-    """Against the script on one thread, with and without the extra `fast`; then two threads against one, wall time."""
+    """Compare with the script on one thread, with zlib and libdeflate, and then two threads with one in wall time."""
     with tempfile.TemporaryDirectory() as scratch, mock.patch.dict(os.environ, FCNBENCH_HOME=f"{scratch}/home"):
         folder = subset(voc, Path(scratch) / "VOC2012", None, images=False)
         data = load_dataset("voc2012val", folder, allow_partial=True)
@@ -49,21 +49,21 @@ def measure(voc: Path) -> list[Row]:
             return score_predictions(data, maps, threads=threads).matrices.sum(axis=0)
 
         np.testing.assert_array_equal(ours(), script())
-        ways = [("zlib", png._unpack_by_zlib)]
+        decompressors = [("zlib", png._unpack_by_zlib)]
         if png._unpack() is not png._unpack_by_zlib:
-            ways.append(("libdeflate", png._unpack()))
+            decompressors.append(("libdeflate", png._unpack()))
         rows = []
-        for name, unpack in ways:
+        for name, unpack in decompressors:
             with mock.patch.object(png, "_unpack", return_value=unpack):
-                what = f"{len(data):,} real label maps against themselves, {name}"
-                rows.append(compare(what, ours, script, "Pillow + `fast_hist`", len(data), 2.0))
-        what = "the same on two threads, wall time"
-        rows.append(compare(what, lambda: ours(2), ours, "one thread", len(data), 1.3, clock=time.perf_counter))
+                title = f"{len(data):,} real label maps against themselves, {name}"
+                rows.append(compare(title, ours, script, "Pillow + `fast_hist`", len(data), 2.0))
+        title = "the same on two threads, wall time"
+        rows.append(compare(title, lambda: ours(2), ours, "one thread", len(data), 1.3, clock=time.perf_counter))
         return rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="scoring of stored predictions")
+    parser = argparse.ArgumentParser(description="time the scoring of stored predictions")
     parser.add_argument("--voc", type=Path, required=True, help="a VOC folder with SegmentationClass/")
     print(table(measure(parser.parse_args().voc)))
 

@@ -1,8 +1,9 @@
-"""A run on several processes of this machine against one, one thread each.
+"""A run on one, two and three processes of this machine, with one thread per process.
 
     python -m benchmarks.processes
 
-The records' integers must be equal. Images/s are those of the loop, without the start of the processes.
+The integers in all records must be equal. Images/s are those of the evaluation loop; they exclude the start of the
+processes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ MODEL = "fcn8s-pocket"
 
 
 def run(processes: int, home: Path, board: Path) -> Record:
-    """One run by torchrun."""
+    """Run the model by torchrun, and return the record."""
     options = ["--standalone", f"--nproc-per-node={processes}", "-m", "fcnbench", "run", "--model", MODEL]
     command = [sys.executable, "-m", "torch.distributed.run", *options, "--trials", "0", "--board", str(board)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "FCNBENCH_HOME": str(home)}
@@ -34,13 +35,13 @@ def run(processes: int, home: Path, board: Path) -> Record:
 
 
 def measure() -> dict[int, list[float]]:
-    """Images/s of every round by the number of processes."""
+    """Return the images/s of every round, by number of processes."""
     rates: dict[int, list[float]] = {}
     first: Record | None = None
     with tempfile.TemporaryDirectory() as scratch:
-        for turn in range(ROUNDS):
+        for number in range(ROUNDS):
             for processes in (1, 2, 3):
-                record = run(processes, Path(scratch) / "home", Path(scratch) / f"{turn}-{processes}")
+                record = run(processes, Path(scratch) / "home", Path(scratch) / f"{number}-{processes}")
                 first = first or record
                 np.testing.assert_array_equal(record.evaluation.matrices, first.evaluation.matrices)
                 assert record.predictions == first.predictions
@@ -49,10 +50,10 @@ def measure() -> dict[int, list[float]]:
 
 
 def table() -> str:
-    """The rates as a Markdown table."""
-    rates = {processes: statistics.median(found) for processes, found in measure().items()}
+    """Measure, and return the medians as a Markdown table."""
+    rates = {processes: statistics.median(samples) for processes, samples in measure().items()}
     lines = [f"| {processes} | {rate:.1f} | {rate / rates[1]:.2f}x |" for processes, rate in rates.items()]
-    return "\n".join(["| processes | images/s | against one |", "| --- | --- | --- |", *lines])
+    return "\n".join(["| processes | images/s | relative to one process |", "| --- | --- | --- |", *lines])
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
-"""The published VOC networks on seg11valid, downloaded and scored again, against the figures that were published.
+"""The published VOC networks on seg11valid: downloaded, scored again, and compared with the published figures.
 
     python -m benchmarks.reproduce [--board DIR] [--summary FILE]
 
-Runs `fcnbench run --model M --weights W --dataset voc2011val` for every entry of `models/weights/WEIGHTS.toml` that
-has figures on this dataset, compares all four metrics, and writes a Markdown page: the table, the new board rows, and
-the SHA-256 of every file that was downloaded. Exit code 0: every figure agrees; 1: one does not; otherwise the code of
-the first run that failed, such as 3 when a download failed.
+This runs `fcnbench run --model M --weights W --dataset voc2011val` for all weights with published figures on this
+dataset, compares all four metrics, and writes a Markdown page: the comparison, the new board rows, and the SHA-256 of
+every downloaded file. Exit code 0: all figures agree; 1: one does not; otherwise the code of the first run that failed,
+for example 3 for a failed download.
 
-When a figure agrees: mean IU must have the published two decimals, and every metric must lie within 0.05 points of the
-published one. Not closer, since float32 kernels differ between processors and versions of PyTorch, and pixels whose two
-largest logits nearly tie change their class. Gates in this project allow one pixel in 10,000 for that, which moves
-pixel accuracy by at most 0.01 points, and a mean over classes, some of them small, by a few times that. Not further,
-since what is looked for are mistakes of a protocol, and they should not hide in the allowance.
+A metric agrees if it is within 0.05 percentage points of the published one; mean IU must also have the two published
+decimals. A smaller tolerance would fail on other processors or versions of PyTorch: their float32 kernels differ, and
+pixels whose two largest logits nearly tie change their class. The project's gates allow this for one pixel in 10,000.
+That changes pixel accuracy by at most 0.01 points, and a mean over classes, some of them small, by a few times as much.
+A larger tolerance could hide a mistake in the protocol.
 """
 
 from __future__ import annotations
@@ -38,32 +38,32 @@ from fcnbench.util.digests import digest_file
 DATASET = "voc2011val"
 
 METRICS = {"pixel_acc": "pixel acc.", "mean_acc": "mean acc.", "mean_iu": "mean IU", "fw_iu": "f.w. IU"}
-"""The papers' metrics in the order in which WEIGHTS.toml has them."""
+"""The metrics of the papers, by their keys in records, with the titles for the page."""
 
 TOLERANCE = 0.05
-"""Points of percent that a metric may lie from the published one."""
+"""Largest difference between a metric and the published one, in percentage points."""
 
 EDGE = 0.0005
-"""Points within which a published figure is on a rounding edge, where a handful of near ties decides how it prints."""
+"""Percentage points around a rounding edge. A few near ties decide how a figure within them is rounded."""
 
 COLUMNS = ("model", "mean_iu", "pixel_acc", "mean_acc", "fw_iu", "signature", "data_provenance", "record")
-"""Columns of the board that the page shows."""
+"""Columns of the board on the page."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A published network and what came out here.
+    """A published network and the result of its run.
 
     Attributes:
-        entry: the published weights with their figures.
-        found: the four metrics in percent; None when the run failed.
-        record: path of the run's record.
-        provenance: what stands behind the images, as the record has it.
+        entry: the published weights.
+        metrics: the four metrics in percent; None if the run failed.
+        record: path of the run's record; None if the run failed.
+        provenance: provenance of the images, from the record.
         code: exit code of `fcnbench run`.
     """
 
     entry: Published
-    found: tuple[float, ...] | None
+    metrics: tuple[float, ...] | None
     record: Path | None
     provenance: str
     code: int
@@ -71,11 +71,11 @@ class Comparison:
     @property
     def wrong(self) -> list[str]:
         """One sentence per figure that does not agree."""
-        if self.found is None:
+        if self.metrics is None:
             return [f"`fcnbench run` ended with exit code {self.code}"]
         sentences = []
-        for title, value, figure in zip(METRICS.values(), self.found, figures_of(self.entry), strict=True):
-            allowed = printable(figure)
+        for title, value, figure in zip(METRICS.values(), self.metrics, figures_of(self.entry), strict=True):
+            allowed = rounded(figure)
             if title == METRICS["mean_iu"] and two_decimals(value) not in allowed:
                 sentences.append(f"{title} is {two_decimals(value)}, published {' or '.join(allowed)}")
             elif abs(value - figure) > TOLERANCE:
@@ -84,12 +84,15 @@ class Comparison:
 
 
 def two_decimals(percent: float) -> str:
-    """Round half up to two decimals, as people do, and not half to even."""
+    """Round to two decimals, with halves up (the built-in `round` rounds them to even)."""
     return str(Decimal(repr(percent)).quantize(Decimal("0.01"), ROUND_HALF_UP))
 
 
-def printable(figure: float) -> list[str]:
-    """Return the two decimals that a published figure stands for: 65.5126 is 65.51; 65.0050 is 65.01 or 65.00."""
+def rounded(figure: float) -> list[str]:
+    """Return a published figure with two decimals.
+
+    On a rounding edge there are two such numbers: 65.5126 is 65.51, and 65.0050 is 65.01 or 65.00.
+    """
     return list(dict.fromkeys(two_decimals(round(figure + shift, 6)) for shift in (0, EDGE, -EDGE)))
 
 
@@ -99,13 +102,13 @@ def figures() -> list[Published]:
 
 
 def figures_of(entry: Published) -> tuple[float, ...]:
-    """Return the four published figures of weights, in percent."""
+    """Return the four published metrics of weights, in percent, in the order of `METRICS`."""
     claim = next(claim for claim in claims_of(DATASET) if claim.weights == entry.name)
     return tuple(round(100 * claim.scores[name], 4) for name in METRICS)
 
 
 def run(entry: Published, board: Path) -> Comparison:
-    """Score one network by the command line, whose progress and errors go to standard error."""
+    """Score one network by `fcnbench run`. Its progress and errors go to standard error."""
     command = ["fcnbench", "run", "--model", entry.model, "--weights", entry.name, "--dataset", DATASET]
     command += ["--accept-terms", "--board", str(board), "--json"]
     print(" ".join(command), file=sys.stderr, flush=True)
@@ -119,7 +122,7 @@ def run(entry: Published, board: Path) -> Comparison:
 
 
 def downloads(entries: Sequence[Published]) -> Iterator[tuple[str, str]]:
-    """Give name and SHA-256 of every downloaded file that was used: archives, and weights as they were published."""
+    """Yield name and SHA-256 of the downloaded files: the archives on disk, and the publishers' weight files."""
     from safetensors import safe_open
 
     for archive in known_archives().values():
@@ -129,10 +132,10 @@ def downloads(entries: Sequence[Published]) -> Iterator[tuple[str, str]]:
     for entry in entries:
         kept = paths.weights() / f"{entry.name}.safetensors"
         if kept.is_file():
-            # The publisher's file is not kept; the header says what it was.
+            # The publisher's file is not kept; the header of the converted file has its name and digest.
             with safe_open(kept, "numpy") as opened:
-                about = opened.metadata() or {}
-            yield about.get("source", kept.name), about.get("sha256", "unknown")
+                header = opened.metadata() or {}
+            yield header.get("source", kept.name), header.get("sha256", "unknown")
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -142,7 +145,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def board_rows(board: Path, records: Sequence[Path]) -> list[list[str]]:
-    """Return the cells of the board's rows that belong to these records."""
+    """Return the cells of the board's rows of these records; none if there is no board."""
     path = board_path(board, DATASET)
     if not path.is_file():
         return []
@@ -156,35 +159,38 @@ def board_rows(board: Path, records: Sequence[Path]) -> list[list[str]]:
 
 
 def summary(comparisons: Sequence[Comparison], board: Path) -> str:
-    """Return the whole page as Markdown."""
+    """Return the page as Markdown."""
     rows = []
-    for each in comparisons:
-        found = each.found or (None,) * len(METRICS)
+    for comparison in comparisons:
+        metrics = comparison.metrics or (None,) * len(METRICS)
         cells = [
             f"{'-' if value is None else f'{value:.4f}'} ({figure:.4f})"
-            for value, figure in zip(found, figures_of(each.entry), strict=True)
+            for value, figure in zip(metrics, figures_of(comparison.entry), strict=True)
         ]
-        rows.append([each.entry.model, each.entry.name, *cells, "; ".join(each.wrong) or "agrees"])
-    off = sum(bool(each.wrong) for each in comparisons)
-    provenances = sorted({each.provenance for each in comparisons if each.provenance})
-    digests = [[name, f"`{digest}`"] for name, digest in downloads([each.entry for each in comparisons])]
-    verdict = f"{off} of {len(comparisons)} networks do not agree" if off else f"All {len(comparisons)} networks agree"
+        rows.append([comparison.entry.model, comparison.entry.name, *cells, "; ".join(comparison.wrong) or "agrees"])
+    wrong, total = sum(bool(comparison.wrong) for comparison in comparisons), len(comparisons)
+    verdict = f"{wrong} of {total} networks do not agree" if wrong else f"All {total} networks agree"
+    provenances = sorted({comparison.provenance for comparison in comparisons if comparison.provenance})
+    records = [comparison.record for comparison in comparisons if comparison.record]
+    entries = [comparison.entry for comparison in comparisons]
+    digests = [[name, f"`{digest}`"] for name, digest in downloads(entries)]
     return "\n".join(
         [
             f"# Published networks on {DATASET}",
             "",
-            f"{verdict} with the published figures, which stand in parentheses; all in percent. Mean IU must have the",
-            f"published two decimals, and every metric must lie within {TOLERANCE} points.",
+            f"{verdict} with the published figures, which are in parentheses; all values are in percent.",
+            f"Every metric must be within {TOLERANCE} percentage points of the published one, and mean IU must have",
+            "the two published decimals.",
             "",
             *table(["model", "weights", *METRICS.values(), "verdict"], rows),
             "",
             "## Board rows",
             "",
-            *table(COLUMNS, board_rows(board, [each.record for each in comparisons if each.record])),
+            *table(COLUMNS, board_rows(board, records)),
             "",
             "## Downloaded files",
             "",
-            f"Images: {'; '.join(provenances) or 'none were scored'}.",
+            f"Images: {'; '.join(provenances) or 'no run succeeded'}.",
             "",
             *table(["file", "SHA-256"], digests),
             "",
@@ -193,7 +199,7 @@ def summary(comparisons: Sequence[Comparison], board: Path) -> str:
 
 
 def reproduce(board: Path, target: Path | None) -> int:
-    """Run every network, write the page, and return the exit code."""
+    """Run all networks, write and print the page, and return the exit code."""
     comparisons = []
     for entry in figures():
         comparisons.append(run(entry, board))
@@ -203,15 +209,15 @@ def reproduce(board: Path, target: Path | None) -> int:
     if target is not None:
         files.write_bytes(target, page.encode())
     print(page)
-    failed = [each.code for each in comparisons if each.code]
-    return failed[0] if failed else CheckFailed.exit_code * any(each.wrong for each in comparisons)
+    codes = [comparison.code for comparison in comparisons if comparison.code]
+    return codes[0] if codes else CheckFailed.exit_code * any(comparison.wrong for comparison in comparisons)
 
 
 def main() -> None:
-    """Parse the options and exit with the code."""
-    parser = argparse.ArgumentParser(description="score the published VOC networks again, and compare")
-    parser.add_argument("--board", type=Path, default=Path(), metavar="DIR", help="folder of submissions/ (default: .)")
-    parser.add_argument("--summary", type=Path, metavar="FILE", help="where to write the page, in Markdown")
+    """Parse the options, run, and exit with the code."""
+    parser = argparse.ArgumentParser(description="compare the published VOC networks with their figures")
+    parser.add_argument("--board", type=Path, default=Path(), metavar="DIR", help="folder of the board (default: .)")
+    parser.add_argument("--summary", type=Path, metavar="FILE", help="also write the page to this file, in Markdown")
     options = parser.parse_args()
     sys.exit(reproduce(options.board, options.summary))
 

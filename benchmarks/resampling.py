@@ -1,4 +1,4 @@
-"""The bootstrap over a split's matrices: time, memory, and scipy's on the same statistic.
+"""Time and memory of the bootstrap over a split's confusion matrices, against scipy's on the same statistic.
 
 python -m benchmarks.resampling
 """
@@ -32,47 +32,47 @@ print(next(line for line in status.splitlines() if line.startswith("VmHWM")).spl
 
 
 def stack() -> NDArray[np.int64]:
-    """Matrices like those of seg11valid: as many images, classes and pixels."""
+    """Return random confusion matrices [images, classes, classes], with about as many pixels as those of seg11valid."""
     random = np.random.default_rng(0)
-    found = random.integers(0, 40, (IMAGES, CLASSES, CLASSES))
-    found[:, np.arange(CLASSES), np.arange(CLASSES)] *= random.integers(0, 400, (IMAGES, CLASSES))
-    return found
+    matrices = random.integers(0, 40, (IMAGES, CLASSES, CLASSES))
+    matrices[:, np.arange(CLASSES), np.arange(CLASSES)] *= random.integers(0, 400, (IMAGES, CLASSES))
+    return matrices
 
 
 def against_scipy() -> Row:
-    """The mean IU of so many draws, ours and scipy's, CPU milliseconds per draw."""
+    """Compare the interval of mean IU with scipy's, in CPU time per draw."""
     from scipy.stats import bootstrap
 
     matrices = stack()
 
-    def theirs() -> tuple[float, float]:
-        found = bootstrap(
-            (np.arange(IMAGES),), lambda places: scores(matrices[places].sum(axis=0)).mean_iu, vectorized=False,
+    def peer() -> tuple[float, float]:
+        result = bootstrap(
+            (np.arange(IMAGES),), lambda indices: scores(matrices[indices].sum(axis=0)).mean_iu, vectorized=False,
             method="percentile", n_resamples=_SCIPY_DRAWS, rng=np.random.default_rng(1),
         )  # fmt: skip
-        return float(found.confidence_interval.low), float(found.confidence_interval.high)
+        return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
     def ours() -> tuple[float, float]:
         return intervals(matrices, draws=_SCIPY_DRAWS)["mean_iu"]
 
     low, high = ours()
-    np.testing.assert_allclose(theirs(), (low, high), atol=0.4 * (high - low))
-    return compare("one draw of 736 x 21 x 21", ours, theirs, "`scipy.stats.bootstrap`", _SCIPY_DRAWS, 1.0)
+    np.testing.assert_allclose(peer(), (low, high), atol=0.4 * (high - low))
+    return compare("one draw of 736 x 21 x 21", ours, peer, "`scipy.stats.bootstrap`", _SCIPY_DRAWS, 1.0)
 
 
 def whole() -> str:
-    """Seconds for all draws of a record, and the memory of whole processes with few and with many draws."""
-    matrices, seconds = stack(), []
+    """Return a Markdown table: time of all draws of a record, and peak memory of processes with few and many draws."""
+    matrices, samples = stack(), []
     for _ in range(9):
         started = time.perf_counter()
         intervals(matrices, draws=DRAWS)
-        seconds.append(time.perf_counter() - started)
+        samples.append(time.perf_counter() - started)
     lines = ["| draws | seconds | goal, s | peak memory of the process, MiB |", "| --- | --- | --- | --- |"]
-    for draws, took in ((100, None), (DRAWS, statistics.median(seconds)), (10 * DRAWS, None)):
+    for draws, seconds in ((100, None), (DRAWS, statistics.median(samples)), (10 * DRAWS, None)):
         command = [sys.executable, "-c", _PROCESS, str(draws)]
         peak = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) / 1024
-        shown, goal = ("", "") if took is None else (f"{took:.2f}", "2.00")
-        lines.append(f"| {draws:,} | {shown} | {goal} | {peak:.0f} |")
+        text, goal = ("", "") if seconds is None else (f"{seconds:.2f}", "2.00")
+        lines.append(f"| {draws:,} | {text} | {goal} | {peak:.0f} |")
     return "\n".join(lines)
 
 

@@ -1,9 +1,9 @@
-"""Confusion matrix and argmax against the reference's way of counting.
+"""Confusion matrix and argmax, against the reference implementation.
 
     python -m benchmarks.scoring [--voc FOLDER/VOCdevkit/VOC2012]
 
-The peer is the definition in the papers' `score.py`: `numpy.bincount` over n * truth + prediction where truth is a
-class, after `numpy.argmax` over the class axis. With `--voc` the smooth label maps are real ones.
+The peer is the definition in the papers' `score.py`: `numpy.argmax` over the class axis, then `numpy.bincount` over
+classes * truth + prediction where the ground truth is a class. With `--voc`, the smooth label maps are real ones.
 """
 
 from __future__ import annotations
@@ -21,21 +21,23 @@ from fcnbench.metrics.confusion import confusion_matrix
 
 CLASSES = 21
 HEIGHT, WIDTH = 375, 500
-"""The commonest size in PASCAL VOC."""
+"""The most common image size in PASCAL VOC."""
+
 MAPS = 20
+"""Number of label maps."""
 
 Labels = NDArray[np.uint8]
 
 
 def fast_hist(truth: Labels, prediction: NDArray[np.integer], classes: int) -> NDArray[np.int64]:
-    """The reference definition of the confusion matrix."""
+    """Return the confusion matrix by the reference definition."""
     valid = (truth >= 0) & (truth < classes)
     codes = classes * truth[valid].astype(int) + prediction[valid]
     return np.bincount(codes, minlength=classes**2).reshape(classes, classes)
 
 
 def smooth_truths(voc: Path | None) -> list[Labels]:
-    """Label maps as they occur: real ones from a VOC folder, or mosaics of pocket's."""
+    """Return realistic label maps: real ones from a VOC folder, or mosaics of pocket's."""
     if voc is not None:
         from PIL import Image
 
@@ -45,18 +47,18 @@ def smooth_truths(voc: Path | None) -> list[Labels]:
 
 
 def mosaic(index: int) -> Labels:
-    """A label map of pocket, repeated to the size of a VOC picture."""
+    """Return a label map of pocket, repeated to the size of a VOC image."""
     return np.tile(draw("train", index)[1], (4, 5))[:HEIGHT, :WIDTH].copy()
 
 
 def shifted(truth: Labels) -> Labels:
-    """A prediction that is wrong along the outlines: the truth moved by five columns, void as background."""
-    moved = np.roll(truth, 5, 1)
-    return np.where(moved == 255, 0, moved).astype(np.uint8)
+    """Return a prediction that is wrong along the outlines: the label map shifted by five columns, void set to 0."""
+    labels = np.roll(truth, 5, 1)
+    return np.where(labels == 255, 0, labels).astype(np.uint8)
 
 
 def upsampled_logits(random: np.random.Generator) -> NDArray[np.float32]:
-    """Logits as an FCN-8s gives them: scores at stride 8, up-sampled bilinearly."""
+    """Return logits [C, H, W] like those of an FCN-8s: random scores at stride 8, up-sampled bilinearly."""
     import torch
 
     coarse = torch.from_numpy(random.standard_normal((1, CLASSES, 48, 64), dtype=np.float32))
@@ -65,7 +67,7 @@ def upsampled_logits(random: np.random.Generator) -> NDArray[np.float32]:
 
 
 def measure(voc: Path | None) -> list[Row]:
-    """All comparisons; equality of the results is asserted first."""
+    """Make all comparisons; results are checked for equality first."""
     import torch
 
     torch.set_num_threads(1)
@@ -112,7 +114,7 @@ def measure(voc: Path | None) -> list[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="scoring against the reference definition")
+    parser = argparse.ArgumentParser(description="time confusion matrix and argmax against the reference")
     parser.add_argument("--voc", type=Path, help="a VOC folder with SegmentationClass/")
     print(table(measure(parser.parse_args().voc)))
 

@@ -1,4 +1,8 @@
-"""Side-by-side timing: peers in one process, interleaved, one thread, CPU time, medians; equality is asserted."""
+"""Side-by-side timing: both functions run alternately in one process, and medians are compared.
+
+Callers use one thread, unless the name of the measurement says otherwise, and check before the timing that the results
+of both functions agree.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 ROUNDS = 15
-"""Interleaved rounds; the median of their times is quoted."""
+"""Number of rounds; the medians over the rounds are reported."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison: ours against a peer's, CPU milliseconds per item, and the goal for their ratio."""
+    """One comparison.
 
-    what: str
+    Attributes:
+        name: the measured function.
+        peer: name of the peer.
+        ours_ms: milliseconds per item of fcnbench.
+        peer_ms: milliseconds per item of the peer.
+        goal: how many times as fast as the peer fcnbench shall be.
+    """
+
+    name: str
     peer: str
     ours_ms: float
     peer_ms: float
@@ -23,12 +35,12 @@ class Row:
 
     @property
     def ratio(self) -> float:
-        """How many times faster than the peer."""
+        """How many times as fast as the peer fcnbench is."""
         return self.peer_ms / self.ours_ms
 
 
 def compare(
-    what: str,
+    name: str,
     ours: Callable[[], object],
     peer: Callable[[], object],
     peer_name: str,
@@ -39,26 +51,38 @@ def compare(
     rounds: int = ROUNDS,
     prepare: Callable[[], object] = lambda: None,
 ) -> Row:
-    """Time two functions in turn, each after `prepare`, which is not timed; the median counts."""
-    for work in (ours, peer):
+    """Time two functions alternately, after one run of each without timing.
+
+    Args:
+        name: the measured function, for the table.
+        ours: fcnbench's function.
+        peer: the function to compare with.
+        peer_name: name of the peer, for the table.
+        items: number of items that one call processes; times are divided by it.
+        goal: how many times as fast as the peer fcnbench shall be.
+        clock: returns seconds; CPU time of the process by default.
+        rounds: timed calls of each function.
+        prepare: called before every call of either function; not timed.
+    """
+    for function in (ours, peer):
         prepare()
-        work()
-    times: dict[bool, list[float]] = {True: [], False: []}
-    for turn in range(rounds):
-        for mine in (True, False) if turn % 2 else (False, True):
+        function()
+    samples: dict[Callable[[], object], list[float]] = {ours: [], peer: []}
+    for number in range(rounds):
+        for function in (ours, peer) if number % 2 else (peer, ours):
             prepare()
             started = clock()
-            (ours if mine else peer)()
-            times[mine].append(clock() - started)
-    ours_ms, peer_ms = (1e3 * statistics.median(times[mine]) / items for mine in (True, False))
-    return Row(what, peer_name, ours_ms, peer_ms, goal)
+            function()
+            samples[function].append(clock() - started)
+    ours_ms, peer_ms = (1e3 * statistics.median(samples[function]) / items for function in (ours, peer))
+    return Row(name, peer_name, ours_ms, peer_ms, goal)
 
 
 def table(rows: list[Row]) -> str:
-    """The comparisons as a Markdown table."""
+    """Return the comparisons as a Markdown table."""
     lines = [
-        f"| {row.what} | {row.ours_ms:.3f} | {row.peer} | {row.peer_ms:.3f} | **{row.ratio:.2f}x** | {row.goal:.2f}x |"
+        f"| {row.name} | {row.ours_ms:.3f} | {row.peer} | {row.peer_ms:.3f} | **{row.ratio:.2f}x** | {row.goal:.2f}x |"
         for row in rows
     ]
-    head = "| what | fcnbench, ms | peer | peer, ms | faster by | goal |\n| --- | --- | --- | --- | --- | --- |"
-    return "\n".join([head, *lines])
+    head = "| measurement | fcnbench, ms | peer | peer, ms | times as fast | goal |"
+    return "\n".join([head, "| --- | --- | --- | --- | --- | --- |", *lines])

@@ -1,4 +1,4 @@
-"""How long it takes to be told: help, and mistakes; wall time of whole processes, against an empty Python process.
+"""Wall time of processes that print help or report a mistake, against an empty Python process.
 
 python -m benchmarks.startup
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 ROUNDS = 15
 
 HELP_GOAL, MISTAKE_GOAL = 0.2, 0.3
-"""Seconds that `--help` may take, and the report of a mistake."""
+"""Seconds that a process may take for `--help`, and for reporting a mistake."""
 
 MISTAKES = (
     "runn",
@@ -45,27 +45,31 @@ MISTAKES = (
     "fetch voc2011vall",
     "export voc2011vall --to voc",
 )
-"""Command lines with one mistake each: a mistyped word, a missing file, a missing model."""
+"""Command lines with one mistake per line, such as a mistyped word, a missing file or a missing model."""
 
 
 def seconds(arguments: list[str], folder: Path, codes: frozenset[int]) -> float:
-    """Wall time of one process, which must end with one of these codes."""
+    """Return the wall time of one process.
+
+    Raises:
+        AssertionError: its exit code is not one of `codes`.
+    """
     started = time.perf_counter()
     code = subprocess.run(
         [sys.executable, *arguments], cwd=folder, env={**os.environ, "FCNBENCH_HOME": str(folder / "home")},
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
     ).returncode  # fmt: skip
-    taken = time.perf_counter() - started
+    elapsed = time.perf_counter() - started
     if code not in codes:
-        raise AssertionError(f"{' '.join(arguments)} ended with {code}")
-    return taken
+        raise AssertionError(f"`{' '.join(arguments)}` ended with exit code {code}")
+    return elapsed
 
 
 def measure(rounds: int = ROUNDS) -> dict[str, list[float]]:
-    """Return the wall times in seconds by command, all commands in turn in every round."""
-    fine, wrong = frozenset({0}), frozenset({2, 3, 4})
-    commands = {"python -c pass": (["-c", "pass"], fine), "fcnbench --help": (["-m", "fcnbench", "--help"], fine)}
-    commands |= {f"fcnbench {line}": (["-m", "fcnbench", *line.split()], wrong) for line in MISTAKES}
+    """Return the wall times in seconds by command; every round runs all commands."""
+    success, failure = frozenset({0}), frozenset({2, 3, 4})
+    commands = {"python -c pass": (["-c", "pass"], success), "fcnbench --help": (["-m", "fcnbench", "--help"], success)}
+    commands |= {f"fcnbench {line}": (["-m", "fcnbench", *line.split()], failure) for line in MISTAKES}
     times: dict[str, list[float]] = {name: [] for name in commands}
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(rounds):
@@ -75,11 +79,11 @@ def measure(rounds: int = ROUNDS) -> dict[str, list[float]]:
 
 
 def table() -> str:
-    """The measured times as a Markdown table."""
+    """Measure, and return the times as a Markdown table."""
     lines = ["| process | median, s | fastest, s | goal, s |", "| --- | --- | --- | --- |"]
-    for name, found in measure().items():
+    for name, samples in measure().items():
         goal = "" if name.startswith("python") else f"{HELP_GOAL if '--help' in name else MISTAKE_GOAL:.1f}"
-        lines.append(f"| `{name}` | {statistics.median(found):.3f} | {min(found):.3f} | {goal} |")
+        lines.append(f"| `{name}` | {statistics.median(samples):.3f} | {min(samples):.3f} | {goal} |")
     return "\n".join(lines)
 
 

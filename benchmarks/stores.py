@@ -1,9 +1,9 @@
-"""Reading a store against opening the plain files with Pillow, and the speed and memory of canonicalising.
+"""Reading a store, against opening plain files with Pillow; and the speed and memory of canonicalising.
 
     python -m benchmarks.stores --voc FOLDER/VOCdevkit/VOC2012
 
-Every picture of the folder with its label map is read, from a store made of just these, and from the files; all pixels
-are compared first. Then the folder's label maps are canonicalised in processes of their own, a few of them and all.
+Every image of the folder and its label map are read from a store built of them, and from the files. Before the timing,
+all pixels are compared. Then the folder's label maps are canonicalised in a separate process: first a part, then all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from unittest import mock
 import numpy as np
 
 from benchmarks.sidebyside import Row, compare, table
-from fcnbench.datasets.codec import images as pictures
+from fcnbench.datasets.codec import images as image_codec
 from fcnbench.datasets.codec.jpeg import fast_jpeg_decoder
 from fcnbench.datasets.load import load_dataset
 
@@ -31,15 +31,15 @@ from pathlib import Path
 from fcnbench.datasets.load import load_dataset
 started, cpu = time.perf_counter(), time.process_time()
 data = load_dataset("voc2012val", Path(sys.argv[1]), allow_partial=True)
-took, cpu = time.perf_counter() - started, time.process_time() - cpu
-# Not getrusage's figure, which begins with what the parent process had.
+seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+# VmHWM, since the peak of getrusage includes the memory of the parent process.
 peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-print(len(data), took, cpu, int(peak.split()[1]) / 1024)
+print(len(data), seconds, cpu, int(peak.split()[1]) / 1024)
 """
 
 
 def reading(voc: Path) -> list[Row]:
-    """Picture and label map of every sample, from the store and from plain files."""
+    """Compare reading image and label map of every sample from the store and from plain files."""
     from PIL import Image
 
     with tempfile.TemporaryDirectory() as scratch, mock.patch.dict(os.environ, FCNBENCH_HOME=f"{scratch}/home"):
@@ -47,38 +47,38 @@ def reading(voc: Path) -> list[Row]:
         data = load_dataset("voc2011val", small, allow_partial=True)
 
         def plain_files() -> list[tuple[np.ndarray, np.ndarray]]:
-            found = []
+            samples = []
             for sample_id in data.ids:
-                with Image.open(small / "JPEGImages" / f"{sample_id}.jpg") as picture:
-                    image = np.array(picture.convert("RGB"))
-                with Image.open(small / "SegmentationClass" / f"{sample_id}.png") as label:
-                    found.append((image, np.array(label)))
-            return found
+                with Image.open(small / "JPEGImages" / f"{sample_id}.jpg") as opened:
+                    image = np.array(opened.convert("RGB"))
+                with Image.open(small / "SegmentationClass" / f"{sample_id}.png") as opened:
+                    samples.append((image, np.array(opened)))
+            return samples
 
         def store() -> list[object]:
-            return [data[place] for place in range(len(data))]
+            return [data[index] for index in range(len(data))]
 
         def store_by_pillow() -> list[object]:
-            with mock.patch.object(pictures, "fast_decode_jpeg", return_value=None):
+            with mock.patch.object(image_codec, "fast_decode_jpeg", return_value=None):
                 return store()
 
-        ways: list[tuple[str, Callable[[], list[object]], float]] = [("Pillow", store_by_pillow, 1 / 1.05)]
+        readers: list[tuple[str, Callable[[], list[object]], float]] = [("Pillow", store_by_pillow, 1 / 1.05)]
         if fast_jpeg_decoder() is not None:
-            ways.append(("simplejpeg", store, 1.25))
+            readers.append(("simplejpeg", store, 1.25))
         rows = []
-        for name, ours, goal in ways:
+        for name, ours, goal in readers:
             for sample, (image, label) in zip(ours(), plain_files(), strict=True):
                 np.testing.assert_array_equal(sample.image, image)
                 np.testing.assert_array_equal(sample.label, label)
-            what = f"image and label map from the store, by {name}"
-            rows.append(compare(what, ours, plain_files, "Pillow on plain files", len(data), goal))
+            title = f"image and label map from the store, by {name}"
+            rows.append(compare(title, ours, plain_files, "Pillow on plain files", len(data), goal))
         return rows
 
 
 def canonicalising(voc: Path) -> str:
-    """Label maps per second, and memory, for a part of the folder and for all of it."""
+    """Return a Markdown table: speed and peak memory for a part of the label maps and for all of them."""
     lines = [
-        "| label maps | seconds | per second | per second and core | memory, MiB |",
+        "| label maps | seconds | label maps/s | label maps/s per core | peak memory, MiB |",
         "| --- | --- | --- | --- | --- |",
     ]
     for count in (145, None):
@@ -86,14 +86,23 @@ def canonicalising(voc: Path) -> str:
             folder = subset(voc, Path(scratch) / "VOC2012", count, images=False)
             environment = os.environ | {"FCNBENCH_HOME": f"{scratch}/home"}
             command = [sys.executable, "-c", _CANONICALISE, str(folder)]
-            shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
-            done, seconds, cpu, memory = (float(word) for word in shown.split())
-        lines.append(f"| {done:,.0f} | {seconds:.2f} | {done / seconds:,.0f} | {done / cpu:,.0f} | {memory:.0f} |")
+            output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+            labels, seconds, cpu, memory = (float(word) for word in output.split())
+        lines.append(
+            f"| {labels:,.0f} | {seconds:.2f} | {labels / seconds:,.0f} | {labels / cpu:,.0f} | {memory:.0f} |"
+        )
     return "\n".join(lines)
 
 
 def subset(voc: Path, target: Path, count: int | None, images: bool = True) -> Path:
-    """Copy the samples that have a picture, or so many label maps alone, into a folder of their own."""
+    """Copy samples of a VOC folder into a new folder, and return it.
+
+    Args:
+        voc: the VOC folder.
+        target: the new folder.
+        count: number of samples, the first by name; None copies all.
+        images: copy images with their label maps; otherwise only label maps.
+    """
     kinds = (("JPEGImages", ".jpg"), ("SegmentationClass", ".png")) if images else (("SegmentationClass", ".png"),)
     leading = voc / kinds[0][0]
     for path in sorted(leading.iterdir())[:count]:
@@ -104,7 +113,7 @@ def subset(voc: Path, target: Path, count: int | None, images: bool = True) -> P
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="stores: reading and canonicalising")
+    parser = argparse.ArgumentParser(description="time reading and building stores")
     parser.add_argument("--voc", type=Path, required=True, help="a VOC folder with JPEGImages/ and SegmentationClass/")
     voc = parser.parse_args().voc
     print(table(reading(voc)))

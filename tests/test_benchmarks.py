@@ -1,4 +1,4 @@
-"""Benchmarks that need what is not everywhere run here in small, so that they are ready where it is."""
+"""The benchmark of accelerators runs on a CPU with small arguments, so that it works once there is a GPU."""
 
 import re
 import subprocess

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks.reproduce import METRICS, Comparison, figures, figures_of, printable
+from benchmarks.reproduce import METRICS, Comparison, figures, figures_of, rounded
 from fcnbench.models.weights.published import published
 from tests.conftest import REPOSITORY
 from tests.mirrors import ARCHIVE, STRIDES, Mirrored, mirrored
@@ -173,7 +173,7 @@ def _a_failed_download_ends_with_the_code_of_run(checkout: Checkout, tmp_path: P
 
 
 def test_the_table_has_the_four_figures_of_the_papers_networks() -> None:
-    shown = {entry.model: printable(figures_of(entry)[2])[0] for entry in figures()}
+    shown = {entry.model: rounded(figures_of(entry)[2])[0] for entry in figures()}
     assert shown == {"fcn8s": "65.51", "fcn16s": "65.01", "fcn32s": "63.63", "fcn8s-atonce": "65.40"}
 
 

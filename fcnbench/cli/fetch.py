@@ -26,7 +26,7 @@ def execute(options: argparse.Namespace) -> int:
                 "dataset": manifest.dataset,
                 "variant": manifest.variant,
                 "complete": manifest.complete,
-                "pictures": manifest.images,
+                "images": manifest.images,
                 "labels": len(manifest.rows),
                 "total": manifest.total,
                 "source": manifest.provenance,

@@ -23,10 +23,13 @@ _DERIVED = {
     "fingerprint": "fingerprint",
     "provenance": "provenance",
     "complete": "complete",
-    "pictures": "images",
+    "images": "images",
     "ignored": "ignored",
 }
 """JSON keys of values that are derived from the fields, and the properties that compute them."""
+
+_RENAMED = {"pictures": "images"}
+"""Keys that earlier versions wrote, and their present names."""
 
 
 @dataclass(frozen=True)
@@ -137,14 +140,14 @@ class Manifest:
 
     @classmethod
     def load(cls, folder: Path) -> Manifest:
-        """Read the manifest of a store, and check its fingerprint.
+        """Read the manifest of a store, and check its fingerprint. Keys of earlier versions are accepted.
 
         Raises:
             DataCorrupt: it is missing, unreadable or of another format, or its fingerprint does not match its rows.
         """
         path = folder / _NAME
         try:
-            content: dict[str, Any] = json.loads(read_text(path))
+            content = _upgraded(json.loads(read_text(path)))
             stored_format, fingerprint = content.pop("format"), content["fingerprint"]
             content = {name: value for name, value in content.items() if name not in _DERIVED}
             if stored_format != FORMAT:
@@ -170,6 +173,11 @@ class Manifest:
 def rows_digest(rows: Sequence[Row]) -> str:
     """Return the fingerprint of samples: a digest over their ids, sizes and digests, in order."""
     return digest_lines(map(_line, rows))
+
+
+def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of a manifest with the present names of its keys."""
+    return {_RENAMED.get(key, key): value for key, value in content.items()}
 
 
 def _line(row: Row) -> str:
