@@ -10,6 +10,7 @@ import platform
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,10 @@ def _loop(voc: Path | None) -> str:
     return "\n".join([table(rows), "", loop.report(ratios)])
 
 
+def _with_text(text: str, match: re.Match[str]) -> str:
+    return f"{match[1]}{text}\n{match[2]}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="run all benchmarks and rewrite the tables in docs/performance.md")
     parser.add_argument("--voc", type=Path, help="a VOC folder: adds the sections that need real images and label maps")
@@ -76,7 +81,7 @@ def main() -> None:
         text = makers[name]()
         pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
         section = re.compile(pattern, re.DOTALL)
-        page, count = section.subn(lambda match, text=text: f"{match[1]}{text}\n{match[2]}", PAGE.read_text())
+        page, count = section.subn(partial(_with_text, text), PAGE.read_text())
         if count != 1:
             raise SystemExit(f"{PAGE} needs exactly one pair of markers `<!-- {name} -->` and `<!-- end -->`")
         PAGE.write_text(page)

@@ -65,7 +65,9 @@ def forward_passes(ours: FCN, peer: nn.Module, compiled: bool) -> dict[str, Forw
 
 def forwards(device: torch.device, side: int, rounds: int, compiled: bool) -> list[ForwardMeasurement]:
     """Measure every forward pass in every precision that the device supports."""
-    ours, peer = (net.to(device) for net in same_networks(NAME))
+    ours, peer = same_networks(NAME)
+    ours.to(device)
+    peer.to(device)
     image = 50 * torch.randn((1, 3, side, side), generator=torch.Generator().manual_seed(0)).to(device)
     passes = forward_passes(ours, peer, compiled)
     with FP32.applied(device):

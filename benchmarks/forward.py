@@ -8,6 +8,8 @@ largest logits of a pixel differ by more than 1e-4 of it, the class must be the 
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -64,8 +66,8 @@ def measure() -> list[Row]:
                 rows.append(
                     compare(
                         f"{name} at {height}x{width}",
-                        lambda fast=fast, image=image: fast(image),
-                        lambda peer=peer, image=image: peer(image),
+                        partial(fast, image),
+                        partial(peer, image),
                         "`torchfcn`",
                         1,
                         GOAL,

@@ -34,7 +34,7 @@ from benchmarks.scoring import CLASSES, HEIGHT, WIDTH, fast_hist, mosaic
 from benchmarks.sidebyside import Row, compare, table
 from benchmarks.stores import subset
 from fcnbench.datasets.load import load_dataset
-from fcnbench.datasets.registry import find_dataset
+from fcnbench.datasets.splits import published_split
 from fcnbench.datasets.store.dataset import Dataset
 from fcnbench.evaluation.host_argmax import KnownLabelMap
 from fcnbench.evaluation.journal import Journal
@@ -94,7 +94,7 @@ def generate_voc(folder: Path, count: int = IMAGES) -> Path:
     """Write a VOC folder of generated images, whose sizes in pixels and in bytes are like those of real ones."""
     for name in ("JPEGImages", "SegmentationClass"):
         (folder / name).mkdir(parents=True)
-    for index, sample_id in enumerate(find_dataset("voc2011val").split.ids[:count]):
+    for index, sample_id in enumerate(published_split("seg11valid").ids[:count]):
         random = np.random.default_rng(index)
         rough = random.integers(0, 256, (HEIGHT // 4, WIDTH // 4, 3), np.uint8)
         image = Image.fromarray(rough).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)

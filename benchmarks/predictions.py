@@ -12,6 +12,7 @@ import argparse
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
@@ -46,10 +47,11 @@ def measure(voc: Path) -> list[Row]:
             return total
 
         def ours(threads: int = 1) -> NDArray[np.int64]:
-            return score_predictions(data, maps, threads=threads).matrices.sum(axis=0)
+            total: NDArray[np.int64] = score_predictions(data, maps, threads=threads).matrices.sum(axis=0)
+            return total
 
         np.testing.assert_array_equal(ours(), script())
-        decompressors = [("zlib", png._unpack_by_zlib)]
+        decompressors: list[tuple[str, Callable[[bytes, int], bytes | None]]] = [("zlib", png._unpack_by_zlib)]
         if png._unpack() is not png._unpack_by_zlib:
             decompressors.append(("libdeflate", png._unpack()))
         rows = []

@@ -9,7 +9,10 @@ classes * truth + prediction where the ground truth is a class. With `--voc`, th
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +30,10 @@ MAPS = 20
 """Number of label maps."""
 
 Labels = NDArray[np.uint8]
+Count = Callable[[Labels, Labels, int], NDArray[np.int64]]
 
 
-def fast_hist(truth: Labels, prediction: NDArray[np.integer], classes: int) -> NDArray[np.int64]:
+def fast_hist(truth: NDArray[np.integer], prediction: NDArray[np.integer], classes: int) -> NDArray[np.int64]:
     """Return the confusion matrix by the reference definition."""
     valid = (truth >= 0) & (truth < classes)
     codes = classes * truth[valid].astype(int) + prediction[valid]
@@ -66,6 +70,22 @@ def upsampled_logits(random: np.random.Generator) -> NDArray[np.float32]:
     return fine[0, :, :HEIGHT, :WIDTH].contiguous().numpy()
 
 
+def _count(count: Count, pairs: list[tuple[Labels, Labels]]) -> None:
+    for truth, prediction in pairs:
+        count(truth, prediction, CLASSES)
+
+
+def _count_argmax(
+    count: Count, truth: Labels, argmax: Callable[[NDArray[np.float32]], Labels], planes: list[NDArray[np.float32]]
+) -> None:
+    for logits in planes:
+        count(truth, argmax(logits), CLASSES)
+
+
+def _numpy_argmax(logits: NDArray[np.float32]) -> Any:
+    return logits.argmax(0)
+
+
 def measure(voc: Path | None) -> list[Row]:
     """Make all comparisons; results are checked for equality first."""
     import torch
@@ -85,8 +105,8 @@ def measure(voc: Path | None) -> list[Row]:
         rows.append(
             compare(
                 f"confusion matrix, {kind}",
-                lambda pairs=pairs: [confusion_matrix(*pair, CLASSES) for pair in pairs],
-                lambda pairs=pairs: [fast_hist(*pair, CLASSES) for pair in pairs],
+                partial(_count, confusion_matrix, pairs),
+                partial(_count, fast_hist, pairs),
                 "`fast_hist`",
                 len(pairs),
                 goal,
@@ -103,8 +123,8 @@ def measure(voc: Path | None) -> list[Row]:
         rows.append(
             compare(
                 f"argmax + confusion matrix, {kind}",
-                lambda planes=planes: [confusion_matrix(truth, argmax_map(logits), CLASSES) for logits in planes],
-                lambda planes=planes: [fast_hist(truth, logits.argmax(0), CLASSES) for logits in planes],
+                partial(_count_argmax, confusion_matrix, truth, argmax_map, planes),
+                partial(_count_argmax, fast_hist, truth, _numpy_argmax, planes),
                 "`numpy.argmax` + `fast_hist`",
                 len(planes),
                 2.5,

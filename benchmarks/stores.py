@@ -24,6 +24,7 @@ from benchmarks.sidebyside import Row, compare, table
 from fcnbench.datasets.codec import images as image_codec
 from fcnbench.datasets.codec.jpeg import fast_jpeg_decoder
 from fcnbench.datasets.load import load_dataset
+from fcnbench.datasets.store.dataset import Sample
 
 _CANONICALISE = """
 import sys, time
@@ -55,14 +56,14 @@ def reading(voc: Path) -> list[Row]:
                     samples.append((image, np.array(opened)))
             return samples
 
-        def store() -> list[object]:
+        def store() -> list[Sample]:
             return [data[index] for index in range(len(data))]
 
-        def store_by_pillow() -> list[object]:
+        def store_by_pillow() -> list[Sample]:
             with mock.patch.object(image_codec, "fast_decode_jpeg", return_value=None):
                 return store()
 
-        readers: list[tuple[str, Callable[[], list[object]], float]] = [("Pillow", store_by_pillow, 1 / 1.05)]
+        readers: list[tuple[str, Callable[[], list[Sample]], float]] = [("Pillow", store_by_pillow, 1 / 1.05)]
         if fast_jpeg_decoder() is not None:
             readers.append(("simplejpeg", store, 1.25))
         rows = []
