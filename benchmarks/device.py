@@ -25,14 +25,7 @@ from benchmarks.forward import assert_close, same_networks
 from benchmarks.loop import generate_voc
 from fcnbench.datasets.load import load_dataset
 from fcnbench.evaluation.device import choose_device, peak_memory
-from fcnbench.evaluation.device_measurements import (
-    ForwardMeasurement,
-    ForwardPass,
-    LoopMeasurement,
-    measure_forward,
-    measure_loop,
-    supported_precisions,
-)
+from fcnbench.evaluation.device_measurements import ForwardPass, measure_forward, measure_loop, supported_precisions
 from fcnbench.evaluation.environment import describe
 from fcnbench.evaluation.loop import scorable
 from fcnbench.evaluation.pipeline import ImagePipeline
@@ -43,6 +36,7 @@ from fcnbench.models.fcn.fast import FastForward, FastSegmenter
 from fcnbench.models.fcn.fcn import FCN
 from fcnbench.models.preprocess import caffe_bgr
 from fcnbench.models.segmenter import ModuleSegmenter
+from fcnbench.records.device_report import ForwardMeasurement, LoopMeasurement
 
 NAME = "fcn8s"
 

@@ -10,8 +10,7 @@ from fcnbench.util import files
 from fcnbench.util.check_result import CheckResult
 
 if TYPE_CHECKING:
-    from fcnbench.evaluation.device_report import DeviceReport
-    from fcnbench.evaluation.pocket_check import PocketCheck
+    from fcnbench.records.device_report import DeviceReport, PocketCheck
     from fcnbench.records.environment import Environment
 
 
@@ -30,13 +29,14 @@ def device_report(path: str | Path, device: str = "auto") -> DeviceReport:
     check_device(device)
     from fcnbench.evaluation.device import choose_device
     from fcnbench.evaluation.device_report import measure_device
+    from fcnbench.records.serial import to_json
 
     target = Path(path).expanduser()
     files.check_replaceable(target)
     files.check_writable(target.parent)
     on = choose_device(device)
     report = measure_device(on)
-    files.write_json(target, report.content)
+    files.write_json(target, to_json(report))
     return report
 
 
@@ -77,5 +77,5 @@ def integers_finding(check: PocketCheck) -> CheckResult:
         f"{check.model} on {check.dataset}",
         check.sound,
         f"of {check.pixels:,} pixels {check.from_golden:,} differ from the expected confusion matrix, "
-        f"{check.from_cpu:,} from this machine's CPU; mean IU {100 * check.scores['mean_iu']:.2f}",
+        f"{check.from_cpu:,} from this machine's CPU; mean IU {100 * check.scores.mean_iu:.2f}",
     )

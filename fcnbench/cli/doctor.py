@@ -75,7 +75,9 @@ def _device(options: argparse.Namespace) -> int:
 
         found = [asdict(finding) for finding in findings]
         trials = {**asdict(exam.argmax), "right": exam.argmax.right}
-        content = {"environment": to_json(exam.environment), "integers": asdict(exam.pocket), "trials": trials}
+        # A report repeats the verdict beside the integers; here `sound` above is enough.
+        integers = {name: value for name, value in to_json(exam.pocket).items() if name not in ("budget", "sound")}
+        content = {"environment": to_json(exam.environment), "integers": integers, "trials": trials}
         print_json({"sound": _sound(findings), "findings": found, "stored": str(exam.path), **content})
     else:
         _print(findings)
@@ -102,8 +104,10 @@ def _device_report(options: argparse.Namespace) -> int:
     report = device_report(options.report, options.device or "auto")
     findings = findings_of(report)
     if options.json:
+        from fcnbench.records.serial import to_json
+
         described = [asdict(finding) for finding in findings]
-        print_json({"sound": _sound(findings), "findings": described, "report": options.report, **report.content})
+        print_json({"sound": _sound(findings), "findings": described, "report": options.report, **to_json(report)})
     else:
         _print(findings)
         print(f"\nreport  {options.report}")

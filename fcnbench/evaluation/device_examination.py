@@ -14,9 +14,10 @@ from fcnbench.evaluation.environment import describe
 from fcnbench.evaluation.journal import Journal
 from fcnbench.evaluation.loop import evaluate, scorable
 from fcnbench.evaluation.pipeline import ImagePipeline
-from fcnbench.evaluation.pocket_check import DATASET, MODEL, PocketCheck, check_pocket
+from fcnbench.evaluation.pocket_check import DATASET, MODEL, check_pocket
 from fcnbench.models.load import open_model
 from fcnbench.records.device_check import DeviceCheck, store_check
+from fcnbench.records.device_report import PocketCheck
 from fcnbench.records.environment import Environment
 from fcnbench.util.console import track
 

@@ -17,6 +17,7 @@ from fcnbench.evaluation.precision import Precision
 from fcnbench.evaluation.roofline import ceiling
 from fcnbench.evaluation.timer import Timer
 from fcnbench.evaluation.timing import WARM_UPS
+from fcnbench.records.device_report import ForwardMeasurement, LoopMeasurement
 from fcnbench.records.evaluation import Evaluation
 from fcnbench.util.console import progress
 
@@ -38,56 +39,6 @@ class ForwardPass:
 
     forward: Callable[[Tensor], Tensor]
     flops: int
-
-
-@dataclass(frozen=True)
-class ForwardMeasurement:
-    """Measured forward passes of a network in one precision.
-
-    Attributes:
-        network: name of the network.
-        precision: name of the precision in the protocol.
-        milliseconds: samples, one per pass.
-        of_ceiling: share of the speed that the device reached in a matrix product of this precision, at the median.
-        flips: pixels whose class differs from the reference's.
-        pixels: pixels that were compared.
-    """
-
-    network: str
-    precision: str
-    milliseconds: tuple[float, ...]
-    of_ceiling: float
-    flips: int
-    pixels: int
-
-    @property
-    def median(self) -> float:
-        """Median of the samples in milliseconds."""
-        return statistics.median(self.milliseconds)
-
-
-@dataclass(frozen=True)
-class LoopMeasurement:
-    """Time of the evaluation loop beside that of its forward passes.
-
-    Attributes:
-        network: name of the model.
-        precision: name of the precision in the protocol.
-        images: number of scored images.
-        seconds: wall time.
-        forward_seconds: sum of the forward times.
-    """
-
-    network: str
-    precision: str
-    images: int
-    seconds: float
-    forward_seconds: float
-
-    @property
-    def ratio(self) -> float:
-        """Wall time over the sum of the forward times; 1 for a loop without overhead."""
-        return self.seconds / self.forward_seconds
 
 
 def supported_precisions(device: torch.device) -> tuple[str, ...]:
@@ -123,7 +74,9 @@ def measure_forward(
                 samples = tuple(round(1e3 * sample, 4) for sample in seconds[network])
                 share = each.flops / best / statistics.median(seconds[network])
                 measurements.append(
-                    ForwardMeasurement(network, name, samples, round(share, 4), flips, reference.numel())
+                    ForwardMeasurement.of(
+                        network, name, samples, round(share, 4), flips=flips, pixels=reference.numel()
+                    )
                 )
     return measurements
 
@@ -161,8 +114,8 @@ def measure_loop(
     _score(pipeline, indices[:_WARM_UP_IMAGES], network, precision)
     evaluation = _score(pipeline, indices, network, precision)
     forward_seconds = sum(evaluation.timing.phases["forward"]) / 1e3
-    measurement = LoopMeasurement(
-        network, precision, len(indices), evaluation.timing.seconds, round(forward_seconds, 6)
+    measurement = LoopMeasurement.of(
+        network, precision, len(indices), seconds=evaluation.timing.seconds, forward_seconds=round(forward_seconds, 6)
     )
     return measurement, evaluation
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,9 +12,6 @@ from fcnbench.evaluation.distributed import Ranks
 from fcnbench.metrics.counts import GEO, LABELS, CountSpec
 from fcnbench.records.evaluation import Counted, Evaluation, ImageCounts
 from fcnbench.util.console import listed
-
-_DIGEST_NUMBERS = 4
-"""64-bit integers that hold a SHA-256."""
 
 
 def merge(ids: Sequence[str], own: Mapping[str, ImageCounts], specs: Sequence[CountSpec], ranks: Ranks) -> Evaluation:
@@ -31,13 +29,11 @@ def merge(ids: Sequence[str], own: Mapping[str, ImageCounts], specs: Sequence[Co
         RankLost: some image was counted by no process, or by several.
     """
     index = {name: position for position, name in enumerate(ids)}
-    times = np.zeros(len(ids), np.int64)
-    times[[index[name] for name in own]] = 1
-    times = ranks.all_reduce(times)
-    if wrong := np.flatnonzero(times != 1).tolist():
-        names = [ids[position] for position in wrong]
+    parts = ranks.all_gather({name: dict(image.digests) for name, image in own.items()})
+    times = Counter(name for part in parts for name in part)
+    if wrong := [name for name in ids if times[name] != 1]:
         raise RankLost(
-            f"{len(names)} images were not scored exactly once: {listed(names)}", "run the same command again"
+            f"{len(wrong)} images were not scored exactly once: {listed(wrong)}", "run the same command again"
         )
     counts = {}
     for spec in specs:
@@ -48,22 +44,10 @@ def merge(ids: Sequence[str], own: Mapping[str, ImageCounts], specs: Sequence[Co
                 there += 1
         if int(ranks.all_reduce(there)[0]) == len(ids):
             counts[spec.name] = Counted(spec, ranks.all_reduce(values))
-    digests = {}
-    for label_maps in (LABELS, GEO):
-        numbers, there = np.zeros((len(ids), _DIGEST_NUMBERS), np.int64), np.zeros(1, np.int64)
-        for name, image in own.items():
-            if label_maps in image.digests:
-                numbers[index[name]] = _numbers(image.digests[label_maps])
-                there += 1
-        if int(ranks.all_reduce(there)[0]) == len(ids):
-            digests[label_maps] = tuple(_digest(row) for row in ranks.all_reduce(numbers))
+    images = {name: digests for part in parts for name, digests in part.items()}
+    digests = {
+        label_maps: tuple(images[name][label_maps] for name in ids)
+        for label_maps in (LABELS, GEO)
+        if all(label_maps in images[name] for name in ids)
+    }
     return Evaluation(ids=tuple(ids), counts=counts, digests=digests)
-
-
-def _numbers(digest: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return a digest as integers, for processes that exchange nothing else: int64 [4]."""
-    return np.frombuffer(bytes.fromhex(digest.removeprefix("sha256:")), "<i8").astype(np.int64)
-
-
-def _digest(numbers: np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:
-    return f"sha256:{numbers.astype('<i8').tobytes().hex()}"

@@ -26,7 +26,7 @@ from fcnbench.evaluation.device import free_cache, move, out_of_memory
 from fcnbench.evaluation.dtypes import check_dtype, checked_dtypes
 from fcnbench.evaluation.host_argmax import KnownLabelMap, PendingLabelMap
 from fcnbench.evaluation.precision import FP32, Precision
-from fcnbench.evaluation.timer import KnownTime, PendingTime, SharedTime, Timer
+from fcnbench.evaluation.timer import KnownTime, PendingTime, Timer
 from fcnbench.labelspace import LabelSpace
 from fcnbench.metrics.counts import GEO, LABELS, Count, CountSpec, ImageResult, LabelPair, confusion_counts
 from fcnbench.models.networks import keep_evaluation_mode, layers_made, networks_in, refuse_training_mode
@@ -186,7 +186,7 @@ class ImagePipeline:
             seed(_seed_of(group[0].sample), self.device.type)
             timer = Timer(self.device)
             found = logits_of_heads(self.segmenter, batch, geo=geo_space is not None)
-            forward = SharedTime(timer.stop(), len(group))
+            forward = timer.stop(len(group))
             if first or made:  # some networks make layers in the first forward pass, or in that of a new size
                 self.networks = networks_in(self.segmenter)
             refuse_training_mode(self.networks, "the forward pass")

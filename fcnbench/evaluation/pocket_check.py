@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.resources import files as resources
 
 import numpy as np
@@ -17,7 +16,9 @@ from fcnbench.evaluation.pipeline import ImagePipeline
 from fcnbench.evaluation.precision import FP32
 from fcnbench.metrics.scores import scores
 from fcnbench.models.load import open_model
+from fcnbench.records.device_report import PocketCheck
 from fcnbench.records.evaluation import Evaluation
+from fcnbench.records.schema import ScoreEntry
 from fcnbench.util.console import progress
 
 MODEL, DATASET = "fcn8s-pocket", "pocket"
@@ -25,38 +26,6 @@ MODEL, DATASET = "fcn8s-pocket", "pocket"
 
 BUDGET = 200
 """Pixels of the 1.7 million that may differ from the expected ones: near ties that other kernels flip."""
-
-
-@dataclass(frozen=True)
-class PocketCheck:
-    """The integers of the built-in dataset on a device.
-
-    Attributes:
-        model: name of the model.
-        dataset: name of the dataset.
-        images: number of scored images.
-        pixels: number of pixels of their label maps.
-        confusion: confusion matrix, rows = ground truth, columns = prediction.
-        from_golden: least number of pixels that differ from the expected run, by its confusion matrix.
-        from_cpu: pixels whose class differs from that of the same machine's CPU in fp32.
-        scores: the four metrics as fractions.
-        golden_scores: the four metrics of the expected confusion matrix.
-    """
-
-    model: str
-    dataset: str
-    images: int
-    pixels: int
-    confusion: list[list[int]]
-    from_golden: int
-    from_cpu: int
-    scores: dict[str, float]
-    golden_scores: dict[str, float]
-
-    @property
-    def sound(self) -> bool:
-        """Whether no more pixels differ than near ties explain."""
-        return max(self.from_golden, self.from_cpu) <= BUDGET
 
 
 def golden_confusion() -> NDArray[np.int64]:
@@ -76,17 +45,20 @@ def check_pocket(pipeline: ImagePipeline, indices: list[int], evaluation: Evalua
     for on_device, on_cpu in _label_maps(pipeline, indices):
         pixels += on_device.size
         differing += int(np.count_nonzero(on_device != on_cpu))
+    # A pixel that moves between two cells changes both of them by one.
+    moved = int(np.abs(confusion - golden).sum() + 1) // 2
     return PocketCheck(
         model=MODEL,
         dataset=DATASET,
         images=len(indices),
         pixels=pixels,
-        confusion=confusion.tolist(),
-        # A pixel that moves between two cells changes both of them by one.
-        from_golden=int(np.abs(confusion - golden).sum() + 1) // 2,
+        confusion=tuple(map(tuple, confusion.tolist())),
+        from_golden=moved,
         from_cpu=differing,
-        scores=scores(confusion).as_dict(),
-        golden_scores=scores(golden).as_dict(),
+        scores=ScoreEntry(**scores(confusion).as_dict()),
+        golden_scores=ScoreEntry(**scores(golden).as_dict()),
+        budget=BUDGET,
+        sound=max(moved, differing) <= BUDGET,
     )
 
 

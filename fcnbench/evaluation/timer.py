@@ -8,18 +8,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from fcnbench.evaluation.events import events_of, synchronize
-
-
-class PendingTime(Protocol):
-    """The time of work that a device may still be doing."""
-
-    def seconds(self) -> float:
-        """Wait for the work, in any thread, and return how long it took."""
 
 
 @dataclass(frozen=True)
@@ -33,43 +26,32 @@ class KnownTime:
     value: float
 
     def seconds(self) -> float:
-        """Return the time."""
+        """Return the time at once."""
         return self.value
 
 
 @dataclass(frozen=True)
 class EventTime:
-    """The time between two events of a device.
+    """The time between two events of a device, which may not have happened yet.
 
     Attributes:
         begin: event recorded before the work.
         end: event recorded after it.
+        images: images that share the time.
     """
 
     begin: Any
     end: Any
-
-    def seconds(self) -> float:
-        """Wait for the second event and return the time between both."""
-        self.end.synchronize()
-        return float(self.begin.elapsed_time(self.end)) / 1e3
-
-
-@dataclass(frozen=True)
-class SharedTime:
-    """The time of one image in a batch: an equal share of the batch's time.
-
-    Attributes:
-        batch: time of the whole batch.
-        images: images in the batch.
-    """
-
-    batch: PendingTime
     images: int
 
     def seconds(self) -> float:
-        """Wait for the batch and return the share of one image."""
-        return self.batch.seconds() / self.images
+        """Wait for the second event, in any thread, and return the time of one image."""
+        self.end.synchronize()
+        return float(self.begin.elapsed_time(self.end)) / 1e3 / self.images
+
+
+PendingTime = KnownTime | EventTime
+"""The time of work that a device may still be doing."""
 
 
 class Timer:
@@ -94,9 +76,13 @@ class Timer:
         else:
             self._begin = self._events.recorded()
 
-    def stop(self) -> PendingTime:
-        """Mark the end of the work. The result's `seconds()` waits for the work; `stop` does so only without events."""
+    def stop(self, images: int = 1) -> PendingTime:
+        """Mark the end of the work and return its time, which waits for the work; `stop` does so only without events.
+
+        Args:
+            images: number of images that share the work: the time is that of one.
+        """
         if self._events is None:
             synchronize(self._device)
-            return KnownTime(time.perf_counter() - self._started)
-        return EventTime(self._begin, self._events.recorded())
+            return KnownTime((time.perf_counter() - self._started) / images)
+        return EventTime(self._begin, self._events.recorded(), images)

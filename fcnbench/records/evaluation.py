@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fcnbench.datasets.store.dataset import digest_label
 from fcnbench.errors import UsageError
 from fcnbench.metrics.counts import CONFUSION, GEO_CONFUSION, LABELS, Count, CountSpec, ImageResult
+from fcnbench.records.types import Natural
 from fcnbench.util.console import listed
 
 PHASES = ("decode", "prepare", "forward", "score")
@@ -85,9 +86,9 @@ class ReproducibilityCheck:
         flips: pixels that changed class, by the name of the way; None where the model can't be run in this way.
     """
 
-    images: int
-    pixels: int
-    flips: dict[str, int | None]
+    images: Natural
+    pixels: Natural
+    flips: dict[str, Natural | None]
 
     def describe(self) -> str:
         """In words."""

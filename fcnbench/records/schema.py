@@ -8,7 +8,7 @@ that is added later has a default, so that files without it stay readable.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from fcnbench.datasets.leakage import Leakage
 from fcnbench.protocol import Protocol
@@ -16,6 +16,8 @@ from fcnbench.records.environment import Environment
 from fcnbench.records.evaluation import Execution, ReproducibilityCheck, Summary
 from fcnbench.records.model import CodeFacts, DataFacts, ModelFacts
 from fcnbench.records.types import Digest, Fraction, Interval, Milliseconds, Natural, Positive, RunName, Text
+
+Value = TypeVar("Value")
 
 VERSION = 2
 """Version of the format of a record: raised when a reader of the version before would misread it."""
@@ -30,8 +32,8 @@ class Signatures:
 
 
 @dataclass(frozen=True)
-class ScoreEntry:
-    """Metrics as fractions under one rule for the mean.
+class MetricEntry(Generic[Value]):
+    """A value for every metric.
 
     Attributes:
         pixel_acc: pixel accuracy.
@@ -42,24 +44,20 @@ class ScoreEntry:
         geo_pixel_acc: pixel accuracy of the second label maps, where they were predicted.
     """
 
-    pixel_acc: Fraction
-    mean_acc: Fraction
-    mean_iu: Fraction
-    fw_iu: Fraction
-    mean_iu_nobg: Fraction | None = None
-    geo_pixel_acc: Fraction | None = None
+    pixel_acc: Value
+    mean_acc: Value
+    mean_iu: Value
+    fw_iu: Value
+    mean_iu_nobg: Value | None = None
+    geo_pixel_acc: Value | None = None
 
 
-@dataclass(frozen=True)
-class IntervalEntry:
-    """95% intervals of the same metrics."""
+class ScoreEntry(MetricEntry[Fraction]):
+    """Metrics as fractions under one rule for the mean."""
 
-    pixel_acc: Interval
-    mean_acc: Interval
-    mean_iu: Interval
-    fw_iu: Interval
-    mean_iu_nobg: Interval | None = None
-    geo_pixel_acc: Interval | None = None
+
+class IntervalEntry(MetricEntry[Interval]):
+    """95% intervals of the metrics."""
 
 
 @dataclass(frozen=True)

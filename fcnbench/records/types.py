@@ -6,6 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from fcnbench.protocol import PRECISIONS
+
 Digest = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
 """A SHA-256 digest."""
 
@@ -29,3 +31,12 @@ Interval = tuple[Fraction, Fraction]
 
 Milliseconds = Annotated[float, Meta(ge=0)]
 """A time."""
+
+Duration = Annotated[float, Meta(gt=0)]
+"""A time that was measured, or its multiple: it is not zero."""
+
+Ratio = Annotated[float, Meta(ge=0)]
+"""A number over another one, which may be above 1."""
+
+PrecisionName = Annotated[str, Meta(pattern=f"^({'|'.join(PRECISIONS)})$")]
+"""A precision that is not compiled."""

@@ -100,6 +100,15 @@ def test_times_are_those_between_two_events_on_the_devices_own_stream(clock: Clo
     assert [on for on, _ in clock.waited] == [index]
 
 
+def test_the_images_of_a_batch_share_its_time_equally(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    timer = Timer(GPU_1)
+    clock.now[1] += 0.399
+    assert timer.stop(4).seconds() == pytest.approx(0.1)
+    now = iter([10.0, 10.5])
+    monkeypatch.setattr("time.perf_counter", lambda: next(now))
+    assert Timer(torch.device("cpu")).stop(2).seconds() == 0.25
+
+
 def test_a_mark_is_recorded_on_its_own_device_and_waited_for_alone(clock: Clock) -> None:
     clock.now[1] = 7.0
     mark = Mark(GPU_1)
