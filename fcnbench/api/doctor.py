@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcnbench.api.inputs import DatasetLike, ModelLike, dataset_name, given_dataset
+from fcnbench.api.inputs import DatasetLike, ModelLike, given_dataset
 from fcnbench.api.plan import check_device, check_model, plan_model
 from fcnbench.datasets.registry import DATASETS
 from fcnbench.errors import DataCorrupt, FcnbenchError
@@ -45,7 +45,7 @@ def examine(dataset: DatasetLike) -> StoreReport:
     """Check everything in a dataset's store; the same as `fcnbench doctor DATASET`.
 
     Args:
-        dataset: name of a registered dataset, its specification, or what `fcnbench.load_dataset` returned.
+        dataset: name of the dataset, its specification, or what `fcnbench.load_dataset` returned.
 
     Raises:
         UsageError: no dataset has this name.
@@ -55,11 +55,10 @@ def examine(dataset: DatasetLike) -> StoreReport:
     >>> fcnbench.examine(fcnbench.load_dataset("pocket")).findings[0].sound
     True
     """
-    name = dataset_name(dataset)
-    DATASETS.find(name)
+    spec = given_dataset(dataset).spec
     from fcnbench.datasets.store.check import check_store
 
-    return check_store(name)
+    return check_store(spec)
 
 
 def examine_model(

@@ -52,6 +52,8 @@ def _check_urls(options: argparse.Namespace) -> int:
     reachable = all(any(mirror.sound for mirror in mirrors) for mirrors in archives.values())
     if options.json:
         print_json({"archives": {name: [asdict(mirror) for mirror in mirrors] for name, mirrors in archives.items()}})
+    elif not archives:
+        print(f"{options.dataset} has no archives to download")
     else:
         for name, mirrors in archives.items():
             print(name)

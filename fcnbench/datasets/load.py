@@ -13,6 +13,7 @@ from fcnbench.datasets.store.build import canonicalise
 from fcnbench.datasets.store.dataset import Dataset
 from fcnbench.datasets.store.manifest import Manifest
 from fcnbench.datasets.store.masks import check_masks
+from fcnbench.datasets.store.source_checks import check_source
 from fcnbench.errors import DataCorrupt, DataMissing, UsageError
 from fcnbench.util import files, paths
 from fcnbench.util.console import note
@@ -117,6 +118,7 @@ def _is_of(manifest: Manifest, spec: DatasetSpec) -> bool:
 
 def _from_source(spec: DatasetSpec, folder: Path, origins: Sequence[Path], allow_partial: bool) -> Dataset:
     source = spec.open_source(spec, origins)
+    check_source(spec, source)
     try:
         identity = source.identity()
         for store in find_stores(spec, folder):

@@ -10,7 +10,36 @@ from fcnbench.registry import Registry
 if TYPE_CHECKING:
     from fcnbench.datasets.spec import DatasetSpec
 
-DATASETS = Registry(
+
+class DatasetRegistry(Registry):
+    """Registered datasets; an entry must be a `DatasetSpec` of the entry's name."""
+
+    def load(self, name: str) -> DatasetSpec:
+        """Import and return the dataset of a name.
+
+        Raises:
+            UnknownName: there is no such dataset; the error suggests similar names.
+            DatasetPluginError: another package registered the name, and its entry can't be used.
+        """
+        from fcnbench.datasets.spec import DatasetSpec
+
+        spec = super().load(name)
+        entry = self.find(name)
+        if not isinstance(spec, DatasetSpec):
+            raise DatasetPluginError(
+                f"the dataset {name!r} of package {entry.provider} is of type {type(spec).__name__}, expected a "
+                "fcnbench.datasets.spec.DatasetSpec",
+                f"repair or uninstall {entry.provider}",
+            )
+        if spec.name != name:
+            raise DatasetPluginError(
+                f"the dataset {name!r} of package {entry.provider} is called {spec.name!r} in its specification",
+                f"give the entry point and the specification of {entry.target} one name",
+            )
+        return spec
+
+
+DATASETS = DatasetRegistry(
     kind="dataset",
     group="fcnbench.datasets",
     builtins={
@@ -44,14 +73,4 @@ def find_dataset(name: str) -> DatasetSpec:
     >>> find_dataset("voc2011val").label_space.num_classes
     21
     """
-    from fcnbench.datasets.spec import DatasetSpec
-
-    spec = DATASETS.load(name)
-    if not isinstance(spec, DatasetSpec):
-        entry = DATASETS.find(name)
-        raise DatasetPluginError(
-            f"the dataset {name!r} of package {entry.provider} is of type {type(spec).__name__}, expected a "
-            "fcnbench.datasets.spec.DatasetSpec",
-            f"repair or uninstall {entry.provider}",
-        )
-    return spec
+    return DATASETS.load(name)

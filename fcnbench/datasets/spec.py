@@ -1,6 +1,7 @@
 """Specification of a dataset: label space, split, and how its source is opened and read.
 
-Other packages add datasets: they register a `DatasetSpec` under the entry-point group `fcnbench.datasets`.
+Other packages add datasets: they register a `DatasetSpec`, under its own name, in the entry-point group
+`fcnbench.datasets`.
 """
 
 from __future__ import annotations
@@ -57,7 +58,10 @@ class Source(Protocol):
         """The archives that are read, whose digests are recorded; empty for a folder or a generator."""
 
     def identity(self) -> str:
-        """Return a digest that changes with the content, computed from names, sizes, times and samples of content."""
+        """Return a text that changes with the content, such as a digest of names, sizes, times and samples of content.
+
+        A store is reused while its source has the same identity.
+        """
 
     def images(self) -> frozenset[str]:
         """Return the ids of the split whose image exists."""

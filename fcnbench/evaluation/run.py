@@ -27,7 +27,7 @@ from fcnbench.evaluation.precision import Precision
 from fcnbench.evaluation.reproducibility import check_reproducibility
 from fcnbench.evaluation.timing import PAPER_TRIALS
 from fcnbench.leaderboard.filing import Filed, file_record
-from fcnbench.metrics.counts import confusion_counts
+from fcnbench.metrics.counts import Count, confusion_counts
 from fcnbench.models.load import LoadedModel, open_model
 from fcnbench.models.networks import state_digest
 from fcnbench.models.segmenter import is_oracle, modalities_of, module_of
@@ -87,6 +87,11 @@ class Job:
         usual = PAPER_TRIALS if self.options.limit is None else 0
         return usual if self.options.trials is None else self.options.trials
 
+    @property
+    def extra_counts(self) -> tuple[Count, ...]:
+        """What is counted beside the confusion matrices, because an option asks for it."""
+        return (NearTieCount(self.spec.label_space),) if self.options.margins else ()
+
     def data(self) -> Dataset:
         """Load the dataset."""
         if self.loaded is not None:
@@ -136,12 +141,12 @@ def run_job(job: Job, ranks: Ranks, earlier: Identity | None) -> Filed | None:
         if not changed:
             return None
         note(f"run again: {changed}")
-    more = (NearTieCount(spec.label_space),) if job.options.margins else ()
-    counts = (*confusion_counts(spec.label_space, spec.geo), *more)
+    extra = job.extra_counts
+    counts = (*confusion_counts(spec.label_space, spec.geo), *extra)
     with Journal(setup.work, [count.spec for count in counts], ranks.rank, setup.witness) as journal:
         name = ranks.broadcast_from_rank0(lambda: journal.name)
         writer = PredictionWriter(job.target, spec.devkit_set, name) if job.target is not None else None
-        pipeline = ImagePipeline(setup.loaded.segmenter, setup.data, job.device, writer, more)
+        pipeline = ImagePipeline(setup.loaded.segmenter, setup.data, job.device, writer, extra)
         try:
             evaluation = evaluate(
                 pipeline,
@@ -259,7 +264,7 @@ def _work(job: Job, loaded: LoadedModel, facts: ModelFacts, data: Dataset, envir
         "label space": f"{data.manifest.label_space} {data.manifest.classes} {data.manifest.ignore}",
         "device": f"{environment.device} {environment.device_name}",
         "versions": f"{environment.python} {environment.packages} {environment.decoder} {environment.revision}",
-        "near ties": str(job.options.margins),
+        "what is counted": str([count.spec for count in job.extra_counts]),
         "forward": f"{job.precision.name} fast={job.fast} batch={job.options.forward.batch}",
         "protocol": str(RULES_VERSION),
     }

@@ -1,8 +1,9 @@
 """Counts: what is counted on every image, as int64 arrays that add up.
 
 A count is one small class. The evaluation loop, the scoring of stored predictions, the journal, the merge over ranks,
-the record, its recomputation and the comparisons handle every count through `CountSpec` alone, without knowing which it
-is. Counts on label maps are here and in `trimap`; counts on logits are in `fcnbench/evaluation`.
+the record, its recomputation and its verification handle every count through `CountSpec` alone, without knowing which
+it is; comparisons read the confusion matrices and the near ties. Counts on label maps are here and in `trimap`; counts
+on logits are in `fcnbench/evaluation`.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ class CountSpec:
 
         Returns:
             `total` for a plain count with one axis; `mean_iu` and `pixel_acc` for confusion matrices along one axis,
-            None where no pixel was scored; nothing for plain confusion matrices, whose scores a record has anyway.
+            None where no pixel was scored; nothing for a count without an axis or with several. The scores of the
+            confusion matrices of whole images are elsewhere in the record.
         """
         if len(self.axes) != 1:
             return {}

@@ -1,4 +1,4 @@
-"""The package in docs/datasets.md, "Add a dataset", does what the page says."""
+"""The packages in docs/datasets.md, "Add a dataset", do what the page says, and mistakes of their authors are named."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ import json
 import re
 import sys
 import tomllib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import fcnbench
 from fcnbench.cli.main import main
-from fcnbench.errors import DataCorrupt
+from fcnbench.datasets.codec.images import encode_ppm
+from fcnbench.datasets.registry import DATASETS
+from fcnbench.datasets.spec import DatasetSpec, NativeSample, Source
+from fcnbench.datasets.store.source_checks import check_source
+from fcnbench.errors import DataCorrupt, DatasetPluginError
 from tests.conftest import REPOSITORY, jpeg
 from tests.datasets import native
 
@@ -77,3 +84,92 @@ def test_a_label_map_with_another_value_is_named(data: Path) -> None:
     (data / f"coins/labels/{IDS[2]}.png").write_bytes(native.png(np.full((12, 16), 3, np.uint8)))
     with pytest.raises(DataCorrupt, match=r"coin_002\.png holds the values 3 \(192 pixels\)"):
         fcnbench.load_dataset("coinsval", data)
+
+
+@pytest.mark.usefixtures("package")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("COINSVAL", "the dataset 'coins' of package renamed is called 'coinsval'"),
+        ("LAYOUT", "is of type FolderLayout"),
+    ],
+    ids=["another name", "another type"],
+)
+def test_an_entry_point_of_another_name_or_type_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    metadata = tmp_path / "other/renamed-1.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: renamed\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text(f"[fcnbench.datasets]\ncoins = coins:{name}\n")
+    monkeypatch.syspath_prepend(str(metadata.parent))
+    with pytest.raises(DatasetPluginError, match=said):
+        fcnbench.load_dataset("coins")
+    assert [(each.entry.name, said in each.reason) for each in DATASETS.broken()] == [("coins", True)]
+
+
+# --- a source that is not files ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stripes() -> DatasetSpec:
+    """Return the generated dataset of the page."""
+    names: dict[str, Any] = {}
+    exec(code_block("python", "stripes.py"), names)
+    spec = names["STRIPES"]
+    assert isinstance(spec, DatasetSpec)
+    return spec
+
+
+def reading(spec: DatasetSpec, read: Callable[[str], object]) -> DatasetSpec:
+    """Return the dataset with another way to read a sample."""
+    source: Any = spec.open_source(spec, ())
+    source.read = read
+    return replace(spec, open_source=lambda spec, paths: source)
+
+
+def test_the_generated_dataset_of_the_page_is_built_and_sound(stripes: DatasetSpec) -> None:
+    data = fcnbench.load_dataset(stripes)
+    assert data.ids == stripes.split.ids
+    assert data[0].image.shape == (48, 64, 3)
+    assert data[0].label[0, :18].tolist() == [255, *[0] * 7, 255, *[1] * 7, 255, 2]
+    assert all(each.sound for each in fcnbench.examine(stripes).findings)
+
+
+IMAGE = encode_ppm(np.zeros((2, 3, 3), np.uint8))
+LABEL = np.zeros((2, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("sample", "said"),
+    [
+        (NativeSample(IMAGE, LABEL + 4), r"label map of stripes stripes-00 .* holds the values 4 \(6 pixels\)"),
+        (
+            NativeSample(IMAGE, LABEL.astype(np.int64)),
+            r"label of stripes .* is int64 \[2, 3\], expected",
+        ),
+        (NativeSample(IMAGE, LABEL[None]), r"is uint8 \[1, 2, 3\], expected an array uint8 \[H, W\]"),
+        (NativeSample(np.zeros((2, 3, 3), np.uint8), LABEL), "image of stripes .* is of type ndarray"),  # type: ignore[arg-type]
+        (NativeSample(IMAGE, LABEL, geo=LABEL.astype(float)), r"geo of stripes .* is float64 \[2, 3\]"),  # type: ignore[arg-type]
+        ((IMAGE, LABEL), "is of type tuple, expected a fcnbench.datasets.spec.NativeSample"),
+    ],
+    ids=["another value", "int64", "three axes", "array for an image", "geo", "tuple"],
+)
+def test_a_sample_of_another_form_is_named(stripes: DatasetSpec, sample: object, said: str) -> None:
+    with pytest.raises(DataCorrupt, match=said):
+        fcnbench.load_dataset(reading(stripes, lambda sample_id: sample))
+
+
+def test_a_source_that_fails_is_named_with_its_error(stripes: DatasetSpec) -> None:
+    def read(sample_id: str) -> object:
+        raise TypeError("one argument is missing")
+
+    with pytest.raises(DataCorrupt, match="stripes failed on stripes-00: TypeError: one argument is missing"):
+        fcnbench.load_dataset(reading(stripes, read))
+
+
+def test_a_source_without_some_methods_is_refused_with_their_names(stripes: DatasetSpec) -> None:
+    public = [name for name in vars(Source) if not name.startswith("_")]
+    with pytest.raises(DataCorrupt) as caught:
+        check_source(stripes, object())
+    assert caught.value.message.endswith(f"lacks {', '.join(public)}")

@@ -14,7 +14,7 @@ import pytest
 
 import fcnbench
 from fcnbench.comparison.attribution import first_difference, layers
-from fcnbench.errors import ModelError
+from fcnbench.errors import Interrupted, ModelError
 from fcnbench.evaluation.identity import DependencyTracker, content_digest, identity_difference
 from fcnbench.evaluation.journal import Journal
 from fcnbench.models.code.source_files import Sources
@@ -142,6 +142,23 @@ def test_a_cell_of_a_sweep_is_reused_only_if_nothing_changed(
         assert "run again: " in said
         assert "changed" in said
         assert second.record != first.record
+
+
+def test_an_interrupted_run_that_lacks_a_count_is_not_continued(
+    model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def run(margins: bool) -> None:
+        fcnbench.run(f"{model / 'net.py'}:build", limit=4, margins=margins, board=tmp_path / "board")
+
+    monkeypatch.setenv("STOP_AT", "3")
+    with pytest.raises(Interrupted):
+        run(margins=False)
+    assert calls(model) == 3
+    monkeypatch.delenv("STOP_AT")
+    run(margins=True)
+    assert calls(model) == 4
+    run(margins=False)
+    assert calls(model) == 2
 
 
 def test_a_journal_names_the_fact_that_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,18 +65,18 @@ def ordered_alternatives(spec: DatasetSpec) -> list[tuple[str, ...]]:
     return sorted(spec.archives, key=lambda names: len(missing_archives(spec, names)) > 0)
 
 
-def check_urls(names: tuple[str, ...] = ()) -> dict[str, list[MirrorStatus]]:
+def check_urls(names: tuple[str, ...] | None = None) -> dict[str, list[MirrorStatus]]:
     """Check every mirror of archives, and return the results by name of the archive.
 
     Args:
-        names: names of the archives; empty for all.
+        names: names of the archives; None for all.
 
     Raises:
         DataMissing: the network is forbidden.
     """
     if offline():
         raise DataMissing(f"{OFFLINE_VARIABLE} forbids to check mirrors", f"unset {OFFLINE_VARIABLE}")
-    chosen = {name: archive for name, archive in known_archives().items() if not names or name in names}
+    chosen = {name: archive for name, archive in known_archives().items() if names is None or name in names}
     results: dict[str, list[MirrorStatus]] = {name: [] for name in chosen}
     requests = [(name, url) for name, archive in chosen.items() for url in archive.urls]
     for name, url in track(requests, "check", "mirror"):

@@ -19,14 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnbench.datasets.archive.catalogue import recognise
-from fcnbench.datasets.codec.images import (
-    check_sizes,
-    decode_depth,
-    decode_hha,
-    decode_image,
-    encode_label,
-    label_counts,
-)
+from fcnbench.datasets.codec.images import encode_label, label_counts
 from fcnbench.datasets.spec import DatasetSpec, NativeSample, Source
 from fcnbench.datasets.splits import ListedSplit
 from fcnbench.datasets.store.card import write_card
@@ -34,6 +27,7 @@ from fcnbench.datasets.store.columns import PARQUET_NAME, columns_of, digest_opt
 from fcnbench.datasets.store.dataset import digest_label
 from fcnbench.datasets.store.manifest import Manifest, Row, rows_digest
 from fcnbench.datasets.store.masks import check_masks
+from fcnbench.datasets.store.source_checks import check_sample, read_sample
 from fcnbench.errors import DataCorrupt, DataMissing
 from fcnbench.util import files
 from fcnbench.util.console import Bar, listed, progress, track
@@ -116,7 +110,8 @@ def fingerprint(spec: DatasetSpec, source: Source) -> str:
         DataCorrupt: an image or a label map is not valid.
     """
     ids = track(source.split.ids, f"read {spec.name}", "image")
-    return rows_digest([_encode(spec, source.read(sample_id), sample_id, source.location).row for sample_id in ids])
+    samples = ((sample_id, read_sample(spec, source, sample_id)) for sample_id in ids)
+    return rows_digest([_encode(spec, native, sample_id, source.location).row for sample_id, native in samples])
 
 
 def _manifest(spec: DatasetSpec, source: Source, totals: _Totals, identity: str) -> Manifest:
@@ -191,7 +186,7 @@ def _read_samples(
     """Yield the columns of each sample in order, read and checked on all cores; update `totals`."""
 
     def read(sample_id: str) -> _EncodedSample:
-        return _encode(spec, source.read(sample_id), sample_id, source.location)
+        return _encode(spec, read_sample(spec, source, sample_id), sample_id, source.location)
 
     for sample in map_ordered(read, ids):
         totals.rows.append(sample.row)
@@ -204,7 +199,7 @@ def _read_samples(
 def _encode(spec: DatasetSpec, native: NativeSample, sample_id: str, location: str) -> _EncodedSample:
     """Check the parts of a sample against each other, and encode its columns."""
     name = f"{spec.name} {sample_id} in {location}"
-    _check_parts(native, name)
+    check_sample(spec, native, name)
     counts = label_counts(native.label)
     encoded = {
         "image": native.image,
@@ -234,18 +229,6 @@ def _encode(spec: DatasetSpec, native: NativeSample, sample_id: str, location: s
     }
     geo_counts = label_counts(native.geo) if native.geo is not None else np.zeros_like(counts)
     return _EncodedSample(row, columns, counts, geo_counts)
-
-
-def _check_parts(native: NativeSample, name: str) -> None:
-    """Check that images and maps of a sample can be decoded, and have the size of its label map."""
-    if native.image is not None:
-        check_sizes(decode_image(native.image, f"the image of {name}"), native.label, name, "image")
-    if native.hha is not None:
-        check_sizes(decode_hha(native.hha, f"the HHA image of {name}"), native.label, name, "HHA image")
-    if native.depth is not None:
-        check_sizes(decode_depth(native.depth, f"the depth map of {name}"), native.label, name, "depth map")
-    if native.geo is not None:
-        check_sizes(native.geo, native.label, name, "second label map")
 
 
 def _write_parquet(spec: DatasetSpec, path: Path, samples: Iterator[dict[str, Any]]) -> None:

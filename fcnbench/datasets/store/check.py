@@ -61,26 +61,24 @@ class StoreReport:
     classes: tuple[ClassCount, ...]
 
 
-def check_store(name: str) -> StoreReport:
+def check_store(spec: DatasetSpec) -> StoreReport:
     """Check the newest store of a dataset, a complete one if there is one.
 
     Args:
-        name: name of the dataset.
+        spec: the dataset.
 
     Raises:
-        UnknownName: there is no such dataset.
         DataMissing: the dataset has no store yet.
 
     >>> import fcnbench
     >>> _ = fcnbench.load_dataset("pocket")
-    >>> check_store("pocket").findings[0].text
+    >>> check_store(find_dataset("pocket")).findings[0].text
     '64 of 64 images, 64 label maps'
     """
-    spec = find_dataset(name)
     stores = find_stores(spec, paths.stores() / spec.name)
     if not stores:
         raise DataMissing(
-            f"{name} is not in the local store", f"run `fcnbench fetch {name}` first, or with --from PATH"
+            f"{spec.name} is not in the local store", f"run `fcnbench fetch {spec.name}` first, or with --from PATH"
         )
     store = next((store for store in stores if store.manifest.complete), stores[0])
     recount = _Recount(store)
@@ -96,7 +94,7 @@ def check_store(name: str) -> StoreReport:
         *_shared(spec, store),
         *_derivation(spec),
     ]
-    return StoreReport(name, tuple(results), recount.classes())
+    return StoreReport(spec.name, tuple(results), recount.classes())
 
 
 def verify_sample(data: Dataset, index: int) -> Sample:

@@ -114,6 +114,8 @@ def test_the_mirrors_can_be_checked(url: str, behaviour: Behaviour, capsys: pyte
     assert "DEAD  http://127.0.0.1:9/none.tar: can't be reached" in shown
     assert main(["fetch", "voc2012val", "--check-urls", "--json"]) == 0
     assert list(json.loads(capsys.readouterr().out)["archives"]) == ["voc2012trainval"]
+    assert main(["fetch", "pocket", "--check-urls"]) == 0
+    assert capsys.readouterr().out == "pocket has no archives to download\n"
 
 
 def test_both_archives_of_a_dataset_are_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
