@@ -92,29 +92,31 @@ def bench(
 ) -> Bench:
     """Time forward passes at 500x500, and write them with the machine's speed board.
 
-    One image at a time in single stream is the papers' protocol. Warm-up first; preprocessing the image and copying it
-    to the device are not included (CVPR 2015, Table 1, does not say whether theirs are), but timed separately. Weights
-    do not matter for the time: `random:SEED` will do.
+    The default, one image per pass in the scenario `single-stream`, is the papers' protocol. The timed passes follow
+    some warm-up passes. Preprocessing the image and copying it to the device are timed separately (CVPR 2015, Table 1,
+    does not say whether its times include them). Weights do not affect the time, so `random:SEED` is sufficient.
 
     Args:
         model: registered name, `path/to/file.py:factory`, or `scheme:argument`; or a `torch.nn.Module`, an object with
             `prepare` and `logits`, or a factory of either.
-        weights: handed to the model's factory; the papers' networks are timed with `random:0` by default.
+        weights: passed to the model's factory; the papers' networks are timed with `random:0` by default.
         classes: classes of the score layer; the model's own number by default.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, ...
         precision: `fp32` (the default), `tf32`, `bf16`, `fp16`.
-        compiled: compile the network by `torch.compile`; the fast path is left out.
-        fast: take the fast path of the papers' VGG nets.
+        compiled: compile the network with `torch.compile`; the fast path is then not used.
+
+        fast: use the fast path of the papers' VGG networks.
+
         batch: images per pass.
-        scenario: `single-stream`: each pass is waited for; `throughput`: the device never waits.
-        trials: least number of timed passes; the papers average 20.
-        seconds: least time that they take together.
+        scenario: `single-stream` waits for each pass; `throughput` submits passes without waiting.
+        trials: minimum number of timed passes; the papers average 20.
+        seconds: minimum total time of the timed passes, in seconds.
         board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else `fcnbench-results`.
 
     Raises:
         UsageError: an argument is wrong, or the model is an oracle.
         ModelError: the model or its weights are unusable, or it fails at this size.
-        OutputError: timing or board could not be written.
+        OutputError: the timing or the board could not be written.
 
     >>> import fcnbench
     >>> timing = fcnbench.bench("fcn8s-pocket", trials=1, seconds=0)

@@ -52,44 +52,46 @@ def run(
 ) -> Run:
     """Evaluate a model on a dataset in the papers' protocol, and write its record and its board row.
 
-    In a process that torchrun started it does its share, and returns the result of all.
+    If torchrun started several processes, each one evaluates a share of the images and returns the common result.
 
     Args:
         model: registered name, `path/to/file.py:factory`, or `scheme:argument`; or a `torch.nn.Module`, an object with
             `prepare` and `logits`, or a factory of either. A network without a method `prepare` gets torchvision's
-            ImageNet normalisation; `fcnbench.ModuleSegmenter` takes another one. By default `fcn8s-pocket`, where the
+            ImageNet normalisation; `fcnbench.ModuleSegmenter` adds another one. By default `fcn8s-pocket`, if the
             dataset has its classes.
         dataset: name of the dataset, its specification, or what `fcnbench.load_dataset` returned; `pocket` by default.
-        weights: handed to the model's factory: a path, `random:SEED`, or whatever the model understands; the papers'
-            networks take their published weights by default.
+        weights: passed to the model's factory: a path, `random:SEED`, or any value that the model accepts; the papers'
+            networks use their published weights by default.
         from_: the user's own archive or extracted folder of the dataset.
-        allow_partial: score what is there of an incomplete dataset; the result is marked `n/N`.
+        allow_partial: accept an incomplete dataset; the result is marked `n/N`.
         accept_terms: agree to the terms of archives and weights that have to be downloaded; remembered.
         limit: score only the first `limit` images; the result is marked `n/N`.
-        dense: `shift-and-stitch` to run a net of stride 32 densely, `shift-and-stitch:F` by a factor F only.
+        dense: `shift-and-stitch` to run a network of stride 32 for a score at every pixel, or `shift-and-stitch:F` for
+            scores that are only F times as dense.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, ...
-        precision: of the forward pass, part of the signature: `fp32`, `tf32`, `bf16`, `fp16`. Any but fp32 is compared
-            with fp32 on a few images, and the pixels that change class are recorded. By default the signature's, or
-            fp32.
-        compiled: compile the network by `torch.compile`, likewise part of the signature; the fast path is left out.
-        fast: take the fast path of the papers' VGG nets: the same function, summed in another order.
-        batch: images of one size that go through the network together; halved where memory does not suffice.
+        precision: precision of the forward pass, part of the signature: `fp32`, `tf32`, `bf16`, `fp16`. Any other than
+            fp32 is compared with fp32 on a few images, and the number of pixels that change class is recorded. By
+            default that of `signature`, or else fp32.
+        compiled: compile the network with `torch.compile`, also part of the signature; the fast path is then not used.
+        fast: use the fast path of the papers' VGG nets: the same function, summed in another order.
+        batch: images of one size that go through the network together; halved if the memory is not sufficient.
         trials: forward passes at 500x500 to time after the run; by default the papers' 20, none with `limit`.
-        signature: reproduce the protocol of this signature, short or long, or say which part can't be.
+        signature: use the protocol of this signature, short or long; an error names the parts that would differ.
         save_predictions: a new folder for the predicted label maps, index PNGs with the VOC palette; for the VOC
             datasets in the layout of the devkit's results.
-        margins: count the pixels whose two largest logits nearly tie, so that `check` can tell flips from drift.
-        certify: predict a few images again, in a batch of two and on one thread, and record the flipped pixels.
+        margins: count the pixels whose two largest logits nearly tie, so that `check` can tell them from drift.
+        certify: predict a few images again, in a batch of two and on one thread, and record how many pixels
+            change class.
         board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else `fcnbench-results`.
 
     Raises:
-        UsageError: an argument is wrong, a name unknown, or the signature's protocol not the one that would be run.
+        UsageError: an argument is wrong, a name is unknown, or the run would not have the protocol of `signature`.
         DataError: the dataset is missing, incomplete or corrupt.
-        ModelError: the model or its weights are unusable, or its logits wrong.
-        OutputError: record, predictions or board could not be written.
-        RankLost: another process of the run failed or is gone; the same call goes on from there.
-        Interrupted: stopped by the user; the same call goes on from there, but starts over for a model that is an
-            object: nothing could show that it is still the same.
+        ModelError: the model or its weights are unusable, or its logits are wrong.
+        OutputError: the record, predictions or board could not be written.
+        RankLost: another process of the run failed or disappeared; the same call continues the run.
+        Interrupted: stopped by the user; the same call continues the run. If the model was given as an object, it
+            starts over, since the object may have changed.
 
     >>> import fcnbench
     >>> run = fcnbench.run("fcn8s-pocket", "pocket", limit=2)
