@@ -1,11 +1,11 @@
-"""fcnbench: semantic segmentation scores in the protocol of the FCN papers, explained and recomputable.
+"""fcnbench: semantic segmentation scores in the protocol of the FCN papers, which can be explained and recomputed.
 
     import fcnbench
 
     result = fcnbench.run("fcn8s-pocket", "pocket")
     result.scores["mean_iu"]
 
-Every name is imported when it is first used, so `import fcnbench` costs next to nothing.
+Each name is imported when it is first used, so `import fcnbench` is fast.
 """
 
 from __future__ import annotations

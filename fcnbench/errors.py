@@ -1,6 +1,6 @@
 """The exception tree of fcnbench. Each class carries the exit code of the command line.
 
-    FcnbenchError                5  the run broke
+    FcnbenchError                5  the run failed
     ├── CheckFailed              1  a check failed (drift, verification, doctor)
     ├── UsageError               2  wrong usage                                  (also a ValueError)
     │   └── UnknownName          2  an unknown model or dataset, with suggestions

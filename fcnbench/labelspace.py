@@ -13,13 +13,13 @@ MAX_CLASSES = 255
 
 @dataclass(frozen=True)
 class LabelSpace:
-    """Class names and colours; the index of a class in `classes` is its value in a canonical label map.
+    """Class names and colours of a dataset; the index of a class in `classes` is its value in fcnbench's label maps.
 
     Attributes:
         name: name in protocol signatures, for example `voc21`.
         classes: class names in index order.
         palette: one colour (R, G, B) per class, 0..255.
-        ignore: value of pixels that are not scored; 255 in canonical label maps.
+        ignore: value of pixels that are not scored; 255 in fcnbench's label maps.
 
     Raises:
         ValueError: names repeat, the number of colours differs, or the ignore value is a class index.

@@ -64,19 +64,19 @@ class Protocol:
         total: number of images in the dataset's split.
         split: digest of the split's id list, one id per line.
         variant: the release that the pixels come from, for example `VOC2012`.
-        labelling: which of several labellings of the dataset that are known to differ; empty where there is one.
+        labelling: name of the labelling, if the dataset has several that differ; else empty.
         modality: the model's input: `rgb`, `depth`, `hha`, or several joined by `+`; `truth` for an oracle, `files`
-            where predictions were given as files.
+            if predictions were given as files.
         label_space: name of the label space.
-        geo: name of the second label space; empty where there is none.
+        geo: name of the second label space; empty if there is none.
         classes: number of classes C.
         ignore: ground-truth value that is not scored.
-        mean: classes that mean IU runs over: `gt`, those in the ground truth; `union`, those in the ground truth or the
-            predictions.
-        infer: `native` = whole image, its own size, one scale, no flip; `unknown` where predictions were given as
-            files.
-        precision: precision of the forward pass: `fp32`, with TF32 off, or another of `PRECISIONS`, and `+compile`
-            where the network was compiled; `unknown` where predictions were given as files.
+        mean: classes over which the means are taken: `gt`, those in the ground truth; `union`, those in the ground
+            truth or the predictions.
+        infer: `native` if the model is given the whole image at its original size, once, without flipping; `unknown`
+            if predictions were given as files.
+        precision: precision of the forward pass: `fp32`, with TF32 off, or another of `PRECISIONS`, followed by
+            `+compile` if the network was compiled; `unknown` if predictions were given as files.
         version: version of the rules.
 
     Raises:
@@ -162,7 +162,7 @@ class Protocol:
         return self
 
     def departures(self, signature: str) -> list[str]:
-        """Return the differences from another signature, one sentence per key; none where it says the same.
+        """Return the differences from another signature, one sentence per key; empty if there are none.
 
         Args:
             signature: short or long, of any known version.

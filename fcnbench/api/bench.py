@@ -101,18 +101,20 @@ def bench(
         classes: classes of the score layer; the model's own number by default.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, ...
         precision: `fp32` (the default), `tf32`, `bf16`, `fp16`.
-        compiled: compile the network by `torch.compile`; the fast path is left out.
-        fast: take the fast path of the papers' VGG nets.
+        compiled: compile the network with `torch.compile`; the fast path is then not used.
+
+        fast: use the fast path of the papers' VGG networks.
+
         batch: images per pass.
-        scenario: `single-stream`: each pass is waited for; `throughput`: the device never waits.
-        trials: least number of timed passes; the papers average 20.
-        seconds: least time that they take together.
+        scenario: `single-stream` waits for each pass; `throughput` submits passes without waiting.
+        trials: minimum number of timed passes; the papers average 20.
+        seconds: minimum total time of the timed passes, in seconds.
         board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else `fcnbench-results`.
 
     Raises:
         UsageError: an argument is wrong, or the model is an oracle.
         ModelError: the model or its weights are unusable, or it fails at this size.
-        OutputError: timing or board could not be written.
+        OutputError: the timing or the board could not be written.
 
     >>> import fcnbench
     >>> fcnbench.bench("fcn8s-pocket", trials=1, seconds=0).record.scenario

@@ -10,13 +10,13 @@ from fcnbench.util import paths
 
 
 def board(board: str | Path | None = None, dataset: str | None = None, *, claims: bool = False) -> list[Path]:
-    """Rewrite the boards below a folder from its records, and the speed boards from its timings.
+    """Generate the boards in a folder from its records, and the speed boards from its timings.
 
     Args:
         board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else the working directory
-            where it holds one of them, else `fcnbench-results`.
-        dataset: only this dataset's board; all that have a record otherwise.
-        claims: also the boards of datasets that have nothing but claims of the papers.
+            if it contains one of them, else `fcnbench-results`.
+        dataset: generate only the board of this dataset; by default those of all datasets that have a record.
+        claims: also generate boards of datasets that have only scores claimed by papers.
 
     Returns:
         Paths of the boards.
@@ -50,11 +50,11 @@ def board(board: str | Path | None = None, dataset: str | None = None, *, claims
 
 
 def verify_boards(board: str | Path | None = None) -> list[str]:
-    """Check whether the boards below a folder are what its records give; return a sentence for each that is not.
+    """Check that the boards in a folder agree with its records; return one sentence for each board that does not.
 
     Args:
         board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else the working directory
-            where it holds one of them, else `fcnbench-results`.
+            if it contains one of them, else `fcnbench-results`.
 
     Raises:
         DataMissing: there is no such folder, or neither a board nor a usable record in it.
@@ -72,12 +72,12 @@ def verify_boards(board: str | Path | None = None) -> list[str]:
 
 
 def board_pages(output: str | Path, board: str | Path | None = None) -> Path:
-    """Write the boards below a folder as a static site of self-contained pages; return the path of its index.
+    """Write the boards in a folder as a static website of self-contained pages; return the path of its index.
 
     Args:
         output: the site's folder.
         board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else the working directory
-            where it holds one of them, else `fcnbench-results`.
+            if it contains one of them, else `fcnbench-results`.
 
     Raises:
         DataMissing: there is no such folder, or no board in it.

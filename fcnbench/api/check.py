@@ -67,25 +67,28 @@ def check(
     junit: str | Path | None = None,
     keep: str | Path | None = None,
 ) -> Check:
-    """Judge whether a model still gives what its baseline says; runs it again unless a result is given.
+    """Check that a model still gives the results of its baseline; the model is run again unless a result is given.
 
     Args:
-        baseline: the result of `fcnbench.run`, a record, a `record.json`, its folder, or a board; of a board every
-            model's newest run.
-        record: the result to judge, in place of a new run; likewise, but not a board.
-        predictions: a folder of predicted label maps to judge, in place of a new run; beside `record`, that run's.
-        baseline_predictions: the baseline's own predicted label maps, to count flipped pixels exactly.
-        model: run this one, in place of the baseline's, by name or as an object; of a board, judge only this one.
-        weights: the model's weights, where the baseline's were a file.
+        baseline: the result of `fcnbench.run`, a record, a `record.json`, its folder, or a board, of which the newest
+            run of every model is used.
+        record: an existing result to check instead of running the model; as `baseline`, but not a board.
+        predictions: a folder of predicted label maps to check instead of running the model; with `record`, the
+            predictions of that run.
+        baseline_predictions: the baseline's own predicted label maps, to count changed pixels exactly.
+        model: run this model, given by name or as an object, instead of the baseline's; if the baseline is a board,
+            check only this model.
+        weights: the model's weights, if those of the baseline were a file.
         from_: the user's own archive or extracted folder of the dataset.
-        allow_partial: accept an incomplete dataset, as the baseline's was.
+        allow_partial: accept an incomplete dataset, if that of the baseline was incomplete.
         accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
         device: where the model runs.
-        budget: pixels that may change class.
-        tolerance: how far each of the four metrics may move, as a fraction. Without either only identical passes.
-        markdown: write a summary there.
-        junit: write JUnit XML there.
-        keep: keep a new run's record below this folder of boards.
+        budget: number of pixels that may change class; by default 0, or no limit if only `tolerance` is given.
+        tolerance: how much each metric may change, as a fraction; by default 0, or no limit if only `budget` is
+            given.
+        markdown: write a summary to this file.
+        junit: write JUnit XML to this file.
+        keep: keep the record of the new run in this folder with `submissions/` and `leaderboards/`.
 
     Raises:
         UsageError: options that do not fit together.

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 def compare(
     first: RecordLike, second: RecordLike, *, predictions: tuple[str | Path, str | Path] | None = None
 ) -> Comparison:
-    """Compare two runs on one dataset: is B better than A, where do they differ, and why.
+    """Compare two runs A and B on one dataset: whether B is better, where they differ, and possible reasons.
 
     Args:
-        first: A: the result of `fcnbench.run`, a record, a `record.json`, or its folder.
-        second: B, likewise.
-        predictions: folders of A's and B's predicted label maps, to count flipped pixels exactly.
+        first: run A: the result of `fcnbench.run`, a record, a `record.json`, or its folder.
+        second: run B, in the same forms.
+        predictions: folders of the predicted label maps of A and B, to count changed pixels exactly.
 
     Raises:
-        UsageError: the runs have different datasets or policies, or no image in common.
+        UsageError: the runs have different datasets or rules, or no image in common.
         DataMissing: a record is not there.
         ResultsError: a record or its matrices can't be read, or are damaged.
         PredictionError: a folder does not hold the predictions of its record.
@@ -41,7 +41,7 @@ def compare(
 
 
 def lens(record: RecordLike) -> list[ConventionScores]:
-    """Return what other harnesses would report for a record's matrices, and which of their rules makes the gap.
+    """Return the scores that other harnesses would report for a record, and the rule that causes each difference.
 
     Args:
         record: the result of `fcnbench.run`, a record, a `record.json`, or its folder.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def doctor() -> list[CheckResult]:
-    """Check versions, home folder, device, plugins, stores and the built-in dataset; a fault is a finding.
+    """Check versions, home folder, device, plugins, stores and the built-in dataset; faults are returned, not raised.
 
     >>> import fcnbench
     >>> fcnbench.doctor()[0].subject
@@ -69,13 +69,13 @@ def examine_model(
     device: str = "auto",
     accept_terms: bool = False,
 ) -> list[CheckResult]:
-    """Try a model on random images; the same as `fcnbench doctor --model`.
+    """Test a model on random images; the same as `fcnbench doctor --model`.
 
     Args:
         model: registered name, `path/to/file.py:factory`, or `scheme:argument`; or a `torch.nn.Module`, an object with
             `prepare` and `logits`, or a factory of either.
-        dataset: the dataset whose classes it should give; no sample of it is read.
-        weights: handed to the model's factory.
+        dataset: the dataset whose classes the model should predict; its samples are not read.
+        weights: passed to the model's factory.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, ...
         accept_terms: agree to the terms of published weights that have to be downloaded; remembered.
 
@@ -114,7 +114,7 @@ def examine_model(
 
 
 def examine_device(device: str = "auto") -> DeviceExamination:
-    """Check a device, and keep the outcome for the records of later runs; the same as `fcnbench doctor --device`.
+    """Check a device, and store the result for the records of later runs; the same as `fcnbench doctor --device`.
 
     Args:
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, ...
@@ -122,7 +122,7 @@ def examine_device(device: str = "auto") -> DeviceExamination:
     Raises:
         UsageError: no such device here.
         ModelError: a forward pass failed on it.
-        OutputError: the outcome could not be written.
+        OutputError: the result could not be written.
 
     >>> import fcnbench
     >>> fcnbench.examine_device("cpu").environment.device

@@ -22,10 +22,10 @@ def export(
     Args:
         dataset: name of the dataset, its specification, or what `fcnbench.load_dataset` returned.
         to: `hf` (a folder for `datasets.load_dataset`), `voc` (JPEGImages, SegmentationClass with the VOC palette,
-            ImageSets) or `croissant` (the first, with a Croissant 1.1 description).
-        output: a folder that does not exist yet, or is empty; `<dataset>-<to>` here by default.
+            ImageSets) or `croissant` (as `hf`, with a Croissant 1.1 description).
+        output: a folder that does not exist yet, or is empty; `<dataset>-<to>` in the working directory by default.
         from_: the user's own archive or extracted folder.
-        allow_partial: accept an incomplete one.
+        allow_partial: accept an incomplete copy.
         accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
 
     Raises:

@@ -21,12 +21,12 @@ def fetch(
     allow_partial: bool = False,
     accept_terms: bool = False,
 ) -> Dataset:
-    """Return a dataset, once its canonical store is built; the same as `load_dataset`, under the command's name.
+    """Load a dataset and build its store if necessary; the same as `load_dataset`, under the name of the command.
 
     Args:
         dataset: name of the dataset, its specification, or what `fcnbench.load_dataset` returned.
         from_: the user's own archive or extracted folder.
-        allow_partial: accept an incomplete one.
+        allow_partial: accept an incomplete copy.
         accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
 
     Raises:

@@ -27,7 +27,7 @@ class Listed:
 
 
 def list_models() -> list[Listed]:
-    """Return the registered models, and the schemes that take an argument; nothing of them is imported.
+    """Return the registered models, and the schemes that take an argument, such as `onnx:PATH`; no model is imported.
 
     >>> import fcnbench
     >>> "fcn8s-pocket" in [listed.name for listed in fcnbench.list_models()]
@@ -56,7 +56,7 @@ def model_facts() -> list[Architecture]:
 
 
 def list_datasets() -> list[Listed]:
-    """Return the registered datasets; of other packages' only the names are read.
+    """Return the registered datasets; datasets of other packages are listed without importing them.
 
     >>> import fcnbench
     >>> fcnbench.list_datasets()[0].name

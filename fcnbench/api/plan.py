@@ -65,21 +65,21 @@ def plan(
     allow_partial: bool = False,
     board: str | Path | None = None,
 ) -> Plan:
-    """Return what `run` would use and download; nothing is imported of the model, and nothing is written.
+    """Return what `run` would use and download, without importing the model or writing anything.
 
     Args:
-        model: as `run` takes it; `fcn8s-pocket` by default, where the dataset has its classes.
-        dataset: as `run` takes it; `pocket` by default.
-        weights: as `run` takes it.
+        model: as for `run`; by default `fcn8s-pocket`, if the dataset has its classes.
+        dataset: as for `run`; `pocket` by default.
+        weights: as for `run`.
         from_: the user's own archive or extracted folder of the dataset.
         allow_partial: accept an incomplete dataset.
-        board: as `run` takes it.
+        board: as for `run`.
 
     Raises:
         UnknownName: no model or dataset has this name.
         UsageError: the dataset needs another model than the default, or `from_` is empty.
         DataMissing: `from_` is not there.
-        WeightsError: there are no such weights, or none were published for these classes.
+        WeightsError: the weights do not exist, or none were published for these classes.
 
     >>> plan("fcn8s", "voc2011val").weights
     'fcn8s-heavy-pascal'
@@ -142,7 +142,7 @@ def plan_model(
 
     Raises:
         UnknownName, ModelError: there is no such model.
-        WeightsError: there are no such weights, or none were published for these classes.
+        WeightsError: the weights do not exist, or none were published for these classes.
     """
     model = find_model(name)
     if model.scheme == "oracle-constant" and model.argument and int(model.argument) >= num_classes:

@@ -27,14 +27,15 @@ def report(
 
     Args:
         run: the result of `fcnbench.run`, a record, a `record.json`, or its folder.
-        predictions: the run's predicted label maps: the best and worst images are shown then, and curves near outlines.
+        predictions: folder of the run's predicted label maps, to show the best and worst images, and scores near
+            outlines.
         from_: the user's own archive or extracted folder of the dataset, for its images.
         accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
         examples: number of best images, and of worst images, that are shown.
-        output: the file; `report-<model>-<dataset>.html` here by default.
+        output: the file; `report-<model>-<dataset>.html` in the working directory by default.
 
     Raises:
-        ResultsError: the record is not sound.
+        ResultsError: the record is damaged or inconsistent.
         DataError: the record or the dataset is missing, or the dataset corrupt.
         PredictionError: the predictions are not the run's.
         OutputError: the file could not be written.

@@ -57,10 +57,11 @@ def run(
         dataset: name of the dataset, its specification, or what `fcnbench.load_dataset` returned; `pocket` by default.
         weights: argument of the model's factory: a path, `random:SEED`, ...; published weights by default.
         from_: the user's own archive or extracted folder of the dataset.
-        allow_partial: score what is there of an incomplete dataset; the result is marked `n/N`.
+        allow_partial: accept an incomplete dataset; the result is marked `n/N`.
         accept_terms: agree to the terms of archives and weights that have to be downloaded; remembered.
         limit: score only the first `limit` images; the result is marked `n/N`.
-        dense: `shift-and-stitch` to run a net of stride 32 densely, `shift-and-stitch:F` by a factor F only.
+        dense: `shift-and-stitch` to run a network of stride 32 for a score at every pixel, or `shift-and-stitch:F` for
+            scores that are only F times as dense.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, ...
         precision: `fp32`, `tf32`, `bf16` or `fp16`; by default the signature's, or fp32.
         compiled: compile the network by `torch.compile`; the fast path is left out.

@@ -51,22 +51,23 @@ def score(
     Args:
         predictions: folder of index PNGs, palette or grey: `<id>.png`, or the VOC devkit's `<comp>_<set>_cls/<id>.png`.
         dataset: name of the dataset, its specification, or what `fcnbench.load_dataset` returned.
-        model: what to call the maker of the predictions; the folder's name by default.
-        train_splits: splits that it was trained on; a run on images among them enters no board.
+        model: name of the model that made the predictions; by default the name of the folder.
+        train_splits: splits that the model was trained on; a run that includes some of their images is not added to
+            a board.
         from_: the user's own archive or extracted folder of the dataset; its images are not needed.
-        allow_partial: score the ids that have both label and prediction, and mark the result `n/N`.
+        allow_partial: score the images that have both a label map and a prediction; the result is marked `n/N`.
         accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
         trimap: also score the bands of 1 to 40 pixels around the boundaries of the ground truth.
         board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else `fcnbench-results`.
         record: the result of `fcnbench.run`, a record, a `record.json` or its folder, to recompute instead.
 
     Returns:
-        The run, with its record; for `record` what its matrices give, and where the record differs.
+        The run with its record; for `record`, the recomputed scores and the values in which the record differs.
 
     Raises:
         UsageError: both or neither of `predictions` and `record`, or an unknown dataset.
         DataError: the dataset, the folder, or the record is missing, incomplete or corrupt.
-        PredictionsError: files that are not predictions, or are wrong; all of them are named.
+        PredictionsError: some files are not predictions, or are wrong; the message lists all of them.
         ResultsError: the record or its matrices can't be read.
         OutputError: record or board could not be written.
 

@@ -27,23 +27,23 @@ def submit(
     note: str = "",
     board: str | Path | None = None,
 ) -> Verification:
-    """Copy a run to its folder below `submissions/` with the submitter's data, verify it, and rewrite its board.
+    """Copy a run to `submissions/` with the data of the submitter, verify it, and generate its board again.
 
     Args:
         run: the result of `fcnbench.run`, a record, a `record.json`, or its folder.
-        contact: somebody who answers: a name with a mail address or a page.
-        licence: licence of the weights, an SPDX identifier, or `none` where they are not given away.
-        url: where model or weights are.
-        note: a sentence for readers.
+        contact: contact for questions: a name with an e-mail address or a web page.
+        licence: licence of the weights, an SPDX identifier, or `none` if they are not available.
+        url: address of the model or its weights.
+        note: a short note for readers of the board.
         board: folder of `submissions/` and `leaderboards/`; by default `$FCNBENCH_BOARD`, else the working directory
-            where it holds one of them, else `fcnbench-results`.
+            if it contains one of them, else `fcnbench-results`.
 
     Raises:
         UsageError: contact or licence is empty.
         DataMissing: there is no record.
-        ResultsError: the record is not sound.
-        CheckFailed: the run enters no board.
-        OutputError: something could not be written.
+        ResultsError: the record is damaged or inconsistent.
+        CheckFailed: the run can't be added to a board.
+        OutputError: a file could not be written.
 
     >>> import fcnbench
     >>> run = fcnbench.run("oracle-perfect")
@@ -88,22 +88,25 @@ def verify(
     tolerance: float | None = None,
     write: bool = True,
 ) -> list[Verification]:
-    """Verify a submission, or all below a folder, and raise its tier.
+    """Verify a submission, or all submissions in a folder, and update their tiers.
 
     Schema, digests, matrices against scores, dataset, split, training images, location and duplicates are checked,
-    which makes a sound record `rescored`. `rerun` also runs the model again; if that agrees, the record is `rerun`.
+    and a record that passes gets the tier `rescored`. With `rerun`, the model is also run again; if the results agree,
+    the tier is `rerun`.
 
     Args:
         path: a `record.json`, its folder, or a folder of submissions; or the result of `fcnbench.run`, or a record.
         rerun: run the model again.
-        weights: the model's weights, where they were a file.
+        weights: the model's weights, if they were a file.
         from_: the user's own archive or extracted folder of the dataset, for the new run.
         allow_partial: accept an incomplete dataset, for the new run.
         accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
         device: where the model runs.
-        budget: pixels that may change class in the new run.
-        tolerance: how far each metric may move there, as a fraction.
-        write: keep the result in `verification.json` beside each record.
+        budget: number of pixels that may change class in the new run; by default 0, or no limit if only `tolerance` is
+            given.
+        tolerance: how much each metric may change, as a fraction; by default 0, or no limit if only `budget` is
+            given.
+        write: store the result in `verification.json` next to each record.
 
     Raises:
         DataMissing: there is no record.

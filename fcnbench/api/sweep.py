@@ -88,7 +88,7 @@ def sweep(path: str | Path, *, board: str | Path | None = None) -> Swept:
 
     Raises:
         UsageError: the file can't be read, or holds something unknown.
-        Interrupted: stopped by the user; the same call goes on from there.
+        Interrupted: stopped by the user; the same call continues the sweep.
         OutputError: an outcome could not be written.
 
     >>> import fcnbench
@@ -110,9 +110,9 @@ def sweep(path: str | Path, *, board: str | Path | None = None) -> Swept:
 
 
 def run_cell(plan: Sweep, cell: Cell, *, board: str | Path | None = None) -> Outcome:
-    """Run one cell of a sweep, unless it has a record under the same identity.
+    """Run one cell (model, dataset and precision) of a sweep, unless it has a record and nothing has changed since.
 
-    Any process may do it, on any machine that shares the board's folder.
+    This can be called in any process, on any machine that shares the folder of the board.
 
     Args:
         plan: the sweep.

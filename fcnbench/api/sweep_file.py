@@ -139,8 +139,9 @@ class _File:
 def read_sweep(path: str | Path) -> Sweep:
     r"""Read a sweep's TOML file.
 
-    It has lists `models` and `datasets`, and `precisions` for others than fp32; tables `[weights]` by model, `[from]`
-    by dataset, and `[options]` with further options of `fcnbench.run`. Paths are relative to the working directory.
+    The file has the lists `models`, `datasets` and, if not only fp32 is wanted, `precisions`. Optional tables are
+    `[weights]` by model, `[from]` by dataset, and `[options]` with other options of `fcnbench.run`. Paths are relative
+    to the working directory.
 
     Raises:
         UsageError: the file can't be read, or holds something unknown.

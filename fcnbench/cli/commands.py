@@ -5,17 +5,17 @@ from __future__ import annotations
 ABOUT = {
     "run": "evaluate a model on a dataset",
     "score": "score stored predictions, or recompute a record from its matrices",
-    "compare": "compare two runs, or look at one under other harnesses' rules",
-    "check": "judge a model against its baseline: identical, numerical noise or drift",
+    "compare": "compare two runs, or show one under the rules of other harnesses",
+    "check": "check a model against its baseline: identical, numerical noise, or drift",
     "report": "write one self-contained HTML file about a run",
-    "bench": "time a model's forward pass on this machine, as the papers do",
-    "fetch": "download and canonicalise a dataset, or check its mirrors",
+    "bench": "measure a model's forward time on this machine, as the papers do",
+    "fetch": "download a dataset and convert it to a store, or check its mirrors",
     "export": "write a dataset for Hugging Face, VOC readers or Croissant",
     "list": "list models and datasets",
-    "board": "rewrite boards from their records, show them, or check them",
+    "board": "generate leaderboards from records, show them, or check them",
     "submit": "prepare a run for a pull request, and verify it",
-    "verify": "check a submission, and raise its tier",
-    "doctor": "check this installation, a dataset from end to end, a model, or a device",
+    "verify": "verify submissions of runs, and update their tier",
+    "doctor": "check this installation, a complete dataset, a model, or a device",
 }
 """Name to one line, in the order of `fcnbench --help`. A command is a module of its name beside this one, with a
 function `execute`; its options are declared in `fcnbench/options`."""

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _EXIT_CODES = """\
 exit codes:
-  0 fine   1 a check failed   2 wrong usage   3 data missing or corrupt
-  4 model or weights unusable   5 the run broke   130 interrupted (resumable)
+  0 success   1 a check failed   2 wrong usage   3 data missing or corrupt
+  4 model or weights unusable   5 the run failed   130 interrupted, can be resumed
 """
 
 _HELP, _COMPLETION = "help", "--print-completion"
@@ -42,8 +42,8 @@ def build_parser(commands: Iterable[str] = ABOUT) -> Parser:
     """
     parser = Parser(
         prog="fcnbench",
-        description="Semantic segmentation scores in the protocol of the FCN papers: explained, kept as integers, "
-        "recomputable.",
+        description="Semantic segmentation scores in the protocol of the FCN papers: with all that is needed to "
+        "explain and recompute them.",
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

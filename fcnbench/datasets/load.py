@@ -28,7 +28,7 @@ def load_dataset(
     """Load the samples of a dataset as numpy arrays.
 
     Without `from_`, the local store is read. If there is none, `pocket` is generated, and the archives of other
-    datasets are downloaded. With `from_`, the store is built from that archive or folder, unless it was built from it
+    datasets are downloaded. With `from_`, the store is built from that archive or folder, unless this was done
     before.
 
     Args:

@@ -85,9 +85,9 @@ def scores(confusion: ArrayLike, mean: MeanOver = "gt") -> Scores:
 
     Args:
         confusion: integers [C, C], rows = ground truth, columns = prediction, ignored pixels already left out.
-        mean: `gt` (the papers' rule) averages over classes with true pixels. `union` is the nanmean of the
-            reference `score.py`: a class without true pixels that is predicted somewhere counts as IU 0. False
-            positives lower the IU of the true classes under both.
+        mean: `gt` (the papers' rule) averages over the classes in the ground truth. `union` follows the papers'
+            `score.py`, which uses `nanmean`: a class that is predicted, but does not occur in the ground truth, counts
+            with an IU of 0. False positives lower the IU of the true classes under both rules.
 
     Returns:
         The metrics, and accuracy, IU and pixels of every class.

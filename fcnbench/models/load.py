@@ -81,11 +81,11 @@ def load_model(
         name: for example `fcn8s`, `nets/mine.py:build`, or `torchvision:deeplabv3_resnet50`; or a `torch.nn.Module`, a
             segmenter, or a factory of either. A network that has no `prepare` gets torchvision's ImageNet
             normalisation.
-        weights: handed to the factory: a path, `random:SEED`, or whatever the model understands.
+        weights: passed to the factory: a path, `random:SEED`, or any value that the model accepts.
         num_classes: number of classes C of the dataset; None leaves it to the factory's default.
-        classes: class names of the dataset; a model that names its own classes otherwise is mapped to them by name.
+        classes: class names of the dataset; if the model has class names of its own, they are matched by name.
         dense: `shift-and-stitch`, or `shift-and-stitch:F`, to run a net of stride 32 densely.
-        fast: take the fast path of the papers' VGG nets: the same function, summed in another order.
+        fast: use the fast path of the papers' VGG networks: the same function, summed in another order.
         accept_terms: agree to the terms of published weights that have to be downloaded; remembered.
 
     Returns:
@@ -96,7 +96,7 @@ def load_model(
         ModelPluginError: another package registered the model, and importing it fails.
         WeightsError: the weights are missing or do not fit.
         DataMissing: published weights could not be downloaded, or their terms are not accepted yet.
-        ModelError: the factory failed, or returned something else than a model.
+        ModelError: the factory failed, or returned something that is not a model.
 
     >>> import numpy as np
     >>> model = load_model("fcn32s-pocket")

@@ -32,26 +32,26 @@ _MAX_SHOWN = 8
 
 @runtime_checkable
 class Segmenter(Protocol):
-    """What `fcnbench` evaluates: any object with the two methods `prepare` and `logits`.
+    """The interface of models: any object with the methods `prepare` and `logits` can be evaluated.
 
     `prepare` preprocesses an image. It is called in another thread, ahead of `logits`, so do not keep per-image state
     (a size, an offset) in the object between the two calls.
 
-    Both methods may reuse memory, return the same buffer every time, and write into their arguments: fcnbench copies or
-    reads what it still needs at once. Returning a new tensor from every call saves these copies.
+    Both methods may reuse memory, return the same buffer every time, and write into their arguments, since fcnbench
+    copies what it needs before the next call. Returning a new tensor from every call avoids these copies.
 
-    fcnbench also reads these attributes, where they exist:
+    fcnbench also reads these attributes, if they exist:
         num_classes: number of classes C of the logits; compared with the dataset's before the run.
-        train_splits: names of the splits or datasets that the weights were trained on; a run on images among them does
-            not enter a board.
-        train_ids: ids of training images beyond these splits; likewise.
+        train_splits: names of the splits or datasets that the weights were trained on; a run that includes some of
+            their images is not added to a board.
+        train_ids: ids of further training images, with the same effect.
         preprocessing: a word or two about what `prepare` does; stored in the record.
         module: the `torch.nn.Module` of the model; it is moved to the device, and the digest of the weights is that of
             its parameters and buffers.
-        modalities: what `prepare` takes, in order: `rgb` (the default), `depth`, `hha`. With `("rgb", "hha")` it is
+        modalities: inputs of `prepare`, in order: `rgb` (the default), `depth`, `hha`. With `("rgb", "hha")` it is
             called as `prepare(image, hha)`. Depth is uint16 [H, W] in millimetres, HHA is uint8 [H, W, 3].
         all_logits: a method like `logits` that returns a mapping: `out` for the classes, `geo` for the geometric
-            classes of SIFT Flow. It is called instead of `logits` where the dataset has geometric labels.
+            classes of SIFT Flow. It is called instead of `logits` if the dataset has geometric labels.
 
     >>> class Background:
     ...     def prepare(self, image):
@@ -81,9 +81,10 @@ class ModuleSegmenter:
             normalisation if it has none.
         num_classes: number of classes of the logits, if known.
         train_splits: names of the splits or datasets that the weights were trained on.
-        train_ids: ids of training images beyond these splits.
+        train_ids: ids of further training images.
+
         preprocessing: a word or two about what `prepare` does.
-        modalities: what `prepare` takes, in order.
+        modalities: inputs of `prepare`, in order.
 
     >>> segmenter = ModuleSegmenter(nn.Conv2d(3, 8, 1), num_classes=8)
     >>> batch = segmenter.prepare(np.zeros((20, 30, 3), np.uint8))[None]

@@ -24,8 +24,8 @@ DEFAULT_DATASET = "pocket"
 
 device_option = partial(option, "auto", help="auto, cpu, cuda, cuda:1, mps, ... (default: {default})", shared=True)
 board_option = partial(option, None, metavar="DIR", single=True, shared=True, variable="FCNBENCH_BOARD")
-FOLDER = "folder of submissions/ and leaderboards/ (default: $FCNBENCH_BOARD, else fcnbench-results)"
-FOLDER_READ = FOLDER.replace("else ", "else this folder if it holds them, else ")
+FOLDER = "folder with submissions/ and leaderboards/ (default: $FCNBENCH_BOARD, else fcnbench-results)"
+FOLDER_READ = FOLDER.replace("else ", "else the working directory if it has them, else ")
 accept_terms_option = partial(option, False, shared=True, consent=True)
 per_class_option = partial(option, False, help="print accuracy and IU of every class", python=False)
 POSITIVE = "pass a positive number"
@@ -43,10 +43,10 @@ class DataOptions(Options):
 
     source: str | Path | None = option(
         None, keyword="from_", flag="--from", metavar="PATH", single=True,
-        help="your own archive or extracted folder of the dataset",
+        help="your own copy of the dataset: its archive, or a folder with the extracted content",
     )  # fmt: skip
-    allow_partial: bool = option(False, shared=True, help="take what is there of an incomplete dataset, marked n/N")
-    accept_terms: bool = accept_terms_option(help="agree to the terms of an archive to be downloaded (remembered)")
+    allow_partial: bool = option(False, shared=True, help="use an incomplete dataset; the result is marked n/N")
+    accept_terms: bool = accept_terms_option(help="agree to the terms of the files to be downloaded (remembered)")
 
 
 @dataclass(frozen=True)
@@ -64,15 +64,15 @@ class ForwardOptions(Options):
     device: str = device_option()
     precision: str | None = option(
         None, choices=PRECISIONS, single=True, shared=True,
-        help="precision of the forward pass, part of the signature (default: fp32, or that of --signature)",
+        help="precision of the forward pass, part of the signature (default: fp32, or that of run --signature)",
     )  # fmt: skip
     compiled: bool | None = option(
         None, flag="--compile", shared=True,
-        help="compile the network by torch.compile, part of the signature (default: no)",
+        help="compile the network with torch.compile, part of the signature (default: no)",
     )  # fmt: skip
     fast: bool = option(
         True, shared=True,
-        help="the fast path of the papers' VGG nets: the same function, summed in another order (default: yes)",
+        help="use the fast path of the papers' VGG nets: the same function, summed in another order (default: yes)",
     )  # fmt: skip
     batch: int = option(
         1, metavar="N", bound=Bound(1, ": at least one image must go through", POSITIVE),
@@ -89,9 +89,15 @@ class Allowance(Options):
         tolerance: how far each of the four metrics may move, as a fraction; None where only pixels matter.
     """
 
-    budget: int | None = option(None, metavar="N", help="pixels that may change class (default: none)")
+    budget: int | None = option(
+        None,
+        metavar="N",
+        help="pixels that may change class (default: 0, or no limit if only --tolerance is given)",
+    )
     tolerance: float | None = option(
-        None, metavar="X", help="how far each metric may move, as a fraction (default: not at all)"
+        None,
+        metavar="X",
+        help="how much each metric may change, as a fraction (default: 0, or no limit if only --budget is given)",
     )
 
     def __post_init__(self) -> None:
@@ -124,5 +130,5 @@ class RerunOptions(Options):
     """
 
     allowance: Allowance = group(Allowance)
-    weights: str | Path | None = option(None, metavar="W", help="the model's weights, where they were a file")
+    weights: str | Path | None = option(None, metavar="W", help="the model's weights, if they were a file")
     device: str = device_option()

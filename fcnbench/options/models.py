@@ -29,39 +29,46 @@ class RunOptions(Options):
     model: ModelLike | None = option(
         None, single=True,
         help="registered name, path/to/file.py:factory, or scheme:argument such as onnx:PATH "
-        f"(default: {DEFAULT_MODEL}, where the dataset has its classes)",
+        f"(default: {DEFAULT_MODEL}, if the dataset has its classes)",
     )  # fmt: skip
     dataset: DatasetLike | None = option(None, single=True, help=f"name of the dataset (default: {DEFAULT_DATASET})")
     weights: str | Path | None = option(
         None, metavar="W", single=True,
-        help="a file, published weights, random:SEED, or what the model understands (default: the model's own)",
+        help="a file, published weights by name, random:SEED, or any value that the model accepts "
+        "(default: the model's own)",
     )  # fmt: skip
     data: DataOptions = group(DataOptions)
     limit: int | None = option(
         None, metavar="N", bound=Bound(1, ": at least one image must be scored", POSITIVE),
-        help="score only the first N images, marked n/N",
+        help="score only the first N images; the result is marked n/N",
     )  # fmt: skip
     dense: str | None = option(
-        None, metavar="HOW", help="shift-and-stitch[:F]: run a net of stride 32 densely, F times as fine (slow)"
+        None,
+        metavar="HOW",
+        help="shift-and-stitch[:F]: run a net of stride 32 on shifted images, for scores F times as dense (slow)",
     )
     forward: ForwardOptions = group(ForwardOptions)
     trials: int | None = option(
         None, metavar="N", bound=Bound(0, " is negative", "pass 0 to leave the timing at 500x500 out"),
-        help="forward passes at 500x500 to time after the run (default: the papers' 20; 0 with --limit)",
+        help="forward passes at 500x500 to time after the run (default: 20, as in the papers; 0 with --limit)",
     )  # fmt: skip
     signature: str | None = option(
         None, metavar="S", single=True,
-        help="reproduce the protocol of this signature, or say which part can't be",
+        help="use the protocol of this signature; the command fails if any part would differ",
     )  # fmt: skip
     save_predictions: str | Path | None = option(
         None, metavar="DIR", single=True,
-        help="a new folder for the predicted label maps, ready for the VOC server",
+        help="save the predicted label maps in this new folder, in the format of the VOC evaluation server",
     )  # fmt: skip
-    margins: bool = option(False, help="count near ties, so that `check` can tell them from drift")
-    certify: bool = option(False, help="predict a few images again in other ways, and record what flips")
+    margins: bool = option(
+        False, help="count pixels whose two largest logits nearly tie, so that `check` can tell them from drift"
+    )
+    certify: bool = option(
+        False, help="predict a few images again in other ways, and record how many pixels change class"
+    )
     sweep: str | None = option(
         None, metavar="FILE", python=False,
-        help="run models x datasets x precisions of this TOML file, in place of one; goes on where it was stopped",
+        help="run all models on all datasets in all precisions of this TOML file; continues an interrupted sweep",
     )  # fmt: skip
     dry_run: bool = option(
         False, python=False, help="only print what would be downloaded: sizes, addresses, digests, terms"
@@ -75,20 +82,24 @@ class BenchOptions(Options):
     """The options of `bench`; `fcnbench.bench` explains them."""
 
     model: ModelLike = option(help="registered name, path/to/file.py:factory, or scheme:argument")
-    weights: str | Path | None = option(None, metavar="W", help="a file, random:SEED, or what the model understands")
-    classes: int | None = option(None, metavar="C", help="classes of the score layer (the model's own)")
+    weights: str | Path | None = option(
+        None, metavar="W", help="a file, random:SEED, or any value that the model accepts"
+    )
+    classes: int | None = option(
+        None, metavar="C", help="number of classes of the score layer (default: the model's own)"
+    )
     forward: ForwardOptions = group(ForwardOptions)
     scenario: str = option(
         "single-stream",
-        help="single-stream: each pass waited for; throughput: the device never waits (default: {default})",
+        help="single-stream: wait for each pass; throughput: submit passes without waiting (default: {default})",
     )
     trials: int = option(
         20, metavar="N", bound=Bound(1, ": at least one pass must be timed", POSITIVE),
-        help="least number of timed passes (default: the papers' 20)",
+        help="minimum number of timed passes (default: 20, as in the papers)",
     )  # fmt: skip
     seconds: float = option(
         1.0, metavar="S", bound=Bound(0, " is not a time", "pass 0 or more"),
-        help="least time of them together (default: {default})",
+        help="minimum total time of the timed passes, in seconds (default: {default})",
     )  # fmt: skip
     board: str | Path | None = board_option(help=FOLDER)
 
@@ -98,24 +109,26 @@ class CheckOptions(Options):
     """The options of `check`; `fcnbench.check` explains them."""
 
     baseline: RecordLike = option(
-        metavar="PATH", help="a record.json, its folder, or a board (each model's newest run)"
+        metavar="PATH", help="a record.json, its folder, or a board (the newest run of each model)"
     )
     rerun: RerunOptions = group(RerunOptions)
     record: RecordLike | None = option(
-        None, metavar="PATH", help="the result to judge (default: run the baseline's model again)"
+        None, metavar="PATH", help="an existing result to check (default: run the baseline's model again)"
     )
     predictions: str | Path | None = option(
-        None, metavar="DIR", help="a folder of predictions to judge, or those of --record"
+        None, metavar="DIR", help="folder of predictions to check; with --record, the predictions of that run"
     )
     baseline_predictions: str | Path | None = option(
-        None, metavar="DIR", help="the baseline's, to count flipped pixels exactly"
+        None, metavar="DIR", help="the baseline's predictions, to count changed pixels exactly"
     )
     model: ModelLike | None = option(
-        None, help="run this one in place of the baseline's; of a board, judge only this one"
+        None, help="run this model instead of the baseline's; if the baseline is a board, check only this model"
     )
-    markdown: str | Path | None = option(None, metavar="FILE", help="write a summary there")
-    junit: str | Path | None = option(None, metavar="FILE", help="write JUnit XML there")
-    keep: str | Path | None = option(None, metavar="DIR", help="keep a new run's record below this folder of boards")
+    markdown: str | Path | None = option(None, metavar="FILE", help="write a summary to this file")
+    junit: str | Path | None = option(None, metavar="FILE", help="write JUnit XML to this file")
+    keep: str | Path | None = option(
+        None, metavar="DIR", help="keep the record of the new run in this folder with submissions/ and leaderboards/"
+    )
     data: DataOptions = group(DataOptions)
 
 
@@ -126,8 +139,8 @@ class VerifyOptions(Options):
     path: RecordLike = option(
         argument=True, metavar="PATH", help="a record.json, its folder, or a folder of submissions"
     )
-    rerun: bool = option(False, help="run the model again, and compare")
+    rerun: bool = option(False, help="also run the model again, and compare the results")
     again: RerunOptions = group(RerunOptions)
-    write: bool = option(True, flag="--dry", inverted=True, help="write no verification.json")
-    markdown: str | None = option(None, metavar="FILE", python=False, help="write the findings there, for a comment")
+    write: bool = option(True, flag="--dry", inverted=True, help="do not write verification.json")
+    markdown: str | None = option(None, metavar="FILE", python=False, help="write the findings to this file")
     data: DataOptions = group(DataOptions)

@@ -26,18 +26,21 @@ class ScoreOptions(Options):
 
     predictions: str | Path | None = option(
         None, metavar="DIR", exclusive="what",
-        help="folder of index PNGs: <id>.png, or the VOC devkit's <comp>_<set>_cls/<id>.png",
+        help="folder of PNG files of class indices: <id>.png, or <comp>_<set>_cls/<id>.png as in the VOC devkit",
     )  # fmt: skip
     record: RecordLike | None = option(
-        None, metavar="PATH", exclusive="what", help="a record.json or its folder: recompute it from its matrices"
+        None,
+        metavar="PATH",
+        exclusive="what",
+        help="recompute this record (a record.json or its folder) from its confusion matrices",
     )
     dataset: DatasetLike = option(DEFAULT_DATASET, help="name of the dataset (default: {default})")
-    model: str | None = option(None, help="what to call the maker of the predictions (default: the folder's name)")
+    model: str | None = option(None, help="name of the model that made the predictions (default: the folder's name)")
     train_splits: Sequence[str] = option(
-        (), flag="--train-split", metavar="NAME", help="a split that it was trained on; repeatable"
+        (), flag="--train-split", metavar="NAME", help="a split that the model was trained on; can be repeated"
     )
     data: DataOptions = group(DataOptions)
-    trimap: bool = option(False, help="also score the pixels within 1..40 px of outlines")
+    trimap: bool = option(False, help="also score the pixels within 1 to 40 pixels of object boundaries")
     classes: bool = per_class_option()
     board: str | Path | None = board_option(help=FOLDER)
 
@@ -48,13 +51,19 @@ class CompareOptions(Options):
 
     runs: Sequence[str] = option(
         (), argument=True, metavar="RUN", nargs="*", python=False,
-        help="A and B: two records, each a record.json or its folder",
+        help="the two records A and B, each a record.json or its folder",
     )  # fmt: skip
     lens: str | None = option(
-        None, metavar="RUN", python=False, help="one record instead, under the rules of other harnesses"
+        None,
+        metavar="RUN",
+        python=False,
+        help="show this record under the rules of other harnesses, instead of comparing two",
     )
     predictions: Sequence[str] | None = option(
-        None, metavar=("DIR_A", "DIR_B"), nargs=2, help="the saved predictions, to count flipped pixels"
+        None,
+        metavar=("DIR_A", "DIR_B"),
+        nargs=2,
+        help="the saved predictions of A and B, to count changed pixels exactly",
     )
 
 
@@ -64,19 +73,19 @@ class ReportOptions(Options):
 
     run: RecordLike = option(argument=True, metavar="RUN", help="a record.json, or its folder")
     predictions: str | Path | None = option(
-        None, metavar="DIR", help="the run's saved predictions: shows images, and outlines"
+        None, metavar="DIR", help="the run's saved predictions, to show images and scores near outlines"
     )
     examples: int = option(
         6, metavar="N", bound=Bound(0, " is negative", "pass 0 to leave single images out"),
-        help="best and worst images shown ({default})",
+        help="number of best images, and of worst images, to show (default: {default})",
     )  # fmt: skip
     output: str | Path | None = option(
-        None, metavar="FILE", help="the page (default: report-<model>-<dataset>.html here)"
+        None, metavar="FILE", help="file to write (default: report-<model>-<dataset>.html in the working directory)"
     )
     source: str | Path | None = option(
         None, keyword="from_", flag="--from", metavar="PATH", help="your own copy of the dataset, for its images"
     )
-    accept_terms: bool = accept_terms_option(help="agree to the terms of an archive to be downloaded (remembered)")
+    accept_terms: bool = accept_terms_option(help="agree to the terms of the files to be downloaded (remembered)")
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,7 @@ class FetchOptions(Options):
 
     dataset: DatasetLike | None = option(None, argument=True, metavar="DATASET", nargs="?", help="name of the dataset")
     data: DataOptions = group(DataOptions)
-    check_urls: bool = option(False, python=False, help="only ask every mirror whether it has the archive")
+    check_urls: bool = option(False, python=False, help="only check whether the mirrors have the archives")
 
 
 @dataclass(frozen=True)
@@ -93,8 +102,12 @@ class ExportOptions(Options):
     """The options of `export`; `fcnbench.export` explains them."""
 
     dataset: DatasetLike = option(argument=True, metavar="DATASET", help="name of the dataset")
-    to: str = option(choices=("hf", "voc", "croissant"), help="Hugging Face datasets, VOC layout, Croissant")
-    output: str | Path | None = option(None, metavar="DIR", help="a new folder (default: DATASET-FORMAT, here)")
+    to: str = option(
+        choices=("hf", "voc", "croissant"), help="format: for Hugging Face datasets, for VOC readers, or Croissant"
+    )
+    output: str | Path | None = option(
+        None, metavar="DIR", help="new folder to write (default: DATASET-FORMAT in the working directory)"
+    )
     data: DataOptions = group(DataOptions)
 
 
@@ -104,10 +117,10 @@ class ListOptions(Options):
 
     what: str | None = option(
         None, argument=True, metavar="{models,datasets}", nargs="?", choices=("models", "datasets"), python=False,
-        help="only these (default: both)",
+        help="list only these (default: both)",
     )  # fmt: skip
     verbose: bool = option(
-        False, python=False, help="layers, parameters, receptive field and stride of the built-in models"
+        False, python=False, help="also show layers, parameters, receptive field and stride of the built-in models"
     )
 
 
@@ -118,12 +131,12 @@ class BoardOptions(Options):
     action: str = option(
         "build", argument=True, metavar="{build,show,verify,html}", nargs="?", python=False,
         choices=("build", "show", "verify", "html"),
-        help="build: rewrite the boards and show them (default); show: as they are; verify: are they what the "
-        "records give? html: write them as a static site",
+        help="build: generate the boards from the records and show them (default); show: show them as they are; "
+        "verify: check that they agree with the records; html: write them as a static website",
     )  # fmt: skip
-    dataset: str | None = option(None, help="only this dataset's board (default: all that have a record)")
-    claims: bool = option(False, help="also build boards that have nothing but claims")
-    output: str = option("site", metavar="DIR", python=False, help="folder of the site (default: {default})")
+    dataset: str | None = option(None, help="only the board of this dataset (default: all datasets that have a record)")
+    claims: bool = option(False, help="also build boards that have only scores claimed by papers")
+    output: str = option("site", metavar="DIR", python=False, help="folder of the website (default: {default})")
     board: str | Path | None = board_option(help=FOLDER_READ)
 
 
@@ -132,10 +145,10 @@ class SubmitOptions(Options):
     """The options of `submit`; `fcnbench.submit` explains them."""
 
     run: RecordLike = option(argument=True, metavar="RUN", help="a record.json, or its folder")
-    contact: str = option(help="somebody who answers: a name with a mail address or a page")
-    licence: str = option(help="of the weights: an SPDX identifier, or none")
-    url: str = option("", help="where model or weights are")
-    note: str = option("", help="a sentence for readers")
+    contact: str = option(help="contact for questions: a name with an e-mail address or a web page")
+    licence: str = option(help="licence of the weights: an SPDX identifier, or none if they are not available")
+    url: str = option("", help="address of the model or its weights")
+    note: str = option("", help="a short note for readers of the board")
     board: str | Path | None = board_option(help=FOLDER_READ)
 
 
@@ -145,20 +158,21 @@ class DoctorOptions(Options):
 
     dataset: str | None = option(
         None, argument=True, metavar="DATASET", nargs="?", python=False,
-        help="a dataset to read and recount from end to end",
+        help="a dataset whose store to check completely",
     )  # fmt: skip
     model: str | None = option(
-        None, python=False, help="a model to try instead, on random images; DATASET names its classes then"
+        None, python=False, help="a model to test on random images instead; DATASET then gives its classes"
     )
     weights: str | None = option(None, metavar="W", python=False, help="the model's weights")
     device: str | None = option(
         None, metavar="D", python=False,
-        help="the device to check: auto, cpu, cuda, cuda:1, mps, xpu, ...; with --model, where it runs (default: auto)",
+        help="the device to check, or with --model the device to use: auto, cpu, cuda, cuda:1, mps, xpu, ... "
+        "(default: auto)",
     )  # fmt: skip
     accept_terms: bool = option(
         False, consent=True, python=False, help="agree to the terms of the model's published weights (remembered)"
     )
     report: str | None = option(
         None, metavar="FILE", python=False,
-        help="check and time the device instead, about a minute, and write what was found into this JSON file",
+        help="also time the device, which takes about a minute, and write the results to this JSON file",
     )  # fmt: skip
