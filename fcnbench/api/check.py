@@ -84,8 +84,7 @@ def check(
         accept_terms: agree to the terms of an archive that has to be downloaded; remembered.
         device: where the model runs.
         budget: number of pixels that may change class; by default 0, or no limit if only `tolerance` is given.
-        tolerance: how much each metric may change, as a fraction; by default 0, or no limit if only `budget` is
-            given.
+        tolerance: fraction by which each metric may change; by default 0, or no limit if only `budget` is given.
         markdown: write a summary to this file.
         junit: write JUnit XML to this file.
         keep: keep the record of the new run in this folder with `submissions/` and `leaderboards/`.

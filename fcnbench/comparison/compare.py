@@ -152,7 +152,7 @@ def _predicts(evaluation: Evaluation, label_maps: str) -> bool:
 
 
 def compare(first: Record, second: Record, predictions: tuple[Path, Path] | None = None) -> Comparison:
-    """Compare two runs on one task.
+    """Compare two runs on one dataset.
 
     Args:
         first: A.

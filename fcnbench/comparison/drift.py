@@ -25,7 +25,7 @@ class Verdict:
     Attributes:
         kind: `identical`, `numerical` or `drift`.
         model: the model's name.
-        dataset: the task.
+        dataset: name of the dataset.
         signature: the baseline's protocol.
         allowance: what was allowed.
         reasons: why it is drift, a sentence each; none otherwise.

@@ -181,10 +181,10 @@ def _check_dataset(record: Record) -> Iterator[CheckResult]:
         spec = find_dataset(protocol.dataset)
     except UnknownName:
         text = f"there is no dataset {protocol.dataset} here: install the package that registers it"
-        yield CheckResult("task", False, text)
+        yield CheckResult("dataset", False, text)
         return
     except FcnbenchError as error:
-        yield CheckResult("task", False, error.message)
+        yield CheckResult("dataset", False, error.message)
         return
     space = spec.label_space
     same = (record.classes, protocol.ignore, protocol.label_space) == (space.classes, space.ignore, space.name)

@@ -113,7 +113,7 @@ def test_an_unknown_dataset_is_named(runs: Path) -> None:
             content["signature"][form] = content["signature"][form].replace("pocket#", "nobodys#")
 
     (found,) = fcnbench.verify(edited(record_of(runs, "fcn8s-pocket"), other_task))
-    assert not findings(found)["task"]
+    assert not findings(found)["dataset"]
 
 
 def test_the_same_run_in_two_folders_is_named_in_both(runs: Path) -> None:

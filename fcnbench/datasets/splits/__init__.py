@@ -17,7 +17,7 @@ from typing import Any
 
 from fcnbench.errors import DataCorrupt
 from fcnbench.util.console import listed
-from fcnbench.util.digests import digest_lines, short
+from fcnbench.util.digests import digest_lines
 from fcnbench.util.text import normalise, read_text
 
 PASCAL_ID = r"\d{4}_\d{6}"
@@ -180,10 +180,13 @@ def _some(ids: Sequence[str]) -> str:
 def _read(name: str) -> list[str]:
     ids = read_text(files(__name__) / f"{name}.txt").splitlines()
     # Digest the ids, not the file: a checkout may have changed the line ends.
-    digest, expected = digest_lines(ids), _entries()[name]["sha256"]
-    if digest != expected:
+    digest, entry = digest_lines(ids), _entries().get(name)
+    if entry is None:
+        raise DataCorrupt(f"the id list {name} has no entry in SPLITS.toml", f'add one with sha256 = "{digest}"')
+    if digest != entry["sha256"]:
         raise DataCorrupt(
-            f"the id list {name} has digest {short(digest)}, expected {short(expected)}", "reinstall fcnbench"
+            f"the id list {name} has digest {digest}, and SPLITS.toml says {entry['sha256']}",
+            "reinstall fcnbench, or correct SPLITS.toml if you changed the list",
         )
     return ids
 

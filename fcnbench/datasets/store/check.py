@@ -51,12 +51,12 @@ class StoreReport:
     """Results of the check of a store.
 
     Attributes:
-        task: name of the dataset.
+        dataset: name of the dataset.
         findings: one result per checked subject.
         classes: frequency of each class, then of ignored pixels.
     """
 
-    task: str
+    dataset: str
     findings: tuple[CheckResult, ...]
     classes: tuple[ClassCount, ...]
 
