@@ -70,6 +70,10 @@ class RunOptions(Options):
     board: str | Path | None = board_option(help=FOLDER)
 
 
+SCENARIOS = ("single-stream", "throughput")
+"""How `bench` times forward passes: each waited for, or with a device that never waits."""
+
+
 @dataclass(frozen=True)
 class BenchOptions(Options):
     """The options of `bench`; `fcnbench.bench` explains them."""
@@ -79,9 +83,9 @@ class BenchOptions(Options):
     classes: int | None = option(None, metavar="C", help="classes of the score layer (the model's own)")
     forward: ForwardOptions = group(ForwardOptions)
     scenario: str = option(
-        "single-stream",
+        "single-stream", metavar="SCENARIO", choices=SCENARIOS,
         help="single-stream: each pass waited for; throughput: the device never waits (default: {default})",
-    )
+    )  # fmt: skip
     trials: int = option(
         20, metavar="N", bound=Bound(1, ": at least one pass must be timed", POSITIVE),
         help="least number of timed passes (default: the papers' 20)",
