@@ -114,9 +114,9 @@ class Protocol:
             raise ValueError(f"the mean runs over {self.mean!r}, expected one of {', '.join(get_args(MeanOver))}")
         if self.version != RULES_VERSION:
             raise ValueError(f"version {self.version} of the rules is not {RULES_VERSION}")
-        texts = [getattr(self, rule.name) for rule in fields(self)]
-        if not self.dataset or any("|" in text for text in texts if isinstance(text, str)):
-            raise ValueError("a name is empty or holds '|'")
+        texts = [text for text in vars(self).values() if isinstance(text, str)]
+        if not self.dataset or any("|" in text or len(text.splitlines()) > 1 for text in texts):
+            raise ValueError("a name is empty, or holds '|' or a line break")
 
     @property
     def partial(self) -> bool:

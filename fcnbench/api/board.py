@@ -89,9 +89,9 @@ def board_pages(output: str | Path, board: str | Path | None = None) -> Path:
     >>> fcnbench.board_pages("site").name
     'index.html'
     """
-    root = paths.boards(board)
+    site, root = paths.user_path(output, "--output"), paths.boards(board)
     check_folder(root)
     from fcnbench.leaderboard.board import boards_below
     from fcnbench.pages.site import write_site
 
-    return write_site(root, boards_below(root), Path(output).expanduser())
+    return write_site(root, boards_below(root), site)

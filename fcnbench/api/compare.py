@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcnbench.api.inputs import RecordLike, check_record, load_record
+from fcnbench.errors import UsageError
+from fcnbench.util.paths import user_path
 
 if TYPE_CHECKING:
     from fcnbench.comparison.compare import Comparison
@@ -61,8 +64,16 @@ def lens(record: RecordLike) -> list[ConventionScores]:
 
 
 def folders(predictions: tuple[str | Path, str | Path] | None) -> tuple[Path, Path] | None:
-    """Return two folders of predictions as paths."""
+    """Return two folders of predictions as paths.
+
+    Raises:
+        UsageError: they are not two paths.
+    """
     if predictions is None:
         return None
-    first, second = (Path(each).expanduser() for each in predictions)
+    if isinstance(predictions, str) or not isinstance(predictions, Sequence) or len(predictions) != 2:
+        raise UsageError(
+            f"predictions is {predictions!r}, expected the folders of both runs", "pass two folders, (A, B)"
+        )
+    first, second = (user_path(each, "--predictions") for each in predictions)
     return first, second

@@ -13,6 +13,7 @@ from fcnbench.datasets.registry import DATASETS
 from fcnbench.errors import DataMissing, UsageError
 from fcnbench.options import DataOptions
 from fcnbench.records.location import RECORD_NAME, find
+from fcnbench.util import paths
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,19 +62,25 @@ class GivenDataset:
 def dataset_name(dataset: DatasetLike) -> str:
     """Return the name of a dataset; a name is returned as it is.
 
+    Raises:
+        UsageError: an object is not a dataset.
+
     >>> dataset_name("pocket")
     'pocket'
     """
     if isinstance(dataset, str):
         return dataset
-    manifest = getattr(dataset, "manifest", None)
-    name = getattr(dataset, "name", None) if manifest is None else manifest.dataset
-    if not isinstance(name, str):
-        raise UsageError(
-            f"the dataset is a {type(dataset).__name__}, expected a name, a DatasetSpec, or a loaded dataset",
-            "pass one of these; `fcnbench.load_dataset` loads one",
-        )
-    return name
+    from fcnbench.datasets.spec import DatasetSpec
+    from fcnbench.datasets.store.dataset import Dataset
+
+    if isinstance(dataset, Dataset):
+        return dataset.manifest.dataset
+    if isinstance(dataset, DatasetSpec):
+        return dataset.name
+    raise UsageError(
+        f"the dataset is a {type(dataset).__name__}, expected a name, a DatasetSpec, or a loaded dataset",
+        "pass one of these; `fcnbench.load_dataset` loads one",
+    )
 
 
 def given_dataset(dataset: DatasetLike, source: str | Path | None = None) -> GivenDataset:
@@ -123,7 +130,7 @@ def own_copy(source: str | Path) -> Path:
     """
     if not str(source):
         raise UsageError("--from names no path", "pass an archive or a folder, or drop --from")
-    path = Path(source).expanduser()
+    path = paths.user_path(source, "--from")
     if not path.exists():
         raise DataMissing(f"--from {source}: nothing is there", "pass the path of an archive or of an extracted folder")
     return path

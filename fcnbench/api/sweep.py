@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fcnbench.api.sweep_file import Cell, Sweep, read_sweep
-from fcnbench.errors import FcnbenchError, Interrupted
+from fcnbench.errors import FcnbenchError, Interrupted, UsageError
 from fcnbench.util import files, paths
 from fcnbench.util.console import note, quiet, track
 from fcnbench.util.text import read_text
@@ -122,11 +122,15 @@ def run_cell(plan: Sweep, cell: Cell, *, board: str | Path | None = None) -> Out
     Raises:
         Interrupted: stopped by the user.
         OutputError: the outcome could not be written.
+        UsageError: `plan` or `cell` is something else.
 
     >>> cell = Cell("fcn8s-pocket", "pocket", "fp32", options={"limit": 1})
     >>> run_cell(Sweep("one", (cell,)), cell).error is None
     True
     """
+    if not isinstance(plan, Sweep) or not isinstance(cell, Cell):
+        found = f"{type(plan).__name__} and {type(cell).__name__}"
+        raise UsageError(f"run_cell takes a Sweep and one of its cells, not {found}", "pass what read_sweep gives")
     from fcnbench.api.run import run_unless
     from fcnbench.evaluation.distributed import process_group
 

@@ -16,6 +16,7 @@ from fcnbench.options import RunOptions, sweep_options
 from fcnbench.protocol import PRECISIONS
 from fcnbench.util.digests import digest_lines, short
 from fcnbench.util.option import find_option
+from fcnbench.util.paths import user_path
 from fcnbench.util.text import read_text
 
 _LISTS = ("models", "datasets", "precisions")
@@ -151,10 +152,10 @@ def read_sweep(path: str | Path) -> Sweep:
     >>> [cell.name for cell in read_sweep("small.toml").cells]
     ['fcn8s-pocket on pocket in fp32', 'fcn32s-pocket on pocket in fp32']
     """
-    place = Path(path).expanduser()
+    place = user_path(path, "the sweep")
     try:
         file = _File(place, tomllib.loads(read_text(place)))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"the sweep {place} can't be read: {reason}", f"write TOML like\n{_EXAMPLE}") from error
     file.refuse_unknown(file.content, (*_LISTS, *_TABLES), "")

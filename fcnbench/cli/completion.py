@@ -5,6 +5,9 @@ from __future__ import annotations
 from fcnbench.cli.parser import Parser
 from fcnbench.errors import UsageError
 
+COMPLETION, SHELLS = "--print-completion", ("bash", "zsh", "tcsh")
+"""The option that prints a script, and its values."""
+
 _FOLDERS, _FILES = ("DIR", ("DIR_A", "DIR_B")), ("FILE", "PATH", "RUN", "W")
 """What stands for a folder or a file in help texts."""
 
@@ -28,6 +31,9 @@ def script(parser: Parser, shell: str) -> str:
     from fcnbench.datasets.registry import DATASETS
     from fcnbench.models.registry import MODELS
 
+    for action in parser._actions:
+        if action.option_strings == [COMPLETION]:
+            action.choices = SHELLS
     names = {"model": list(MODELS.entries()), "dataset": list(DATASETS.entries())}
     for command, sub in parser.commands.items():
         for action in sub._actions:

@@ -14,6 +14,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, NoReturn
 
 from fcnbench.cli.commands import ABOUT, sentence
+from fcnbench.cli.completion import COMPLETION, SHELLS, script
 from fcnbench.cli.output import fill_closed_descriptors, keep_open, print_json, reserved_for_json, result_stream
 from fcnbench.cli.parser import COMMAND, Parser
 from fcnbench.errors import FcnbenchError, Interrupted, OutputError, UsageError
@@ -30,8 +31,7 @@ exit codes:
   4 model or weights unusable   5 the run failed   130 interrupted, can be resumed
 """
 
-_HELP, _COMPLETION = "help", "--print-completion"
-_SHELLS = ("bash", "zsh", "tcsh")
+_HELP = "help"
 
 
 def build_parser(commands: Iterable[str] = ABOUT) -> Parser:
@@ -49,7 +49,7 @@ def build_parser(commands: Iterable[str] = ABOUT) -> Parser:
     )
     parser.add_argument("-V", "--version", action="version", version=f"fcnbench {__version__}")
     # Its value is checked before the command line is parsed: it stands without a command.
-    parser.add_argument(_COMPLETION, metavar="SHELL", help="print the completion script of bash, zsh or tcsh")
+    parser.add_argument(COMPLETION, metavar="SHELL", help="print the completion script of bash, zsh or tcsh")
     wanted, subparsers = set(commands), parser.add_subparsers(title="commands", metavar=COMMAND, required=True)
     for name, about in ABOUT.items():
         sub = subparsers.add_parser(name, help=about, description=sentence(name))
@@ -79,7 +79,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
             "fcnbench needs a command", "`fcnbench run` evaluates a small model; `fcnbench help` lists the commands"
         )
     leading = list(takewhile(lambda argument: argument.startswith("-"), given))
-    if leading and leading[0].partition("=")[0] == _COMPLETION:
+    if leading and leading[0].partition("=")[0] == COMPLETION:
         _print_completion(given)
     name, *rest = given[len(leading) :] or [""]
     parser = build_parser({name, *rest[:1]} & ABOUT.keys())
@@ -133,12 +133,10 @@ def _print_completion(arguments: Sequence[str]) -> NoReturn:
         UsageError: the shell is unknown, or shtab is not installed.
         SystemExit: the script is printed.
     """
-    from fcnbench.cli.completion import script
-
     _, _, shell = arguments[0].partition("=")
     shell = shell or next(iter(arguments[1:]), "")
-    if shell not in _SHELLS:
-        raise UsageError(f"{_COMPLETION} needs the name of a shell", f"write one of {', '.join(_SHELLS)} behind it")
+    if shell not in SHELLS:
+        raise UsageError(f"{COMPLETION} needs the name of a shell", f"write one of {', '.join(SHELLS)} behind it")
     print(script(build_parser(), shell))
     raise SystemExit(0)
 

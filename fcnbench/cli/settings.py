@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fcnbench.errors import UsageError
+from fcnbench.models.schemes import PATH, SCHEMES
 from fcnbench.options import COMMANDS
 from fcnbench.util import paths
 from fcnbench.util.option import Option, find_option, options_of
@@ -34,7 +35,7 @@ OTHER_VARIABLES = (
 
 _FILE, _TABLE = "pyproject.toml", "tool.fcnbench"
 
-_PATHS = ("DIR", "FILE", "PATH")
+_PATHS = ("DIR", "FILE", "PATH", "RUN")
 """What stands for a path in help texts."""
 
 _ALIKE = 0.8
@@ -206,6 +207,11 @@ def _find(name: str, known: list[Option], where: str) -> Option:
 def _setting(option: Option, value: Any, origin: str, folder: Path) -> Setting:
     """Return a setting of a file; its paths start at the file's folder."""
     if isinstance(value, str) and folder != Path.cwd():
+        scheme, colon, argument = value.partition(":")
+        if option.name == "model" and scheme in SCHEMES:
+            if SCHEMES[scheme].argument == PATH:
+                value = f"{scheme}{colon}{folder / Path(argument).expanduser()}"
+            return Setting(option, value, origin)
         named = folder / Path(value).expanduser()
         is_file = ".py:" in value or (option.name == "weights" and named.exists())
         value = str(named) if option.metavar in _PATHS or is_file else value

@@ -228,9 +228,26 @@ def _differences(pair: _Pair, mean: MeanOver) -> dict[str, Difference]:
     return found
 
 
+def other_ground_truth(first: Record, second: Record) -> tuple[str, ...]:
+    """Return the names of the label maps whose ground truth differs on the images that both runs scored."""
+    pair = _common(first.evaluation, second.evaluation)
+    totals = {name: [found.sum(axis=2) for found in pair.matrices(name)] for name in pair.label_maps}
+    return tuple(name for name, (one, two) in totals.items() if not np.array_equal(one, two))
+
+
+def without_digests(first: Record, second: Record) -> tuple[str, ...]:
+    """Return the names of the label maps that both runs predict, and of which one has no digests.
+
+    Older versions wrote none of the second label maps. Equal matrices do not show there that the pixels are equal.
+    """
+    pair = _common(first.evaluation, second.evaluation)
+    return tuple(name for name in pair.label_maps if not pair.digests(name)[0])
+
+
 def _check_alike(first: Record, second: Record) -> None:
     one, two = ((r.protocol.dataset, r.classes, r.protocol.ignore, r.protocol.mean) for r in (first, second))
-    if one != two:
+    geo_classes = {record.geo_classes for record in (first, second) if record.geo_classes}
+    if one != two or len(geo_classes) > 1:
         raise UsageError(
             f"the two runs have other rules: {first.protocol.signature()} and {second.protocol.signature()}",
             "compare runs on one dataset with the same mean",
@@ -240,15 +257,16 @@ def _check_alike(first: Record, second: Record) -> None:
 def _flips(pair: _Pair) -> dict[str, NDArray[np.int64]]:
     """Return the pixels per image that changed class at least, int64 [N], by the name of the label maps.
 
-    Every pixel that left a cell of a matrix changed class; changes that cancel out can't be seen there. Predictions
-    with different digests differ in one pixel at least, be it an ignored one.
+    Every pixel that left a cell of a matrix, or came to one, changed class; changes that cancel out can't be seen
+    there. Predictions with different digests differ in one pixel at least, be it an ignored one.
     """
     flips = {}
     for name in pair.label_maps:
         one, two = pair.matrices(name)
         before, after = pair.digests(name)
         changed = np.array([a != b for a, b in zip(before, after, strict=True)] or [False], np.int64)
-        flips[name] = np.maximum(np.clip(one - two, 0, None).sum(axis=(1, 2)), changed)
+        gone, come = (np.clip(moved, 0, None).sum(axis=(1, 2)) for moved in (one - two, two - one))
+        flips[name] = np.maximum(np.maximum(gone, come), changed)
     return flips
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from fcnbench.comparison.attribution import first_difference, layers
-from fcnbench.comparison.compare import Comparison, compare
+from fcnbench.comparison.compare import Comparison, compare, other_ground_truth, without_digests
 from fcnbench.options import Allowance
 from fcnbench.records.evaluation import NEAR_TIES
 from fcnbench.records.model import Record
@@ -82,15 +82,34 @@ def judge(
         reasons += [f"code: {code.text}"] if code is not None else []
         return _verdict("drift", baseline, current, allowance, tuple(reasons), None)
     found = compare(baseline, current, predictions)
-    if found.flips == 0 and not found.unmatched:
+    reasons = _other_images(found)
+    reasons += [
+        f"data: the ground truth of the label maps ({name}) is not the baseline's"
+        for name in other_ground_truth(baseline, current)
+    ]
+    undigested = without_digests(baseline, current)
+    if found.flips == 0 and not found.unmatched and not undigested and not reasons:
         return _verdict("identical", baseline, current, allowance, (), found)
-    reasons = _reasons(found, allowance)
+    if not allowance.given:
+        reasons += [
+            f"predictions: one of the two has no digests of the label maps ({name}), which show equal pixels"
+            for name in undigested
+        ]
+    reasons += _reasons(found, allowance)
     return _verdict("drift" if reasons else "numerical", baseline, current, allowance, tuple(reasons), found)
+
+
+def _other_images(found: Comparison) -> list[str]:
+    """Return a reason where the two runs did not score the same images."""
+    left, more = found.only_first, found.only_second
+    parts = [f"{len(left)} of the baseline's were not scored ({listed(left)})"] if left else []
+    parts += [f"{len(more)} were scored that the baseline does not have ({listed(more)})"] if more else []
+    return [f"images: {', '.join(parts)}"] if parts else []
 
 
 def _reasons(found: Comparison, allowance: Allowance) -> list[str]:
     reasons = [f"predictions: only one of the two predicts the second label maps ({name})" for name in found.unmatched]
-    budget = 0 if allowance.budget is None and allowance.tolerance is None else allowance.budget
+    budget = allowance.budget if allowance.given else 0
     if budget is not None and found.flips > budget:
         more = "" if found.exact else " at least"
         reasons.append(f"pixels: {found.flips:,}{more} changed class, {budget:,} are allowed")

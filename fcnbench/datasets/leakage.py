@@ -28,6 +28,9 @@ class Leakage:
         unknown: declared names that are neither a split nor a dataset; they can't be checked.
         unlisted: declared datasets whose id lists are not on this machine, and which may hold evaluated images.
         ids: evaluated images that the model was trained on, in evaluation order.
+
+    Raises:
+        ValueError: `listed` is not a number of ids.
     """
 
     declared: tuple[str, ...]
@@ -35,6 +38,10 @@ class Leakage:
     unknown: tuple[str, ...]
     unlisted: tuple[str, ...]
     ids: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.listed < 2**63:
+            raise ValueError(f"{self.listed} is not a number of training ids")
 
     @property
     def clear(self) -> bool:

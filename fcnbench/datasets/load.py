@@ -39,7 +39,7 @@ def load_dataset(
 
     Raises:
         UnknownName: there is no such dataset.
-        UsageError: `from_` is an empty string.
+        UsageError: `from_` is an empty string, or an argument is of another type.
         DataMissing: there is no store and no source, the terms are not accepted, or the source is incomplete.
         DataCorrupt: the source or the store is not this dataset, or all its label maps are masks of 0 and 255.
 
@@ -48,6 +48,8 @@ def load_dataset(
     ('val-0000', (152, 241))
     """
     spec = find_dataset(dataset) if isinstance(dataset, str) else dataset
+    if not isinstance(spec, DatasetSpec):
+        raise UsageError(f"the dataset is a {type(spec).__name__}, expected a name or a DatasetSpec", "pass one")
     data = _loaded(spec, from_, allow_partial, accept_terms)
     data.spec = spec
     check_masks(data.manifest)
@@ -58,7 +60,7 @@ def _loaded(spec: DatasetSpec, from_: str | Path | None, allow_partial: bool, ac
     if from_ is not None and not str(from_):
         raise UsageError("--from names no path", "pass an archive or a folder, or drop --from")
     folder = paths.stores() / spec.name
-    origins: tuple[Path, ...] = (Path(from_).expanduser(),) if from_ is not None else ()
+    origins: tuple[Path, ...] = (paths.user_path(from_, "--from"),) if from_ is not None else ()
     if not origins and (store := find_store(spec, allow_partial)):
         return store
     # One process builds the store; others wait for the lock, and then find the store.

@@ -22,6 +22,7 @@ from fcnbench.evaluation.argmax import label_map
 from fcnbench.evaluation.power import PowerCounters
 from fcnbench.evaluation.timer import PendingTime, Timer
 from fcnbench.models.segmenter import Segmenter, modalities_of, preprocess_on
+from fcnbench.options import SCENARIOS
 from fcnbench.records.evaluation import PAPER_SIDE
 from fcnbench.util.console import progress, track
 
@@ -30,8 +31,6 @@ PAPER_TRIALS = 20
 
 WARM_UPS = 3
 """Untimed passes before the timed ones; the papers do not say how many they ran."""
-
-SCENARIOS = ("single-stream", "throughput")
 
 PARTS = ("prepare", "copy", "forward", "labels")
 """Steps of one image: `prepare` preprocesses on the CPU, `copy` moves the input to the device, `labels` computes the

@@ -12,6 +12,7 @@ from fcnbench.leaderboard.score_board import ScoreBoard, record_paths, recorded_
 from fcnbench.leaderboard.speed_board import SpeedBoard, speed_boards, speed_folder
 from fcnbench.leaderboard.table import Board
 from fcnbench.records.location import check_folder
+from fcnbench.util.paths import user_path
 from fcnbench.util.text import read_text
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def build_board(root: Path, dataset: str) -> Path:
     return ScoreBoard.of(root, dataset).build()
 
 
-def read_board(path: Path) -> pd.DataFrame:
+def read_board(path: str | Path) -> pd.DataFrame:
     """Read a board of scores as a pandas frame.
 
     Args:
@@ -50,13 +51,15 @@ def read_board(path: Path) -> pd.DataFrame:
     Raises:
         DataMissing: there is no such file.
         ResultsError: the file is not a board.
+        UsageError: it is not a path.
 
     >>> import fcnbench
     >>> run = fcnbench.run("fcn8s-pocket", "pocket", trials=0)
     >>> read_board(run.board)["model"].tolist()
     ['fcn8s-pocket']
     """
-    return ScoreBoard(path, path.stem).read()
+    place = user_path(path, "the board")
+    return ScoreBoard(place, place.stem).read()
 
 
 def board_at(path: Path) -> Board:

@@ -188,6 +188,8 @@ def _check_dataset(record: Record) -> Iterator[CheckResult]:
         return
     space = spec.label_space
     same = (record.classes, protocol.ignore, protocol.label_space) == (space.classes, space.ignore, space.name)
+    second = (spec.geo.name, spec.geo.classes) if spec.geo else ("", ())
+    same = same and (protocol.geo, record.geo_classes) == second
     yield CheckResult(
         "classes", same, f"{protocol.classes} of {space.name}" if same else f"they differ from those of {space.name}"
     )

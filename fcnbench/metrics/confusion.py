@@ -59,6 +59,9 @@ def confusion_matrix(
             f"the ignore value {ignore} must lie in {num_classes}..{_VALUES - 1}: outside the classes, within 8 bits",
             "an ignore value that is a class turns IU into recall; convert labels to canonical form (ignore 255)",
         )
+    for values, what in ((truth, "ground truth"), (prediction, "prediction")):
+        if not isinstance(values, np.ndarray):
+            raise UsageError(f"the {what} is a {type(values).__name__}, expected a numpy array", "pass numpy arrays")
     if truth.shape != prediction.shape:
         raise PredictionError(
             f"the prediction has shape {prediction.shape}, its ground truth {truth.shape}",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fcnbench.options.groups import DEFAULT_DATASET, DEFAULT_MODEL, Allowance, DataOptions, ForwardOptions, RerunOptions
-from fcnbench.options.models import BenchOptions, CheckOptions, RunOptions, VerifyOptions
+from fcnbench.options.models import SCENARIOS, BenchOptions, CheckOptions, RunOptions, VerifyOptions
 from fcnbench.options.results import (
     BoardOptions,
     CompareOptions,
@@ -30,6 +30,7 @@ __all__ = [
     "DEFAULT_DATASET",
     "DEFAULT_MODEL",
     "JSON",
+    "SCENARIOS",
     "Allowance",
     "BenchOptions",
     "BoardOptions",

@@ -108,6 +108,11 @@ class Allowance(Options):
                 "pass a number of pixels, and a fraction such as 0.001",
             )
 
+    @property
+    def given(self) -> bool:
+        """Whether anything is allowed but identical predictions."""
+        return self.budget is not None or self.tolerance is not None
+
     def describe(self) -> str:
         """Return the allowance as text.
 

@@ -77,6 +77,10 @@ class RunOptions(Options):
     board: str | Path | None = board_option(help=FOLDER)
 
 
+SCENARIOS = ("single-stream", "throughput")
+"""How `bench` times forward passes: each waited for, or with a device that never waits."""
+
+
 @dataclass(frozen=True)
 class BenchOptions(Options):
     """The options of `bench`; `fcnbench.bench` explains them."""
@@ -90,9 +94,9 @@ class BenchOptions(Options):
     )
     forward: ForwardOptions = group(ForwardOptions)
     scenario: str = option(
-        "single-stream",
+        "single-stream", metavar="SCENARIO", choices=SCENARIOS,
         help="single-stream: wait for each pass; throughput: submit passes without waiting (default: {default})",
-    )
+    )  # fmt: skip
     trials: int = option(
         20, metavar="N", bound=Bound(1, ": at least one pass must be timed", POSITIVE),
         help="minimum number of timed passes (default: 20, as in the papers)",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fcnbench.datasets.store.dataset import digest_label
 from fcnbench.errors import UsageError
 from fcnbench.metrics.counts import CONFUSION, GEO_CONFUSION, LABELS, Count, CountSpec, ImageResult
-from fcnbench.records.types import Natural
+from fcnbench.records.types import Natural, Positive
 from fcnbench.util.console import listed
 
 PHASES = ("decode", "prepare", "forward", "score")
@@ -109,9 +109,9 @@ class Execution:
     """
 
     forward: str
-    batch: int
-    processes: int
-    peak_memory: int
+    batch: Positive
+    processes: Positive
+    peak_memory: Natural
 
     def describe(self) -> str:
         """In words."""

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from fcnbench.errors import ResultsError, UsageError
-from fcnbench.metrics.counts import CONFUSION, LABELS
+from fcnbench.metrics.counts import LABELS
+from fcnbench.records.consistency import check_consistent
 from fcnbench.records.json import Arrays, arrays_of, file_of, record_of, specs_of
 from fcnbench.records.location import MATRICES_NAME, RECORD_NAME, find
 from fcnbench.records.model import Record
@@ -30,6 +31,9 @@ from fcnbench.util.text import read_text
 
 _MAX_BYTES = 1 << 30
 """Largest array that is unpacked: 1,000 images with 255 classes take half of that."""
+
+_MOST_PIXELS = 2.0**62
+"""Largest sum of an array of counts; every sum over parts of it fits into int64."""
 
 _BROKEN_ARCHIVE = (
     OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, SyntaxError, RuntimeError, OverflowError,
@@ -66,17 +70,11 @@ def read_file(path: Path) -> RecordFile:
         file = from_json(upgraded(parse(read_text(path))), RecordFile)
         if file.signature.short != file.protocol.signature():
             raise ValueError("signature and protocol do not fit")
-        if MATRICES_NAME not in file.files or CONFUSION not in file.counts or LABELS not in file.predictions.maps:
-            raise ValueError("it names no matrices or no predictions")
-        if {len(found) for found in file.predictions.maps.values()} != {file.protocol.images}:
-            raise ValueError("the number of images does not fit")
-        if file.protocol.classes != len(file.per_class):
-            raise ValueError("the number of classes does not fit")
-        specs_of(file)
+        check_consistent(file)
     except LaterFormat as error:
         raise ResultsError(f"the record {path} is unusable: {error}", "install a newer fcnbench") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        raise _unusable(path, f"{type(error).__name__}: {error}") from error
+        raise _unusable(path, _reason(error)) from error
     return file
 
 
@@ -108,12 +106,19 @@ def unpack_arrays(packed: bytes, file: RecordFile, where: Path) -> Arrays:
             if max((entry.file_size for entry in archive.infolist()), default=0) > _MAX_BYTES:
                 raise ValueError("an array is too large to be true")
         with np.load(io.BytesIO(packed), allow_pickle=False) as found:
-            arrays = upgraded_arrays({name: found[name] for name in found.files}, shapes)
+            if len(set(found.files)) != len(found.files):
+                raise ValueError("it holds an array twice")
+            stored = {name: found[name] for name in found.files}
+        if others := [name for name, values in stored.items() if not isinstance(values, np.ndarray)]:
+            raise ValueError(f"it holds something else than arrays: {', '.join(others)}")
+        arrays = upgraded_arrays(stored, shapes)
         if {name: array.shape for name, array in arrays.items()} != shapes | {"ids": (file.protocol.images,)}:
             raise ValueError(f"the arrays are {', '.join(f'{name} {value.shape}' for name, value in arrays.items())}")
         for name in shapes:
             if arrays[name].dtype != np.int64 or arrays[name].min() < 0:
                 raise ValueError(f"{name} holds something else than int64 counts")
+            if arrays[name].sum(dtype=np.float64) > _MOST_PIXELS:
+                raise ValueError(f"{name} counts more pixels than 64 bits hold")
         if [str(each) for each in arrays["ids"]] != list(file.predictions.maps[LABELS]):
             raise ValueError("the ids are not the record's")
     except _BROKEN_ARCHIVE as error:
@@ -149,13 +154,18 @@ def rebuilt(path: Path, file: RecordFile, arrays: Arrays) -> Record:
         if not record.confusion.any():
             raise ValueError("no pixel was scored")
     except (KeyError, TypeError, ValueError, UsageError) as error:
-        raise _unusable(path, f"{type(error).__name__}: {error}") from error
+        raise _unusable(path, _reason(error)) from error
     return record
 
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a record."""
     return schema_of(RecordFile, "A record of fcnbench")
+
+
+def _reason(error: Exception) -> str:
+    """Return why a record is unusable, as part of a sentence."""
+    return f"it lacks {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
 
 
 def _unusable(path: Path, reason: str) -> ResultsError:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnbench.metrics.bootstrap import DRAWS, LEVEL, SEED
-from fcnbench.metrics.counts import CountSpec
+from fcnbench.metrics.counts import LABELS, CountSpec
 from fcnbench.records.evaluation import (
     NO_TIMING,
     PAPER_SIDE,
@@ -92,7 +92,8 @@ def record_of(file: RecordFile, arrays: Arrays) -> Record:
     """
     samples = dict(file.timing.samples)
     paper = samples.pop("forward_500", ())
-    images = next(iter(file.predictions.maps.values()))
+    maps = file.predictions.maps
+    images = maps[LABELS]
     return Record(
         run=file.run,
         created=file.created,
@@ -106,9 +107,8 @@ def record_of(file: RecordFile, arrays: Arrays) -> Record:
         evaluation=Evaluation(
             ids=tuple(images),
             counts={name: Counted(spec, arrays[name]) for name, spec in specs_of(file).items()},
-            digests={
-                name: tuple(found[sample_id] for sample_id in images) for name, found in file.predictions.maps.items()
-            },
+            # The digest of all predictions begins with the label maps, in whatever order the file has them.
+            digests={name: tuple(maps[name][sample_id] for sample_id in images) for name in (LABELS, *maps)},
             reproducibility=file.reproducibility,
             timing=Timing(samples, file.timing.seconds, paper) if samples else NO_TIMING,
             resumed=file.timing.resumed,

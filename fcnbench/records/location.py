@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fcnbench.errors import DataMissing
+from fcnbench.util.paths import user_path
 
 RECORD_NAME = "record.json"
 """The record's file in its run's folder."""
@@ -39,8 +40,9 @@ def find(path: str | Path) -> Path:
 
     Raises:
         DataMissing: nothing is there.
+        UsageError: it is not a path.
     """
-    named = Path(path).expanduser()
+    named = user_path(path, "the record")
     place = named / RECORD_NAME if named.is_dir() else named
     if not place.is_file():
         raise DataMissing(f"there is no record at {place}", f"name a {RECORD_NAME}, or the folder that holds one")

@@ -13,7 +13,7 @@ from fcnbench.records.json import file_of
 from fcnbench.records.location import MATRICES_NAME, find
 from fcnbench.records.model import Record
 from fcnbench.records.serial import to_json
-from fcnbench.util.digests import digest_bytes
+from fcnbench.util.digests import digest_bytes, digest_lines
 
 _TOLERANCE = 1e-12
 """Two processors may add floats in another order; anything above is a difference."""
@@ -63,7 +63,15 @@ def rescore(path: Path) -> Rescored:
     file, packed = read_file(place), read_packed(place)
     record = rebuilt(place, file, unpack_arrays(packed, file, place.with_name(MATRICES_NAME)))
     computed = file_of(record, {MATRICES_NAME: digest_bytes(packed)})
-    return Rescored(record, place, tuple(_differences(to_json(file), to_json(computed))))
+    differences = [*_differences(to_json(file), to_json(computed)), *_other_split(record)]
+    return Rescored(record, place, tuple(differences))
+
+
+def _other_split(record: Record) -> Iterator[Mismatch]:
+    """Yield a mismatch where a whole split was scored, and its digest is not that of the ids."""
+    stored, found = record.protocol.split, digest_lines(record.evaluation.ids)
+    if not record.protocol.partial and stored != found:
+        yield Mismatch("protocol.split", stored, found)
 
 
 def _differences(stored: Any, found: Any, where: str = "") -> Iterator[Mismatch]:
@@ -80,6 +88,10 @@ def _differences(stored: Any, found: Any, where: str = "") -> Iterator[Mismatch]
 
 def _same(stored: Any, found: Any) -> bool:
     numbers = [value for value in (stored, found) if isinstance(value, int | float) and not isinstance(value, bool)]
-    if len(numbers) == 2:
-        return math.isclose(*numbers, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+    # Integers are equal or not; a float may be rounded.
+    if stored != found and len(numbers) == 2 and any(isinstance(value, float) for value in numbers):
+        try:
+            return math.isclose(*numbers, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+        except OverflowError:  # an integer beyond all floats
+            return False
     return bool(stored == found)

@@ -15,7 +15,7 @@ from fcnbench.protocol import Protocol
 from fcnbench.records.environment import Environment
 from fcnbench.records.evaluation import Execution, ReproducibilityCheck, Summary
 from fcnbench.records.model import CodeFacts, DataFacts, ModelFacts
-from fcnbench.records.types import Digest, Fraction, Interval, Milliseconds, Natural, Positive, RunName, Text
+from fcnbench.records.types import Digest, Fraction, Interval, Milliseconds, Natural, Positive, RunName, Text, Time
 
 Value = TypeVar("Value")
 
@@ -204,7 +204,7 @@ class RecordFile:
 
     format: Literal["fcnbench.record/2"]
     run: RunName
-    created: str
+    created: Time
     fcnbench: str
     signature: Signatures
     protocol: Protocol

@@ -50,19 +50,27 @@ def from_json(content: Any, kind: type[T]) -> T:
         value = msgspec.convert(content, kind)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)[:_LONGEST]) from error
-    if (where := _unknown(content, to_json(value))) is not None:
+    if (where := _unknown(content, value)) is not None:
         raise ValueError(f"unknown field {where}: a newer fcnbench may have written it")
     return value
 
 
 def parse(text: str | bytes) -> Any:
-    """Return the JSON values of a text; NaN and infinities are not JSON.
+    """Return the JSON values of a text; NaN, infinities, a name twice and half a character are not JSON.
 
     Raises:
-        ValueError: it is not JSON.
+        ValueError: it is not JSON, or two readers may understand it in two ways.
         RecursionError: it is nested too deeply.
+
+    >>> parse('{"mean_iu": 0.9, "mean_iu": 0.1}')
+    Traceback (most recent call last):
+        ...
+    ValueError: the name 'mean_iu' is there twice
     """
-    return json.loads(text, parse_constant=_no_constant)
+    content = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_object)
+    # An escaped half of a surrogate pair is a text that no file, page or board can hold.
+    json.dumps(content, ensure_ascii=False).encode()
+    return content
 
 
 def schema_of(kind: type, title: str) -> dict[str, Any]:
@@ -76,20 +84,33 @@ def schema_of(kind: type, title: str) -> dict[str, Any]:
 
 def _unknown(given: Any, understood: Any, where: str = "") -> str | None:
     """Return the first field that was given and not understood; None where there is none."""
-    if isinstance(given, dict) and isinstance(understood, dict):
+    if isinstance(given, dict):
+        known = understood if isinstance(understood, Mapping) else vars(understood)
         for name, value in given.items():
             path = f"{where}.{name}" if where else str(name)
-            if name not in understood:
-                if value is None:
-                    continue
+            if name not in known:
                 return path
-            if (deeper := _unknown(value, understood[name], path)) is not None:
+            if (deeper := _unknown(value, known[name], path)) is not None:
                 return deeper
-    elif isinstance(given, list) and isinstance(understood, list):
+    elif isinstance(given, list):
         for index, (one, other) in enumerate(zip(given, understood, strict=True)):
             if (deeper := _unknown(one, other, f"{where}[{index}]")) is not None:
                 return deeper
     return None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of these names and values.
+
+    Raises:
+        ValueError: a name is there twice.
+    """
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the name {name!r} is there twice")
+        found[name] = value
+    return found
 
 
 def _no_constant(name: str) -> None:

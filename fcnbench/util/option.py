@@ -7,8 +7,9 @@ nothing heavy: `--help` needs it.
 from __future__ import annotations
 
 import difflib
+import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache
 from math import inf
@@ -22,6 +23,9 @@ _KINDS: dict[str, type] = {"bool": bool, "int": int, "float": float}
 
 _EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 """What a message expects of a value of each type."""
+
+_TAKES: dict[str, tuple[type, ...]] = {"str": (str,), "Path": (os.PathLike,)}
+"""Words of an annotation that say the Python types of an option that is text; others are not checked here."""
 
 _YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 """What an environment variable may say of an option that is true or false."""
@@ -63,6 +67,7 @@ class Option:
         nargs: how many values it takes on the command line, as argparse writes it; None for one.
         exclusive: name of a set of options of which the command line takes exactly one; empty for none.
         repeated: whether it takes several values, one each time that it is written.
+        takes: Python types of its values, or of their items, where it is text; empty where another module checks them.
         inverted: whether its flag switches it off.
         python: whether the Python function has it too.
         single: whether it belongs to one run, so that the table `[options]` of a sweep does not take it.
@@ -83,6 +88,7 @@ class Option:
     nargs: int | str | None = None
     exclusive: str = ""
     repeated: bool = False
+    takes: tuple[type, ...] = ()
     inverted: bool = False
     python: bool = True
     single: bool = False
@@ -181,10 +187,26 @@ class Option:
             return
         if self.kind is not str and not _is_number(value, self.kind):
             raise UsageError(f"{self.shown} {value!r} is not {_EXPECTED[self.kind]}", f"pass {self.expected}")
+        if self.takes:
+            self._check_text(value)
         if self.choices and self.python and value not in self.choices:
             raise UsageError(f"{self.shown} {value} is unknown", f"choose {self.expected}")
         if self.bound is not None and isinstance(value, Real) and self.bound.refuses(float(value)):
             raise UsageError(f"{self.shown} {value}{self.bound.says}", self.bound.hint)
+
+    def _check_text(self, value: object) -> None:
+        """Check the type of an option that is text, or a path, or several of them; one alone stands for itself.
+
+        Raises:
+            UsageError: it is of another type.
+        """
+        several = self.repeated and isinstance(value, Collection) and not isinstance(value, str | bytes)
+        for item in value if several and isinstance(value, Collection) else (value,):
+            if not isinstance(item, self.takes):
+                expected = "text or a path" if os.PathLike in self.takes else "text"
+                raise UsageError(
+                    f"{self.shown} is a {type(item).__name__}, expected {expected}", f"pass {self.expected}"
+                )
 
 
 def _is_number(value: object, kind: type) -> bool:
@@ -271,6 +293,7 @@ def _option_of(rule: Field[Any]) -> Option:
         required=rule.default is MISSING,
         flag=flag,
         repeated="Sequence" in words,
+        takes=tuple(kind for word in words for kind in _TAKES.get(word, ())),
         **declared,
     )
 

@@ -18,6 +18,30 @@ RESULTS = "fcnbench-results"
 """Default folder of results; git ignores it."""
 
 
+def user_path(given: object, what: str) -> Path:
+    """Return the path that a user gave, with `~` for the home folder.
+
+    Args:
+        given: text or a path.
+        what: what names it, for the message.
+
+    Raises:
+        UsageError: it is neither, or no path can be it.
+
+    >>> user_path("boards/v1", "--board").as_posix()
+    'boards/v1'
+    """
+    if not isinstance(given, str | os.PathLike):
+        raise UsageError(f"{what} is a {type(given).__name__}, expected text or a path", "pass the path")
+    try:
+        path = Path(given).expanduser()
+    except (RuntimeError, TypeError) as error:  # an unknown home folder; a path of bytes
+        raise UsageError(f"{what} {given!r} is not a path: {error}", "write the whole path") from error
+    if "\0" in str(path):
+        raise UsageError(f"{what} {str(given)!r} is not a path: it holds a NUL character", "write the whole path")
+    return path
+
+
 def home() -> Path:
     """Return the home folder: `$FCNBENCH_HOME`, or `fcnbench` in the platform's cache folder. Does not create it."""
     chosen = os.environ.get(HOME_VARIABLE)
@@ -61,9 +85,9 @@ def results(board: str | Path | None = None) -> Path:
     'boards'
     """
     chosen = os.environ.get(BOARD_VARIABLE) or RESULTS if board is None else board
-    if not str(chosen):
+    if isinstance(chosen, str) and not chosen:
         raise UsageError("--board names no folder", "pass a folder, or drop --board")
-    return Path(chosen).expanduser()
+    return user_path(chosen, "--board")
 
 
 def boards(board: str | Path | None = None) -> Path:

@@ -281,3 +281,64 @@ def test_results_have_short_representations(run: Callable[..., Any], tmp_path: P
 def test_a_class_is_a_factory_even_where_it_looks_like_a_segmenter(net: Any) -> None:
     assert name_of(net.Own).display == "users_net.py:Own"
     assert isinstance(fcnbench.load_model(net.Own).prepare(np.zeros((4, 4, 3), np.uint8)), torch.Tensor)
+
+
+@pytest.mark.parametrize("wrong", [3, 1.5, b"x", ["x"], {}, object(), np.zeros(2), True])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda wrong: fcnbench.run(board=wrong),
+        lambda wrong: fcnbench.run(weights=wrong),
+        lambda wrong: fcnbench.run(from_=wrong),
+        lambda wrong: fcnbench.run(device=wrong),
+        lambda wrong: fcnbench.run(precision=wrong),
+        lambda wrong: fcnbench.run(signature=wrong),
+        lambda wrong: fcnbench.run(dense=wrong),
+        lambda wrong: fcnbench.run(dataset=wrong),
+        lambda wrong: fcnbench.bench("fcn8s-pocket", scenario=wrong),
+        fcnbench.score,
+        lambda wrong: fcnbench.score(record=wrong),
+        lambda wrong: fcnbench.score("predictions", model=wrong),
+        lambda wrong: fcnbench.score("predictions", train_splits=[wrong]),
+        fcnbench.lens,
+        lambda wrong: fcnbench.compare(wrong, wrong),
+        fcnbench.report,
+        lambda wrong: fcnbench.export("pocket", wrong),
+        lambda wrong: fcnbench.export("pocket", "voc", output=wrong),
+        fcnbench.verify,
+        fcnbench.board,
+        fcnbench.verify_boards,
+        fcnbench.board_pages,
+        fcnbench.read_board,
+        fcnbench.read_sweep,
+        lambda wrong: fcnbench.run_cell(wrong, wrong),
+        fcnbench.load_dataset,
+        lambda wrong: fcnbench.confusion_matrix([0], wrong, 2),
+    ],
+)
+def test_a_value_of_another_type_is_wrong_usage_before_anything_is_done(
+    call: Callable[[Any], object], wrong: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError):
+        call(wrong)
+    assert not list(tmp_path.glob("fcnbench-results"))
+
+
+def test_only_what_is_a_dataset_passes_for_one() -> None:
+    """A path, or anything else with a name, is not one."""
+    with pytest.raises(UsageError, match=r"the dataset is a \w+Path"):
+        fcnbench.run(dataset=Path("pocket"))
+
+
+@pytest.mark.parametrize("predictions", ["ab", ("a",), ("a", "b", "c"), {"a": 1, "b": 2}])
+def test_compare_takes_two_folders_of_predictions(run: Callable[..., Any], predictions: Any) -> None:
+    finished = run("oracle-perfect")
+    with pytest.raises(UsageError, match="expected the folders of both runs"):
+        fcnbench.compare(finished, finished, predictions=predictions)
+
+
+def test_a_path_that_can_not_be_one_is_wrong_usage() -> None:
+    for path in ("~no-such-user/run", "a\0b"):
+        with pytest.raises(UsageError, match="is not a path"):
+            fcnbench.lens(path)

@@ -174,6 +174,7 @@ def test_a_killed_sweep_goes_on(tmp_path: Path) -> None:
         ("models = ['a']\ndatasets = ['pocket']\n[weights]\nb = 'x'", "weights.b is unknown"),
         ("models = ['a']\ndatasets = ['pocket']\n[weights]\na = 3", "holds something else than text"),
         ("models = ['a']\ndatasets = ['pocket']\nfrom = 'here'", "from is 'here'"),
+        (f"models = ['a']\ndatasets = ['pocket']\n[options]\nlimit = {'9' * 5000}", "can't be read"),
     ],
 )
 def test_a_file_that_asks_for_nonsense_is_refused(tmp_path: Path, text: str, said: str) -> None:

@@ -59,6 +59,14 @@ def test_the_nearest_file_is_read_and_its_paths_start_there(tmp_path: Path, monk
     assert values("run") == {}
 
 
+def test_a_model_in_a_file_and_a_run_start_at_the_files_folder(tmp_path: Path) -> None:
+    project('[tool.fcnbench.run]\nmodel = "onnx:nets/a.onnx"\n[tool.fcnbench.compare]\nlens = "runs/one"\n', tmp_path)
+    assert values("run") == {"model": f"onnx:{tmp_path / 'nets/a.onnx'}"}
+    assert values("compare") == {"lens": str(tmp_path / "runs/one")}
+    project('[tool.fcnbench.run]\nmodel = "hf:org/name"\n', tmp_path)
+    assert values("run") == {"model": "hf:org/name"}
+
+
 def test_an_older_variable_comes_before_the_file_and_after_the_commands_own(monkeypatch: pytest.MonkeyPatch) -> None:
     project('[tool.fcnbench.run]\nboard = "file"\n')
     assert values("run") == {"board": "file"}
@@ -225,6 +233,9 @@ def test_completion_knows_commands_options_and_names(shell: str, capsys: pytest.
     script = capsys.readouterr().out
     for word in (*COMMANDS, "--save-predictions", "fcn8s-pocket", "voc2011val"):
         assert word in script, word
+    assert "single-stream throughput" in script
+    if shell == "bash":
+        assert "_print_completion_choices=(bash zsh tcsh)" in script
 
 
 def test_completion_of_an_unknown_shell_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -269,6 +269,60 @@ def test_second_label_maps_that_are_gone_or_new_are_drift(fine: Record) -> None:
         assert found.reasons == ("predictions: only one of the two predicts the second label maps (geo)",)
 
 
+def test_other_classes_of_the_second_label_maps_are_other_rules(fine: Record) -> None:
+    before = with_second(fine)
+    with pytest.raises(UsageError, match="other rules"):
+        judge(before, replace(before, geo_classes=("high", "low")), Allowance())
+
+
+def test_without_digests_of_second_label_maps_nothing_is_identical(fine: Record) -> None:
+    before = with_second(fine)
+    labels = {"labels": before.evaluation.digests["labels"]}
+    after = replace(before, evaluation=replace(before.evaluation, digests=labels))
+    for one, two in ((before, after), (after, before)):
+        found = judge(one, two, Allowance())
+        assert found.kind == "drift"
+        assert "no digests of the label maps (geo)" in found.reasons[0]
+        assert judge(one, two, Allowance(budget=0)).kind == "numerical"
+
+
+def test_runs_on_other_images_are_drift_and_say_which(fine: Record) -> None:
+    def part(first: int) -> Record:
+        chosen = slice(first, first + 5)
+        spec, values = (getattr(fine.evaluation.counts["confusion"], name) for name in ("spec", "values"))
+        evaluation = replace(
+            fine.evaluation,
+            ids=fine.evaluation.ids[chosen],
+            counts={"confusion": Counted(spec, values[chosen])},
+            digests={"labels": fine.evaluation.predictions[chosen]},
+        )
+        return replace(fine, protocol=replace(fine.protocol, images=5), evaluation=evaluation)
+
+    assert judge(part(0), part(0), Allowance()).kind == "identical"
+    found = judge(part(0), part(2), Allowance(budget=10**9, tolerance=1.0))
+    assert found.kind == "drift"
+    assert found.reasons[0] == (
+        "images: 2 of the baseline's were not scored (val-0000, val-0001), "
+        "2 were scored that the baseline does not have (val-0005, val-0006)"
+    )
+
+
+@pytest.mark.parametrize("more", [1, -1])
+@pytest.mark.parametrize("name", ["confusion", "geo_confusion"])
+def test_matrices_of_other_ground_truth_are_drift_in_both_directions(fine: Record, name: str, more: int) -> None:
+    before = with_second(fine)
+    counted = before.evaluation.counts[name]
+    values = counted.values.copy()
+    values[0, 0, 0] += more
+    others = {**before.evaluation.counts, name: Counted(counted.spec, values)}
+    found = judge(before, replace(before, evaluation=replace(before.evaluation, counts=others)), Allowance())
+    assert found.kind == "drift"
+    maps = {"confusion": "labels", "geo_confusion": "geo"}[name]
+    assert found.reasons[0] == f"data: the ground truth of the label maps ({maps}) is not the baseline's"
+    assert found.comparison is not None
+    assert found.comparison.flips_by[maps] == 1
+
+
 def test_a_digest_of_second_label_maps_alone_is_a_flip(fine: Record) -> None:
     before = with_second(fine)
     other = ("sha256:" + "7" * 64, *before.evaluation.digests["geo"][1:])

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 import fcnbench
 from fcnbench.errors import ModelError, UsageError
-from fcnbench.evaluation.timing import PARTS, SCENARIOS, time_scenario
+from fcnbench.evaluation.timing import PARTS, time_scenario
 from fcnbench.leaderboard.speed_board import read_speed_board
 from fcnbench.models.segmenter import ModuleSegmenter
+from fcnbench.options import SCENARIOS
 from fcnbench.records.speed import read_speed
 
 CPU = torch.device("cpu")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ import fcnbench
 from fcnbench.errors import DataMissing, FcnbenchError, ResultsError
 from fcnbench.records import json as record_json
 from fcnbench.records import upgrade
+from fcnbench.records.consistency import check_consistent
 from fcnbench.records.files import MATRICES_NAME, RECORD_NAME, load, read_file, schema
 from fcnbench.records.json import file_of
 from fcnbench.records.schema import RecordFile
@@ -144,11 +146,81 @@ def test_a_record_that_is_read_back_is_the_same_record(place: Path) -> None:
         lambda content: content["per_class"].clear(),
         lambda content: content["files"].clear(),
         lambda content: content.update(run="../../../etc"),
+        lambda content: content.update(run=".."),
+        lambda content: content.update(run=".hidden"),
+        lambda content: content.update(run=f"{content['run']}\n"),
+        lambda content: content.update(run="a" * 300),
+        lambda content: content.update(created="yesterday"),
+        lambda content: content.update(surprise=None),
+        lambda content: content["data"].update(labels=f"{content['data']['labels']}\n"),
+        lambda content: content["model"].update(name="\ud800"),
+        lambda content: content["leakage"].update(listed=-1),
+        lambda content: content["protocol"].update(split=f"{content['protocol']['split']} "),
+        lambda content: content["execution"].update(batch=0),
+        lambda content: content["execution"].update(processes=-1),
+        lambda content: content["execution"].update(peak_memory=-1),
+        lambda content: content["execution"].update(peak_memory=2**63),
+        lambda content: content.update(reproducibility={"images": 1, "pixels": 1, "flips": {"second run": -1}}),
+        lambda content: content["counts"]["confusion"].update(label_maps="geo"),
+        lambda content: content["counts"]["confusion"].update(label_space="voc21"),
+        lambda content: content["counts"]["near_ties"].update(label_maps="others"),
+        lambda content: content["counts"]["near_ties"]["axes"]["below"].reverse(),
+        lambda content: content["timing"]["samples"]["decode"].pop(),
+        lambda content: content["timing"]["samples"].update(prepare=[]),
+        lambda content: content["timing"]["samples"].update(pause=[1.0] * 64),
+        lambda content: content["timing"]["samples"].update(forward=[1e308] * 64),
+        lambda content: content.update(geo_classes=["low", "high"]),
+        lambda content: content["predictions"]["maps"].update(geo=content["predictions"]["maps"]["labels"]),
+        lambda content: content["predictions"]["maps"].update(others=content["predictions"]["maps"]["labels"]),
     ],
 )
 def test_what_the_schema_or_the_signature_forbids_is_refused(place: Path, change: Callable[[Content], object]) -> None:
     with pytest.raises(ResultsError, match=r"the record .* is unusable"):
         load(edited(place, change))
+
+
+def test_a_name_that_is_there_twice_is_refused(place: Path) -> None:
+    """Another reader of the file might take the first one."""
+    text = (place / RECORD_NAME).read_text()
+    (place / RECORD_NAME).write_text(text.replace('"mean_iu": ', '"mean_iu": 0.999, "mean_iu": ', 1))
+    with pytest.raises(ResultsError, match="the name 'mean_iu' is there twice"):
+        load(place)
+
+
+OTHER = "sha256:" + "0" * 64
+
+SECOND: dict[str, Callable[[Content], object]] = {
+    "the predictions of geo are not those of the images": lambda c: c["predictions"]["maps"].update(
+        geo={"b": OTHER, "c": OTHER}
+    ),
+    "have no matrices": lambda c: (
+        c["counts"].pop("geo_confusion"),
+        c["predictions"]["maps"].update(geo=c["predictions"]["maps"]["labels"]),
+    ),
+    "the count geo_confusion is not of the label space 'geo2'": lambda c: c["geo_classes"].append("more"),
+    "the second label space and its classes do not fit": lambda c: c["geo_classes"].clear(),
+}
+
+
+@pytest.mark.parametrize("says", SECOND)
+def test_second_label_maps_that_do_not_fit_are_refused(says: str) -> None:
+    content = to_json(from_json(upgraded(format_1()[0]), RecordFile))
+    SECOND[says](content)
+    with pytest.raises(ValueError, match=says):
+        check_consistent(from_json(content, RecordFile))
+
+
+def test_the_order_of_the_names_in_a_record_means_nothing() -> None:
+    content = to_json(from_json(upgraded(format_1()[0]), RecordFile))
+    content["predictions"]["maps"]["geo"] = content["predictions"]["maps"]["labels"]
+    _, arrays = format_1()
+    sorted_content = json.loads(json.dumps(content, sort_keys=True))
+    records = []
+    for each in (content, sorted_content):
+        file = from_json(each, RecordFile)
+        records.append(record_json.record_of(file, upgraded_arrays(arrays, file.counts)))
+    assert list(sorted_content["predictions"]["maps"]) == ["geo", "labels"]
+    assert records[0].predictions == records[1].predictions
 
 
 def test_a_later_format_says_so(place: Path) -> None:
@@ -253,6 +325,8 @@ def arrays_of(place: Path) -> dict[str, Any]:
         lambda arrays: arrays.update(ids=arrays["ids"][::-1]),
         lambda arrays: arrays.update(ids=np.array([{"a": 1}] * 64, dtype=object)),
         lambda arrays: arrays.update(near_ties=arrays["near_ties"][:, :2]),
+        lambda arrays: arrays.update(confusion=np.full_like(arrays["confusion"], 2**62)),
+        lambda arrays: arrays.update(near_ties=np.full_like(arrays["near_ties"], 2**62)),
     ],
 )
 def test_arrays_that_are_not_the_records_are_refused(place: Path, change: Callable[[Any], object]) -> None:
@@ -261,6 +335,17 @@ def test_arrays_that_are_not_the_records_are_refused(place: Path, change: Callab
     np.savez_compressed(place / MATRICES_NAME, **arrays)
     with pytest.raises(ResultsError):
         fcnbench.score(record=place)
+
+
+def test_files_beside_the_arrays_and_arrays_that_are_there_twice_are_refused(place: Path) -> None:
+    packed = (place / MATRICES_NAME).read_bytes()
+    for name, says in (("README", "something else than arrays: README"), ("ids.npy", "holds an array twice")):
+        (place / MATRICES_NAME).write_bytes(packed)
+        with warnings.catch_warnings(), zipfile.ZipFile(place / MATRICES_NAME, "a") as archive:
+            warnings.simplefilter("ignore")  # zipfile names the second entry of a name
+            archive.writestr(name, archive.read("ids.npy") if name == "ids.npy" else b"read me")
+        with pytest.raises(ResultsError, match=says):
+            fcnbench.score(record=place)
 
 
 def test_a_bomb_is_not_unpacked(place: Path) -> None:
@@ -335,7 +420,7 @@ print("ready", flush=True)
 number = 0
 while True:
     number += 1
-    save(replace(record, run=f"run-{number % 3}", created=str(number)), root)
+    save(replace(record, run=f"run-{number % 3}", created=f"2026-01-01T00:00:{number % 60:02}+00:00"), root)
     build_board(root, "pocket")
 """
 

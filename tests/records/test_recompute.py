@@ -55,6 +55,12 @@ def test_an_honest_record_agrees(place: Path) -> None:
             "counts.near_ties.derived.total[0]",
         ),
         (lambda c: c["signature"].update(long="fcn2|nothing"), "signature.long"),
+        (lambda c: c["per_class"][0].update(true_pixels=2**63 - 1), "per_class[0].true_pixels"),
+        (
+            lambda c: c["counts"]["near_ties"]["derived"].update(total=[10**400] * 4),
+            "counts.near_ties.derived.total[0]",
+        ),
+        (lambda c: c["protocol"].update(split=c["protocol"]["split"][:-3] + "000"), "protocol.split"),
     ],
 )
 def test_a_tampered_record_is_caught(place: Path, change: Callable[[dict[str, Any]], object], where: str) -> None:
