@@ -25,26 +25,23 @@ from typing import Any
 
 Work = Callable[..., object]
 
+PARQUET_WRITES = ("pyarrow.parquet:ParquetWriter.write_table", "pyarrow.parquet:ParquetWriter.close")
+"""Functions that write a Parquet file, which Python does not see."""
+
 PRELOADED = [
     "fcnbench.api.run", "fcnbench.api.sweep", "fcnbench.evaluation.run", "fcnbench.leaderboard.board",
-    "fcnbench.models.fcn.zoo", "fcnbench.models.fcn.fast", "filelock", "hypothesis", "jsonschema", "pandas", "PIL.Image",
-    "pyarrow.parquet", "pytest", "requests", "scipy.io", "torch", "torch._dynamo",
+    "fcnbench.models.fcn.fast", "fcnbench.models.fcn.zoo", "filelock", "hypothesis", "jsonschema", "pandas",
+    "PIL.Image", "pyarrow.parquet", "pytest", "requests", "scipy.io", "torch", "torch._dynamo",
 ]  # fmt: skip
 """What every child would import: imported once, in the process that the children are forked from."""
 
-CHANGES = {
-    "os.mkdir": 1,
-    "os.rmdir": 1,
-    "os.remove": 1,
-    "os.rename": 2,
-    "os.link": 2,
-    "os.symlink": 2,
-    "os.truncate": 1,
-}
-"""Audit events of Python that change files, and how many of their arguments are paths; opened files come besides."""
+PATHS = {"mkdir": 1, "rmdir": 1, "remove": 1, "rename": 2, "link": 2, "symlink": 2, "truncate": 1}
+"""Functions of `os` that change files, by their audit events, and how many of their arguments are paths."""
 
-WRITES = set("wax+")
-"""Letters in the mode of a file that may be written."""
+PATIENCE = 300
+"""Seconds after which a child is taken to hang."""
+
+KILLED = "killed before: "
 
 
 @dataclass(frozen=True)
@@ -60,6 +57,27 @@ class Killed:
     event: str
 
 
+@dataclass(frozen=True)
+class Job:
+    """What a child does.
+
+    Attributes:
+        work: a function of a module, called as `work(folder, *arguments)`.
+        folder: the current folder of the child, in which `home` is its `FCNBENCH_HOME`.
+        arguments: further arguments of the function.
+        below: events are counted in these folders of the folder, and below them.
+        functions: calls of these are events too, as `module:name`.
+        at: number of the event at which the child kills itself, from 1; 0 for none.
+    """
+
+    work: Work
+    folder: Path
+    arguments: tuple[Any, ...]
+    below: tuple[str, ...] = (".",)
+    functions: tuple[str, ...] = ()
+    at: int = 0
+
+
 def kills_at_every_write(
     work: Work, start: Path, *arguments: Any, below: tuple[str, ...] = (".",), functions: tuple[str, ...] = ()
 ) -> Iterator[Killed]:
@@ -70,7 +88,7 @@ def kills_at_every_write(
         start: each process works in a copy of this folder, in which `home` is its `FCNBENCH_HOME`; it need not exist.
         arguments: further arguments of the function.
         below: count only what happens to these folders in the copy, and below them.
-        functions: calls of these count too, as `module:name`: they write without Python's own files.
+        functions: count calls of these too, as `module:name`: they write without Python's own files.
 
     Raises:
         AssertionError: no process was killed, or one failed.
@@ -81,7 +99,7 @@ def kills_at_every_write(
             shutil.copytree(start, folder)
         else:
             folder.mkdir()
-        event = _run(work, folder, arguments, Countdown([folder / name for name in below], at), functions)
+        event = _run(Job(work, folder, arguments, below, functions, at))
         if event is not None:
             yield Killed(folder, event)
         shutil.rmtree(folder)
@@ -96,35 +114,53 @@ def finish(work: Work, folder: Path, *arguments: Any) -> None:
     Raises:
         AssertionError: it failed.
     """
-    assert _run(work, folder, arguments, Countdown([folder], at=0), ()) is None
+    assert _run(Job(work, folder, arguments)) is None
 
 
-def _run(
-    work: Work, folder: Path, arguments: tuple[Any, ...], countdown: Countdown, functions: tuple[str, ...]
-) -> str | None:
-    """Run the work in a child, and return the event at which it was killed; None if it finished."""
+def _run(job: Job) -> str | None:
+    """Run a job in a child, and return the event at which the child was killed; None if it finished."""
     forks = multiprocessing.get_context("forkserver")
     forks.set_forkserver_preload(PRELOADED)
-    output = folder.with_name(f"{folder.name}.txt")
-    environment = os.environ | {"FCNBENCH_HOME": str(folder / "home")}
-    child = forks.Process(
-        target=_work, args=(work, folder, arguments, countdown, functions, output, environment), daemon=True
-    )
+    output = job.folder.with_name(f"{job.folder.name}.txt")
+    environment = os.environ | {"FCNBENCH_HOME": str(job.folder / "home")}
+    child = forks.Process(target=_work, args=(job, output, environment), daemon=True)
     child.start()
-    child.join(300)
+    child.join(PATIENCE)
     code = child.exitcode
     child.kill()
     child.join()
     child.close()
-    said = output.read_text(encoding="utf-8", errors="replace") if output.exists() else ""
+    text = output.read_text(encoding="utf-8", errors="replace") if output.exists() else ""
     output.unlink(missing_ok=True)
-    if code == -signal.SIGKILL:
-        return said.rpartition(KILLED)[2].strip()
-    assert code == 0, f"the child ended with {code}:\n{said}"
-    return None
+    assert code is not None, f"the child hung:\n{text}"
+    if code == 0:
+        return None
+    assert code == -signal.SIGKILL, f"the child ended with {code}:\n{text}"
+    assert KILLED in text, f"somebody else killed the child:\n{text}"
+    return text.rpartition(KILLED)[2].strip()
 
 
-KILLED = "killed before: "
+# --- in the child ----------------------------------------------------------------------------------------------------
+
+
+def _work(job: Job, output: Path, environment: dict[str, str]) -> None:
+    """Do a job as the child; what it prints goes to a file."""
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(job.folder)
+    printed = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(printed, stream)
+    countdown = Countdown([job.folder / name for name in job.below], job.at)
+    for function in job.functions:
+        countdown.wrap(function)
+    builtins.open = io.open = Opener(countdown)  # type: ignore[assignment]
+    sys.addaudithook(countdown.audit)
+    try:
+        job.work(job.folder, *job.arguments)
+    except BaseException:
+        traceback.print_exc()
+        raise
 
 
 @dataclass
@@ -140,10 +176,11 @@ class Countdown:
     below: list[Path]
     at: int
     reached: int = 0
+    lock: Any = field(default_factory=threading.RLock)
 
     def reach(self, event: str) -> None:
         """Count an event that is about to happen; die if it is the one."""
-        with LOCK:
+        with self.lock:
             self.reached += 1
             if self.reached == self.at:
                 os.write(2, f"\n{KILLED}{event}".encode())
@@ -158,12 +195,13 @@ class Countdown:
 
     def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Count an audit event of Python if it changes a file."""
+        name = event.removeprefix("os.")
         if event == "open":
             path, _, flags = arguments
             if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and self.holds(path):
                 self.reach(f"open {_name(path)}")
-        elif event in CHANGES and any(self.holds(path) for path in arguments[: CHANGES[event]]):
-            self.reach(f"{event.removeprefix('os.')} {_name(arguments[0])}")
+        elif event != name and any(self.holds(path) for path in arguments[: PATHS.get(name, 0)]):
+            self.reach(f"{name} {_name(arguments[0])}")
 
     def wrap(self, function: str) -> None:
         """Count the calls of a function, named as `module:name`."""
@@ -181,23 +219,25 @@ class Countdown:
         setattr(holder, last, counted)
 
 
-LOCK = threading.RLock()
-
-
 class HalvedFile(io.FileIO):
     """A file whose writes arrive in two halves; each half is an event."""
 
     countdown: Countdown
 
     def write(self, content: Any) -> int:
-        """Write both halves."""
+        """Write one half, then the other."""
         view = memoryview(content).cast("B")
-        half = len(view) // 2
-        for part, name in ((view[:half], "half of"), (view[half:], "rest of")):
-            self.countdown.reach(f"write the {name} {len(view)} bytes to {_name(self.name)}")
-            while part:
-                part = part[super().write(part) :]
-        return len(view)
+        half, size, name = len(view) // 2, len(view), _name(self.name)
+        self.countdown.reach(f"write half of {size} bytes to {name}")
+        self.write_all(view[:half])
+        self.countdown.reach(f"write the other half of {size} bytes to {name}")
+        self.write_all(view[half:])
+        return size
+
+    def write_all(self, view: memoryview) -> None:
+        """Write all bytes, however many the system takes at once."""
+        while view:
+            view = view[super().write(view) :]
 
 
 @dataclass
@@ -209,12 +249,12 @@ class Opener:
 
     def __call__(
         self, file: Any, mode: str = "r", buffering: int = -1, encoding: str | None = None, errors: str | None = None,
-        newline: str | None = None, closefd: bool = True, opener: Any = None,
+        newline: str | None = None, *more: Any, **options: Any,
     ) -> Any:  # fmt: skip
         """Open a file like `open` does."""
-        if not WRITES & set(mode) or not self.countdown.holds(file):
-            return self.usual(file, mode, buffering, encoding, errors, newline, closefd, opener)
-        raw = HalvedFile(file, mode.replace("b", "").replace("t", ""), closefd, opener)
+        if not set("wax+") & set(mode) or not self.countdown.holds(file):
+            return self.usual(file, mode, buffering, encoding, errors, newline, *more, **options)
+        raw = HalvedFile(file, mode.replace("b", "").replace("t", ""), *more, **options)
         raw.countdown = self.countdown
         if buffering == 0:
             return raw
@@ -222,28 +262,6 @@ class Opener:
         if "b" in mode:
             return buffered
         return io.TextIOWrapper(buffered, encoding or "utf-8", errors, newline, line_buffering=buffering == 1)
-
-
-def _work(
-    work: Work, folder: Path, arguments: tuple[Any, ...], countdown: Countdown, functions: tuple[str, ...],
-    output: Path, environment: dict[str, str],
-) -> None:  # fmt: skip
-    """Do the work as the child."""
-    os.environ.clear()
-    os.environ.update(environment)
-    os.chdir(folder)
-    log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for stream in (1, 2):
-        os.dup2(log, stream)
-    for function in functions:
-        countdown.wrap(function)
-    builtins.open = io.open = Opener(countdown)  # type: ignore[assignment]
-    sys.addaudithook(countdown.audit)
-    try:
-        work(folder, *arguments)
-    except BaseException:
-        traceback.print_exc()
-        raise
 
 
 def _name(path: Any) -> str:
