@@ -49,10 +49,15 @@ def build():
 """
 
 DIES = 'if rank == "1" and self.seen == 5: os.kill(os.getpid(), signal.SIGKILL)'
-DIES_ONCE = (
-    'if rank == "1" and self.seen == 5 and not (HERE / "died").exists():'
-    ' (HERE / "died").touch(); time.sleep(1); os.kill(os.getpid(), signal.SIGKILL)'
-)
+DIES_ONCE = """
+            journals = HERE / "home/journals"
+            while rank == "1" and self.seen == 5 and not (HERE / "died").exists():
+                if sum(path.read_bytes().count(b'"id"') for path in journals.glob("*.jsonl")) >= 4:
+                    (HERE / "died").touch()
+                    os.kill(os.getpid(), signal.SIGKILL)
+                time.sleep(0.01)"""
+"""Rank 1 dies when four images are in the journals."""
+
 FAILS = 'if rank == "1" and self.seen == 5: raise RuntimeError("out of luck")'
 
 
