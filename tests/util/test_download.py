@@ -1,6 +1,7 @@
 """Downloading, against a server that cuts, lies, moves and dies."""
 
 import hashlib
+import io
 import shutil
 import threading
 from pathlib import Path
@@ -179,10 +180,12 @@ def test_a_disk_that_is_too_small_is_noticed_before_the_download(
 def test_a_disk_that_fills_up_is_not_blamed_on_the_mirror(
     serve: Serve, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*arguments: object) -> None:
-        raise OSError(28, "No space left on device")
+    class FullDisk(io.BytesIO):
+        def write(self, content: object) -> int:
+            raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "_stream", full)
+    usual = Path.open
+    monkeypatch.setattr(Path, "open", lambda path, *more: FullDisk() if path.suffix == ".part" else usual(path, *more))
     with pytest.raises(OutputError, match="No space left on device"):
         download(archive(serve(Behaviour(CONTENT))), folder)
 
