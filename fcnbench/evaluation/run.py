@@ -246,6 +246,10 @@ def check_same_device(environment: Environment, ranks: Ranks) -> None:
 
     Raises:
         UsageError: they do not.
+
+    >>> import torch
+    >>> from fcnbench.evaluation.distributed import SINGLE_PROCESS
+    >>> check_same_device(describe(torch.device("cpu")), SINGLE_PROCESS)
     """
     name = environment.device_name if environment.device != "cpu" else ""
     kinds = sorted(set(ranks.all_gather(f"{environment.device} {name}".strip())))
