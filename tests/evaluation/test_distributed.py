@@ -188,6 +188,7 @@ def test_after_a_death_the_agent_restarts_all_and_no_image_is_scored_twice(
     options = ["--model", model(DIES_ONCE), "--trials", "0", "--board", str(tmp_path)]
     done = torchrun(["--max-restarts=1", *local(2)], options)
     assert done.returncode == 0, done.stderr
+    assert (tmp_path / "died").exists()
     record = only_record(tmp_path)
     np.testing.assert_array_equal(record.evaluation.matrices, alone.evaluation.matrices)
     assert record.predictions == alone.predictions
