@@ -81,10 +81,10 @@ from dataclasses import asdict
 import fcnbench
 from fcnbench.datasets.registry import find_dataset
 from fcnbench.datasets.registry import DATASETS
-from fcnbench.datasets.families.nyudv2_hdf5 import _map_of_894
-from fcnbench.datasets.families.pascal_context import _names_of_459
+from fcnbench.datasets.families.nyudv2_hdf5 import map_of_894
+from fcnbench.datasets.families.pascal_context import names_of_459
 from fcnbench.datasets.archive.catalogue import known_archives
-from fcnbench.datasets.splits import _entries, published_names, published_split
+from fcnbench.datasets.splits import disjoint_by_definition, published_names, published_split
 from fcnbench.util.digests import digest_lines
 from fcnbench.models.weights.published import published
 from fcnbench.pages.render import render
@@ -94,13 +94,13 @@ from fcnbench.records.files import schema
 
 print(json.dumps({
     "splits": {name: published_split(name).digest for name in sorted(published_names())},
-    "entries": _entries(),
+    "disjoint": {name: sorted(disjoint_by_definition(name)) for name in sorted(published_names())},
     "datasets": {name: [find_dataset(name).title, find_dataset(name).split.name] for name in DATASETS.entries()},
     "archives": {name: repr(archive) for name, archive in known_archives().items()},
     "weights": {name: repr(entry) for name, entry in published().items()},
     "claims": [asdict(claim) for claim in claims()],
-    "894": _map_of_894().tolist(),
-    "459": _names_of_459(),
+    "894": map_of_894().tolist(),
+    "459": names_of_459(),
     "schema": schema(),
     "columns": schema_page(),
     "page": render("index.html.j2", boards=[], models=[]),

@@ -187,7 +187,7 @@ def _set_up(job: Job, ranks: Ranks) -> _Setup:
     if job.options.signature is not None:
         _refuse_departures(protocol, job.options.signature)
     facts, environment = facts_of(loaded), describe(job.device)
-    _refuse_mixed(environment, ranks)
+    check_same_device(environment, ranks)
     leakage = leakage_of(loaded, [data.manifest.rows[index].id for index in indices], spec.split.name)
     work = _work(job, loaded, facts, data, environment)
     if not job.named:
@@ -242,8 +242,20 @@ def _refuse_departures(protocol: Protocol, signature: str) -> None:
         )
 
 
-def _refuse_mixed(environment: Environment, ranks: Ranks) -> None:
-    """Refuse processes on devices of several kinds: a record names one."""
+def check_same_device(environment: Environment, ranks: Ranks) -> None:
+    """Check that all processes run on the same kind of device, because a record names one.
+
+    Args:
+        environment: the environment of this process.
+        ranks: the processes of the run.
+
+    Raises:
+        UsageError: they do not.
+
+    >>> import torch
+    >>> from fcnbench.evaluation.distributed import SINGLE_PROCESS
+    >>> check_same_device(describe(torch.device("cpu")), SINGLE_PROCESS)
+    """
     name = environment.device_name if environment.device != "cpu" else ""
     kinds = sorted(set(ranks.all_gather(f"{environment.device} {name}".strip())))
     if len(kinds) > 1:

@@ -47,7 +47,7 @@ def held_switches(
         device: type of the device that the model runs on.
     """
     wanted = {**_WANTED, _AUTOCAST: autocast or (), _FP32: wanted_precision(tf32)}
-    with hold_settings(_switches(device), wanted):
+    with hold_settings(switches_of(device), wanted):
         yield
 
 
@@ -159,7 +159,12 @@ def _thread_switches(types: tuple[str, ...]) -> list[Setting]:
     ]
 
 
-def _switches(device: str) -> list[Setting]:
+def switches_of(device: str) -> list[Setting]:
+    """Return the settings of PyTorch that can change a number on a type of device, which `held_switches` holds.
+
+    >>> [switch.name for switch in switches_of("cpu")][:2]
+    ['the default device', 'autocast']
+    """
     types = tuple(dict.fromkeys(("cpu", "cuda", device)))
     cuda = torch.backends.cuda
     some = [

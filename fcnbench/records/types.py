@@ -44,5 +44,5 @@ Duration = Annotated[float, Meta(gt=0)]
 Ratio = Annotated[float, Meta(ge=0)]
 """A number over another one, which may be above 1."""
 
-PrecisionName = Annotated[str, Meta(pattern=f"^({'|'.join(PRECISIONS)})$")]
+PrecisionName = Annotated[str, Meta(pattern=f"^({'|'.join(PRECISIONS)})$(?!\n)")]
 """A precision that is not compiled."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,7 @@ from fcnbench.datasets.splits import published_split
 from fcnbench.errors import UsageError
 from tests.conftest import REPOSITORY
 from tests.datasets import native
+from tests.kills import finish, kills_at_every_write
 
 SEEDED = """
 from fcnbench.models.fcn.zoo import fcn8s_pocket
@@ -142,21 +141,37 @@ def test_ten_models_on_four_data_sets_are_one_command(tmp_path: Path, make_voc: 
     assert len(records(tmp_path)) == 40
 
 
-def test_a_killed_sweep_goes_on(tmp_path: Path) -> None:
-    file = write(tmp_path / "killed.toml", PRECISIONS_TOO)
-    command = [sys.executable, "-m", "fcnbench", "run", "--sweep", str(file), "--board", str(tmp_path)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while process.poll() is None and not records(tmp_path):
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    first = records(tmp_path)
-    subprocess.run(command, check=True, capture_output=True)
-    # Where the kill came between a record and its outcome, that cell has two records.
-    assert 4 <= len(records(tmp_path)) <= 5
-    assert set(first) <= set(records(tmp_path))
-    subprocess.run(command, check=True, capture_output=True)
-    assert len(list((tmp_path / FOLDER / "killed").glob("*.json"))) == 4
+TWO_CELLS = """
+models = ["oracle-perfect", "oracle-constant:0"]
+datasets = ["pocket"]
+[options]
+limit = 1
+"""
+
+
+def sweep_here(folder: Path) -> None:
+    """Run a sweep of two cells."""
+    fcnbench.sweep(folder / "killed.toml", board=folder)
+
+
+def test_a_sweep_killed_at_any_write_of_an_outcome_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = tmp_path / "start"
+    monkeypatch.setenv("FCNBENCH_HOME", str(start / "home"))
+    fcnbench.load_dataset("pocket")
+    write(start / "killed.toml", TWO_CELLS)
+    found = []
+    for killed in kills_at_every_write(sweep_here, start, below=(FOLDER,)):
+        outcomes, first = list(killed.folder.glob(f"{FOLDER}/killed/*.json")), records(killed.folder)
+        found.append((len(outcomes), len(first)))
+        assert all((killed.folder / json.loads(path.read_text())["record"]).is_file() for path in outcomes)
+        finish(sweep_here, killed.folder)
+        again = records(killed.folder)
+        assert set(first) <= set(again)
+        # A cell whose outcome is there has its record already; where the kill came between the two, it gets another.
+        assert len(again) == len(first) + 2 - len(outcomes)
+        assert len(list(killed.folder.glob(f"{FOLDER}/killed/*.json"))) == 2
+    assert found == sorted(found)
+    assert set(found) >= {(0, 1), (1, 1), (1, 2), (2, 2)}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -212,16 +213,21 @@ def test_a_sweep_says_which_settings_it_does_not_use(
     assert "a sweep does not use limit = 2 (FCNBENCH_RUN_LIMIT): put it into the file" in captured.err
 
 
-def test_doctor_lists_settings_and_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fcnbench.cli.doctor import _settings
-
+def test_doctor_lists_settings_and_mistakes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     project("[tool.fcnbench.run]\nlimit = 3\n")
     monkeypatch.setenv("FCNBENCH_BENCH_TRIALS", "many")
-    found = {finding.subject: finding for finding in _settings()}
-    assert found["settings of run"].text == "limit = 3 (pyproject.toml, tool.fcnbench.run.limit)"
-    assert not found["settings of bench"].sound
-    assert "FCNBENCH_BENCH_TRIALS" in found["settings of bench"].text
-    assert set(found) == {"environment", "settings of run", "settings of bench"}
+    assert main(["doctor", "--json"]) == 1
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    found = {finding["subject"]: finding for finding in findings}
+    assert found["settings of run"]["text"] == "limit = 3 (pyproject.toml, tool.fcnbench.run.limit)"
+    assert not found["settings of bench"]["sound"]
+    assert "FCNBENCH_BENCH_TRIALS" in found["settings of bench"]["text"]
+    assert {name for name in found if name.startswith("settings")} == {"settings of run", "settings of bench"}
+    assert {finding["text"] for finding in findings if finding["subject"] == "environment"} == {
+        f"FCNBENCH_HOME = {tmp_path / 'home'}", "FCNBENCH_OFFLINE = 1",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import random
-import signal
-import subprocess
-import sys
 import tarfile
 import time
 import zipfile
@@ -26,6 +22,7 @@ from fcnbench.datasets.load import load_dataset
 from fcnbench.datasets.splits import published_split
 from fcnbench.errors import DataCorrupt, FcnbenchError, OutputError
 from tests.datasets import native
+from tests.kills import PARQUET_WRITES, kills_at_every_write
 
 VOC_IDS = [f"2007_{index:06d}" for index in range(10, 14)]
 
@@ -224,30 +221,27 @@ def test_a_full_temporary_folder_is_named(tmp_path: Path, monkeypatch: pytest.Mo
 # --- kills -----------------------------------------------------------------------------------------------------------
 
 
-def test_kills_at_any_moment_of_canonicalising_leave_the_same_fingerprint(tmp_path: Path) -> None:
-    """Kill 20 processes while they build a store; the next one builds the same store as without kills."""
-    ids = published_split("siftflow-test").ids[:150]
+def build_store(folder: Path, archive: Path) -> None:
+    """Build a store from an archive."""
+    load_dataset("siftflowtest", archive, allow_partial=True)
+
+
+def test_kills_at_every_write_of_a_store_leave_the_same_fingerprint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a killed process leaves, the next one builds the same store as without kills."""
+    ids = published_split("siftflow-test").ids[:40]
     archive = native.zipped(native.siftflow(ids), tmp_path / "sift.zip")
     expected = load_dataset("siftflowtest", archive, allow_partial=True).manifest.fingerprint
-    code = (
-        "import fcnbench.datasets.store.build\n"
-        "from fcnbench.datasets.load import load_dataset\n"
-        "print('go', flush=True)\n"
-        f"load_dataset('siftflowtest', {str(archive)!r}, allow_partial=True)\n"
-    )
-    home = tmp_path / "killed"
-    environment = os.environ | {"FCNBENCH_HOME": str(home)}
-    dice = random.Random(0)
-    for turn in range(20):
-        with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            process.stdout.readline()
-            time.sleep(dice.uniform(0, 0.05 * (turn + 1)))
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-        for store in (home / "stores/siftflowtest").glob("[!.]*/"):
-            assert store.name == expected.removeprefix("sha256:")[:16]
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True)
-    (store,) = (home / "stores/siftflowtest").glob("[!.]*/")
-    assert store.name == expected.removeprefix("sha256:")[:16]
-    assert not list((home / "stores/siftflowtest").glob(".scratch*"))
+    name = expected.removeprefix("sha256:")[:16]
+    events = []
+    for killed in kills_at_every_write(build_store, tmp_path / "killed", archive, functions=PARQUET_WRITES):
+        events.append(killed.event)
+        stores = killed.folder / "home/stores/siftflowtest"
+        assert {store.name for store in stores.glob("[!.]*/")} <= {name}
+        monkeypatch.setenv("FCNBENCH_HOME", str(killed.folder / "home"))
+        assert load_dataset("siftflowtest", archive, allow_partial=True).manifest.fingerprint == expected
+        assert [store.name for store in stores.glob("[!.]*/")] == [name]
+        assert not list(stores.glob(".scratch*"))
+    assert events.count("call ParquetWriter.write_table") == 3
+    assert sum(event.startswith("rename .scratch.") for event in events) == 1

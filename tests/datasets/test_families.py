@@ -58,10 +58,10 @@ def test_the_class_table_of_nyud_is_the_published_one(shared: Path) -> None:
     from scipy.io import loadmat
 
     from fcnbench.datasets.families.nyudv2 import NYUD40
-    from fcnbench.datasets.families.nyudv2_hdf5 import _map_of_894
+    from fcnbench.datasets.families.nyudv2_hdf5 import map_of_894
 
     found = loadmat(shared / "data/nyudv2/meta/classMapping40.mat")
-    assert _map_of_894().tolist() == [0, *found["mapClass"].reshape(-1).tolist()]
+    assert map_of_894().tolist() == [0, *found["mapClass"].reshape(-1).tolist()]
     assert list(NYUD40.classes) == [str(name[0]) for name in found["className"].reshape(-1)]
 
 

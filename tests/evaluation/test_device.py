@@ -20,7 +20,6 @@ from fcnbench.evaluation import events
 from fcnbench.evaluation.device import choose_device, device_name, out_of_memory, peak_memory
 from fcnbench.evaluation.events import Mark, call_first, events_of
 from fcnbench.evaluation.timer import Timer
-from fcnbench.models.fcn.fast import FastForward
 from fcnbench.models.fcn.weight_changes import FastPathCache
 from fcnbench.models.load import load_model
 from fcnbench.models.preprocess import caffe_bgr
@@ -256,8 +255,8 @@ def test_images_are_preprocess_on_a_gpu_from_their_bytes(fake: FakeTensorMode, m
 @pytest.mark.parametrize("fast", [False, True])
 def test_the_papers_network_stays_on_a_gpu(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     # These two look at numbers, which fake tensors do not have.
-    monkeypatch.setattr(FastForward, "_valid_cache", lambda self, device: FastPathCache((), {}))
-    monkeypatch.setattr("fcnbench.models.fcn.upsampling._can_interpolate", lambda layer, scores: True)
+    monkeypatch.setattr("fcnbench.models.fcn.fast.FastPathCache", lambda settings, layers: FastPathCache((), {}))
+    monkeypatch.setattr("fcnbench.models.fcn.upsampling.can_interpolate", lambda layer, scores: True)
     segmenter = load_model("fcn8s-pocket", fast=fast)
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
         module = segmenter.module

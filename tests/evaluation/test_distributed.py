@@ -49,10 +49,15 @@ def build():
 """
 
 DIES = 'if rank == "1" and self.seen == 5: os.kill(os.getpid(), signal.SIGKILL)'
-DIES_ONCE = (
-    'if rank == "1" and self.seen == 5 and not (HERE / "died").exists():'
-    ' (HERE / "died").touch(); time.sleep(1); os.kill(os.getpid(), signal.SIGKILL)'
-)
+DIES_ONCE = """
+            journals = HERE / "home/journals"
+            while rank == "1" and self.seen == 5 and not (HERE / "died").exists():
+                if sum(path.read_bytes().count(b'"id"') for path in journals.glob("*.jsonl")) >= 4:
+                    (HERE / "died").touch()
+                    os.kill(os.getpid(), signal.SIGKILL)
+                time.sleep(0.01)"""
+"""Rank 1 dies when four images are in the journals."""
+
 FAILS = 'if rank == "1" and self.seen == 5: raise RuntimeError("out of luck")'
 
 
@@ -183,6 +188,7 @@ def test_after_a_death_the_agent_restarts_all_and_no_image_is_scored_twice(
     options = ["--model", model(DIES_ONCE), "--trials", "0", "--board", str(tmp_path)]
     done = torchrun(["--max-restarts=1", *local(2)], options)
     assert done.returncode == 0, done.stderr
+    assert (tmp_path / "died").exists()
     record = only_record(tmp_path)
     np.testing.assert_array_equal(record.evaluation.matrices, alone.evaluation.matrices)
     assert record.predictions == alone.predictions

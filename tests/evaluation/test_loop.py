@@ -1,23 +1,16 @@
 """The loop: the same integers for any batch size and number of threads, and every error of a model with its image."""
 
-import signal
-import subprocess
-import sys
 import threading
-import time
-import zlib
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-import fcnbench
 from fcnbench.datasets.load import load_dataset
 from fcnbench.datasets.store.manifest import Row
-from fcnbench.errors import DataMissing, Interrupted, ModelError, PredictionError
+from fcnbench.errors import DataMissing, ModelError, PredictionError
 from fcnbench.evaluation.argmax import label_map
 from fcnbench.evaluation.journal import Journal
 from fcnbench.evaluation.loop import batches, evaluate, scorable
@@ -25,34 +18,8 @@ from fcnbench.evaluation.near_ties import near_ties
 from fcnbench.evaluation.pipeline import ImagePipeline
 from fcnbench.metrics.confusion import confusion_matrix
 from fcnbench.models.load import load_model
-from fcnbench.models.segmenter import Segmenter
-from fcnbench.records.evaluation import Evaluation
-from fcnbench.records.files import load
 from tests.counts import specs
-
-CPU = torch.device("cpu")
-
-
-class Stub:
-    """A segmenter with chosen logits."""
-
-    def __init__(self, classes: int = 8) -> None:
-        self.classes = classes
-
-    def prepare(self, image: np.ndarray) -> Tensor:
-        return torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32))
-
-    def logits(self, batch: Tensor) -> Tensor:
-        """Return logits of class 1 where red is above 127, else of class 0."""
-        logits = torch.zeros(1, self.classes, *batch.shape[2:])
-        logits[:, 1] = batch[:, 0] - 127
-        return logits
-
-
-def score(segmenter: Segmenter, count: int = 3, key: str = "test", trials: int = 0) -> Evaluation:
-    data = load_dataset("pocket")
-    with Journal({"key": key}, specs(8)) as journal:
-        return evaluate(ImagePipeline(segmenter, data, CPU), scorable(data, count), journal, trials)
+from tests.evaluation.stub import CPU, Stub, score
 
 
 def test_matrices_equal_a_plain_sequential_evaluation() -> None:
@@ -153,68 +120,6 @@ def test_a_model_that_fails_at_500x500_can_be_run_without_that_timing() -> None:
     with pytest.raises(ModelError, match="500x500 image: RuntimeError: too large") as caught:
         score(OnlySmall(), trials=1)
     assert "--trials 0" in caught.value.hint
-
-
-def test_an_interrupted_run_resumes_where_it_stopped() -> None:
-    class Stopped(Stub):
-        seen = 0
-
-        def logits(self, batch: Tensor) -> Tensor:
-            Stopped.seen += 1
-            if Stopped.seen == 4:
-                raise KeyboardInterrupt
-            return super().logits(batch)
-
-    whole = score(Stub(), 6, key="whole")
-    with pytest.raises(Interrupted, match="stopped after 3 of 6 images") as caught:
-        score(Stopped(), 6)
-    assert caught.value.exit_code == 130
-    assert "it continues from there" in caught.value.hint
-    again = score(Stopped(), 6)
-    assert Stopped.seen == 7  # 3 images, the interruption, the 3 that were left
-    assert again.resumed == 3
-    np.testing.assert_array_equal(again.matrices, whole.matrices)
-    assert again.predictions == whole.predictions
-    assert len(again.timing.phases["forward"]) == 3
-
-
-def test_a_torn_last_line_of_the_journal_is_scored_again(tmp_path: Path) -> None:
-    whole = score(Stub(), 4)
-    (journal,) = (tmp_path / "home/journals").glob("*.jsonl")
-    lines = journal.read_bytes().splitlines(keepends=True)
-    assert len(lines) == 4
-    for damaged in (b"".join(lines)[:-7], b"".join(lines[:3]) + b"00000000 {}\n", b"".join(lines[:3]) + b"\0\0\0"):
-        journal.write_bytes(damaged)
-        again = score(Stub(), 4)
-        assert again.resumed == 3
-        np.testing.assert_array_equal(again.matrices, whole.matrices)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["[]", "{}", "3", '{"facts": []}', '{"id": 3, "cells": [], "prediction": ""}', "[" * 5000 + "]" * 5000,
-     '{"id": "a", "cells": [[99, 0, 1]], "prediction": "x"}', '{"id": "a", "cells": [[-1, 0, 1]], "prediction": "x"}',
-     '{"id": "a", "cells": [[0, 0]], "prediction": "x"}',
-     '{"id": "a", "cells": [[0, 0, 0.5]], "prediction": "x"}'],
-)  # fmt: skip
-def test_lines_of_a_journal_that_are_no_images_end_it(tmp_path: Path, text: str) -> None:
-    whole = score(Stub(), 2)
-    (journal,) = (tmp_path / "home/journals").glob("*.jsonl")
-    lines = journal.read_bytes().splitlines(keepends=True)
-    strange = b"%08x %s\n" % (zlib.crc32(text.encode()), text.encode())
-    journal.write_bytes(lines[0] + strange + lines[1])
-    again = score(Stub(), 2)
-    assert again.resumed == 1
-    np.testing.assert_array_equal(again.matrices, whole.matrices)
-
-
-def test_a_journal_in_use_by_another_run_is_left_alone() -> None:
-    with Journal({"key": "test"}, specs(8)) as first, Journal({"key": "test"}, specs(8)) as second:
-        assert (first.kept, second.kept) == (True, False)
-        second.forget()
-    with Journal({"key": "test"}, specs(8)) as third:
-        assert third.kept
-        third.forget()
 
 
 def test_only_samples_with_an_image_are_scored(make_voc: object, voc_ids: list[str]) -> None:
@@ -359,43 +264,3 @@ def test_reading_runs_in_other_threads_and_the_forward_pass_in_the_callers() -> 
     score(RecordsThreads(), 6)
     assert seen["logits"] == {threading.current_thread().name}
     assert all(name.startswith("fcnbench-work") for name in seen["prepare"])
-
-
-def test_a_killed_run_resumes_with_the_same_integers_and_no_image_twice(tmp_path: Path) -> None:
-    whole = fcnbench.run("fcn8s-pocket", board=tmp_path / "whole", trials=0)
-    model = tmp_path / "logged.py"
-    model.write_text(
-        "import os, pathlib\n"
-        "from fcnbench.models.load import load_model\n"
-        "def build():\n"
-        "    inner = load_model('fcn8s-pocket')\n"
-        "    log = pathlib.Path(__file__).with_suffix('.log')\n"
-        "    class Logged:\n"
-        "        num_classes = 8\n"
-        "        prepare = staticmethod(inner.prepare)\n"
-        "        def logits(self, batch):\n"
-        "            with log.open('a') as stream: stream.write('x')\n"
-        "            return inner.logits(batch)\n"
-        "    return Logged()\n"
-    )
-    command = [sys.executable, "-m", "fcnbench", "run", "--model", f"{model}:build", "--board", str(tmp_path)]
-    log = model.with_suffix(".log")
-    seen = 0
-    for kills in (1, 2, 3):
-        process = subprocess.Popen([*command, "--trials", "0"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        while process.poll() is None and (log.stat().st_size if log.exists() else 0) < seen + 9:
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        (journal,) = (tmp_path / "home/journals").glob("*.jsonl")
-        sound = journal.read_bytes().count(b"\n")
-        # Images that went forward but are not in the journal: at most those that may wait, and one per thread in work.
-        assert seen - 4 * kills < sound <= log.stat().st_size <= sound + 4 * kills
-        seen = log.stat().st_size
-    subprocess.run([*command, "--trials", "0"], check=True, capture_output=True)
-    (record,) = (tmp_path / "submissions").rglob("record.json")
-    found = load(record)
-    np.testing.assert_array_equal(found.evaluation.matrices, whole.record.evaluation.matrices)
-    assert found.predictions == whole.record.predictions
-    assert log.stat().st_size - seen == 64 - found.evaluation.resumed
-    assert not list((tmp_path / "home/journals").glob("*.jsonl"))

@@ -209,15 +209,23 @@ def test_listing_models_imports_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_built_in_preparations_are_the_same_on_a_device_from_bytes() -> None:
+def test_built_in_preparations_are_the_same_on_a_device_from_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     image = np.random.default_rng(0).integers(0, 256, (11, 13, 3), np.uint8)
     for prepare in (caffe_bgr, siftflow_bgr, nyud_bgr, nyud_hha):
-        planes = torch.from_numpy(prepare._channels(image, np.uint8))
-        assert planes.dtype == torch.uint8
-        assert torch.equal(planes.float().sub_(prepare._mean), prepare(image))
         assert torch.equal(prepare.on(torch.device("cpu"), image), prepare(image))
         elsewhere = prepare.on(torch.device("meta"), image)
         assert (elsewhere.shape, elsewhere.dtype) == ((3, 11, 13), torch.float32)
+        # What would be on the device if copies to it stayed here: the image goes there as bytes.
+        moved: list[torch.dtype] = []
+
+        def stay(tensor: torch.Tensor, *more: object, moved: list[torch.dtype] = moved, **options: object) -> object:
+            moved.append(tensor.dtype)
+            return tensor
+
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.Tensor, "to", stay)
+            assert torch.equal(prepare.on(torch.device("meta"), image), prepare(image))
+        assert moved == [torch.uint8, torch.float32]
 
 
 def test_what_a_model_prepares_itself_is_never_passed_over() -> None:

@@ -20,9 +20,8 @@ from PIL import Image, ImageFile
 
 import fcnbench
 from fcnbench.errors import ModelError
-from fcnbench.models import torch_state as switches
 from fcnbench.models.float32 import Precision
-from fcnbench.models.torch_state import foreign_code, held_switches, protected, seed
+from fcnbench.models.torch_state import foreign_code, held_switches, protected, seed, switches_of
 from fcnbench.util.process_state import process_settings
 
 NEW = hasattr(torch.backends, "fp32_precision")
@@ -62,7 +61,7 @@ NUMERIC: dict[str, str] = {
 def state() -> dict[str, Any]:
     """Return the value of every held setting."""
     found = {}
-    for switch in [*process_settings(), *switches._switches("cpu")]:
+    for switch in [*process_settings(), *switches_of("cpu")]:
         value = (switch.first_read or switch.read)()
         found[switch.name] = (value.values, value.older) if isinstance(value, Precision) else value
     return found
@@ -71,7 +70,7 @@ def state() -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def _settings_are_as_before() -> Iterator[None]:
     """Restore the settings after each test."""
-    before = [(switch, (switch.first_read or switch.read)()) for switch in switches._switches("cpu")]
+    before = [(switch, (switch.first_read or switch.read)()) for switch in switches_of("cpu")]
     yield
     for switch, value in before:
         switch.write(value)

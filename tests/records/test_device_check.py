@@ -16,7 +16,7 @@ from fcnbench.evaluation import device_examination, pocket_check
 from fcnbench.evaluation.argmax_cases import few_cases
 from fcnbench.evaluation.distributed import Ranks
 from fcnbench.evaluation.environment import describe
-from fcnbench.evaluation.run import _refuse_mixed
+from fcnbench.evaluation.run import check_same_device
 from fcnbench.records.device_check import DeviceCheck, store_check, stored_check
 from fcnbench.records.environment import describe_machine
 from fcnbench.records.files import load
@@ -112,9 +112,9 @@ class OtherRanks(Ranks):
 
 def test_processes_on_devices_of_several_kinds_are_refused() -> None:
     here = replace(describe(CPU), device="cuda", device_name="NVIDIA A100")
-    _refuse_mixed(here, OtherRanks("cuda NVIDIA A100"))
+    check_same_device(here, OtherRanks("cuda NVIDIA A100"))
     # Processors of a cluster may differ: their integers are the same.
-    _refuse_mixed(describe(CPU), OtherRanks("cpu"))
+    check_same_device(describe(CPU), OtherRanks("cpu"))
     for other in ("cuda NVIDIA H100", "cpu"):
         with pytest.raises(UsageError, match="devices of several kinds"):
-            _refuse_mixed(here, OtherRanks(other))
+            check_same_device(here, OtherRanks(other))

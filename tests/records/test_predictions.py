@@ -1,11 +1,8 @@
 """Predictions as files: saved by a run, scored from a folder of any framework, and every wrong one named."""
 
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +17,7 @@ from fcnbench.labelspace import VOC_PALETTE
 from fcnbench.records.predictions import PredictionWriter, open_predictions
 from fcnbench.records.scoring import PredictionsError
 from tests.conftest import palette_png, voc_label
+from tests.kills import finish, kills_at_every_write
 
 Make = Callable[..., Path]
 
@@ -166,25 +164,29 @@ def test_two_processes_with_one_folder_leave_it_whole(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".saved*"))
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.15, 0.3, 0.6])
-def test_a_kill_leaves_no_half_of_the_folder(tmp_path: Path, delay: float) -> None:
+def run_and_save(folder: Path) -> None:
+    """Run a model on two images, and save its predictions."""
+    fcnbench.run("oracle-perfect", board=folder, save_predictions=folder / "out/saved", limit=2, trials=0)
+
+
+def test_a_run_killed_at_any_write_leaves_no_half_of_the_folder_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = tmp_path / "start"
+    monkeypatch.setenv("FCNBENCH_HOME", str(start / "home"))
     fcnbench.load_dataset("pocket")
-    command = [sys.executable, "-m", "fcnbench", "run", "--save-predictions", "saved", "--trials", "0"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    journals = tmp_path / "home/journals"
-    deadline = time.monotonic() + 60
-    while not list(journals.glob("*.jsonl")) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(delay)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    there = (tmp_path / "saved").exists()
-    assert not there or len(list((tmp_path / "saved").iterdir())) == 64
-    if not there:
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=os.environ)
-        assert done.returncode == 0, done.stderr
-    assert len(list((tmp_path / "saved").iterdir())) == 64
-    assert not list(tmp_path.glob(".saved*"))
+    events = []
+    for killed in kills_at_every_write(run_and_save, start, below=("out", "home/journals")):
+        events.append(killed.event)
+        saved = killed.folder / "out/saved"
+        if not saved.exists():
+            finish(run_and_save, killed.folder)
+        assert sorted(path.name for path in saved.iterdir()) == ["val-0000.png", "val-0001.png"]
+        assert not list(killed.folder.glob("out/.saved*"))
+    # Each prediction is renamed, and then their folder.
+    assert sum(event.startswith("rename .val-") for event in events) == 2
+    assert sum(event.startswith("rename .saved.") for event in events) == 1
+    assert sum(event.startswith("write half of") and event.endswith(".jsonl") for event in events) >= 2
 
 
 # --- score -----------------------------------------------------------------------------------------------------------

@@ -4,9 +4,6 @@ import errno
 import json
 import math
 import os
-import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -24,6 +21,7 @@ from fcnbench.util.files import (
     write_bytes,
     write_json,
 )
+from tests.kills import kills_at_every_write
 
 
 def listing(folder: Path) -> list[str]:
@@ -152,35 +150,34 @@ def test_many_writers_leave_the_content_of_one(folder: Path) -> None:
     assert listing(folder) == ["board.csv"]
 
 
-KILLED = """
-import sys, time
-from pathlib import Path
-from fcnbench.util.files import atomic_file
-
-with atomic_file(Path(sys.argv[1])) as stream:
-    stream.write(b"n" * 1_000_000)
-    stream.flush()
-    print("half way", flush=True)
-    time.sleep(600)
-"""
+def replace_content(folder: Path) -> None:
+    """Replace the content of a file."""
+    write_bytes(folder / "record.json", NEW)
 
 
-def test_a_process_killed_in_the_middle_of_a_write_leaves_the_old_file(folder: Path) -> None:
-    path = folder / "record.json"
-    path.write_bytes(b"old")
-    with subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "half way\n"
-        process.send_signal(signal.SIGKILL)
-        assert process.wait(30) == -signal.SIGKILL
-    assert path.read_bytes() == b"old"
-    [leftover] = [name for name in listing(folder) if name != "record.json"]
-    assert leftover.endswith(TEMPORARY_SUFFIX)
-    # It is ignored, does not stand in the way, and can be removed.
-    write_bytes(path, b"new")
-    remove_leftovers(folder)
-    assert listing(folder) == ["record.json"]
-    assert path.read_bytes() == b"new"
+NEW = b"n" * 100_000
+"""Longer than the buffer of a file."""
+
+
+@pytest.mark.parametrize("existed", [True, False])
+def test_a_process_killed_at_any_write_leaves_the_old_file_or_the_new_one(folder: Path, existed: bool) -> None:
+    if existed:
+        (folder / "record.json").write_bytes(b"old")
+    seen, events = [], []
+    for killed in kills_at_every_write(replace_content, folder):
+        path = killed.folder / "record.json"
+        seen.append(path.read_bytes() if path.exists() else None)
+        events.append(killed.event.split()[0])
+        leftovers = [name for name in listing(killed.folder) if name != "record.json"]
+        assert all(name.endswith(TEMPORARY_SUFFIX) for name in leftovers)
+        # They are ignored, do not stand in the way, and can be removed.
+        write_bytes(path, b"newer")
+        remove_leftovers(killed.folder)
+        assert listing(killed.folder) == ["record.json"]
+        assert path.read_bytes() == b"newer"
+    old = b"old" if existed else None
+    assert events[:5] == ["mkdir", "open", "write", "write", "rename"]
+    assert seen == [old] * 5 + [NEW] * (len(seen) - 5)
 
 
 # --- JSON ------------------------------------------------------------------------------------------------------------
@@ -282,6 +279,34 @@ def test_an_error_about_an_unrelated_file_is_not_a_failed_write(folder: Path) ->
     with pytest.raises(FileNotFoundError, match="nowhere"), atomic_file(folder / "target"):
         (folder / "nowhere").read_bytes()
     assert listing(folder) == []
+
+
+STORE = {"data.parquet": b"data", "manifest.json": b"{}"}
+
+
+def publish_store(folder: Path) -> None:
+    """Publish a folder of two files."""
+    with scratch_folder(folder) as scratch:
+        for name, content in STORE.items():
+            write_bytes(scratch / name, content)
+        publish_folder(scratch, folder / "store")
+
+
+@pytest.mark.parametrize("existed", [True, False])
+def test_a_process_killed_at_any_write_leaves_a_whole_published_folder(folder: Path, existed: bool) -> None:
+    if existed:
+        publish_store(folder)
+    published = []
+    for killed in kills_at_every_write(publish_store, folder):
+        target = killed.folder / "store"
+        published.append(target.exists())
+        assert not target.exists() or {path.name: path.read_bytes() for path in target.iterdir()} == STORE
+        remove_leftovers(killed.folder)
+        publish_store(killed.folder)
+        assert listing(killed.folder) == ["store", "store/data.parquet", "store/manifest.json"]
+    assert len(published) > 10
+    # The folder appears with the last change: no kill comes after it.
+    assert set(published) == {existed}
 
 
 def test_publishing_that_fails_keeps_the_older_folder(folder: Path) -> None:

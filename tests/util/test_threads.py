@@ -1,17 +1,23 @@
 """Ordered maps over threads, and background workers."""
 
 import threading
-import time
 
 import pytest
 
 from fcnbench.util.threads import BackgroundWorker, cores, map_ordered
+from tests.waiting import wait_until_blocked
 
 
 @pytest.mark.parametrize("group_size", [1, 3, 50])
 def test_results_are_in_the_order_of_the_items(group_size: int) -> None:
+    """The first group ends after the second one."""
+    later = threading.Event()
+
     def work(number: int) -> int:
-        time.sleep(0.002 if number % 5 == 0 else 0)
+        if number == 0 and group_size < 40:
+            assert later.wait(60)
+        if number == group_size:
+            later.set()
         return number * number
 
     assert list(map_ordered(work, range(40), 4, group_size)) == [number * number for number in range(40)]
@@ -75,9 +81,7 @@ def test_submit_blocks_while_too_many_jobs_wait() -> None:
 
     submitter = threading.Thread(target=submit_all)
     submitter.start()
-    while len(submitted) < 3:
-        time.sleep(0.001)
-    time.sleep(0.05)
+    assert wait_until_blocked(submitter, lambda: len(submitted) >= 3)
     assert submitted == [0, 1, 2]
     released.set()
     submitter.join()

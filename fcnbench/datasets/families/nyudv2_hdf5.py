@@ -116,7 +116,7 @@ class RawSource:
             raise DataCorrupt(f"the depths of {name} are not all above 0 and below 65.5 m", "get the file again")
         return NativeSample(
             image=encode_ppm(self._upright(self._images, index, name).astype(np.uint8)),
-            label=minus_one(_map_of_894()[raw.astype(np.intp)]),
+            label=minus_one(map_of_894()[raw.astype(np.intp)]),
             depth=encode_depth(millimetres.astype(np.uint16)),
         )
 
@@ -180,7 +180,11 @@ def _open_hdf5(path: Path) -> h5py.File:
 
 
 @cache
-def _map_of_894() -> NDArray[np.uint8]:
-    """Return the table from the publishers' classes, 0..894, to 0 for void or 1..40."""
+def map_of_894() -> NDArray[np.uint8]:
+    """Return the table from the publishers' classes, 0..894, to 0 for void or 1..40, uint8 [895].
+
+    >>> map_of_894().shape
+    (895,)
+    """
     lines = read_text(files("fcnbench.datasets.families") / "nyudv2_894.txt").splitlines()
     return np.array([0, *(int(line) for line in lines if not line.startswith("#"))], np.uint8)

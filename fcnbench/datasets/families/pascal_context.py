@@ -126,7 +126,7 @@ def _check_names(tree: Tree, folder: str) -> None:
         return
     text = normalise(tree.read(f"{parent}/labels.txt".lstrip("/"))).decode("utf-8", "replace")
     names = [line.partition(":")[2].strip() for line in text.splitlines() if line.strip()]
-    if names != list(_names_of_459()):
+    if names != list(names_of_459()):
         raise DataCorrupt(
             f"{tree.path / parent / 'labels.txt'} names other classes than PASCAL-Context's 459",
             "use the release's original labels.txt",
@@ -148,7 +148,7 @@ def native_table(space: LabelSpace) -> NDArray[np.uint8]:
 
     Classes that the label space lacks are background, if it has one; otherwise they are ignored.
     """
-    names = _names_of_459()
+    names = names_of_459()
     rest = space.classes.index("background") if "background" in space.classes else IGNORE
     table = np.full(len(names) + 1, rest, np.uint8)
     for index, name in enumerate(space.classes):
@@ -158,7 +158,12 @@ def native_table(space: LabelSpace) -> NDArray[np.uint8]:
 
 
 @cache
-def _names_of_459() -> tuple[str, ...]:
+def names_of_459() -> tuple[str, ...]:
+    """Return the names of the publishers' classes 1..459.
+
+    >>> len(names_of_459())
+    459
+    """
     return tuple(read_text(files("fcnbench.datasets.families") / "pascal_context_459.txt").splitlines())
 
 

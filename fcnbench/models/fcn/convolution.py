@@ -50,7 +50,7 @@ def fused_conv_relu(layer: nn.Conv2d, x: Tensor, padding: int) -> Tensor:
     dtypes = {x.dtype, layer.weight.dtype}
     float32_on_cpu = x.device.type == "cpu" and dtypes == {torch.float32} and not torch.is_autocast_enabled("cpu")
     if float32_on_cpu and _fusion_allowed.get() and torch.backends.mkldnn.enabled and fused_operator_works():
-        return _fused(layer, x, padding)
+        return fused_operator(layer, x, padding)
     return conv_relu(layer, x, padding)
 
 
@@ -105,7 +105,7 @@ def fused_operator_works() -> bool:
         expected = conv_relu(layer, x, 1)
         # The operator is private: it may be gone, take other arguments, or refuse.
         try:
-            fused = _fused(layer, x, 1)
+            fused = fused_operator(layer, x, 1)
         except (AttributeError, RuntimeError, TypeError, NotImplementedError):
             return False
     if fused.shape != expected.shape:
@@ -113,7 +113,14 @@ def fused_operator_works() -> bool:
     return bool((fused - expected).abs().max() <= _TOLERANCE * expected.abs().max())
 
 
-def _fused(layer: nn.Conv2d, x: Tensor, padding: int) -> Tensor:
+def fused_operator(layer: nn.Conv2d, x: Tensor, padding: int) -> Tensor:
+    """Compute `conv_relu` by PyTorch's fused operator, which `fused_operator_works` checks first.
+
+    Args:
+        layer: a convolution of stride 1 in one group, float32 on the CPU.
+        x: its input [N, C, h, w] in channels_last order.
+        padding: zeros added on all four sides.
+    """
     output: Tensor = torch.ops.mkldnn._convolution_pointwise(
         x, layer.weight, layer.bias, [padding, padding], [1, 1], [1, 1], 1, "relu", [], ""
     )

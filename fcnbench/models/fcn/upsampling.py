@@ -70,7 +70,7 @@ def interpolated_upsampling(layer: nn.ConvTranspose2d, scores: Tensor, offset: i
     scores with zeros around them.
     """
     stride = layer.stride[0]
-    if not _can_interpolate(layer, scores):
+    if not can_interpolate(layer, scores):
         return transposed_upsampling(layer, scores, offset, shape)
     # Cell t of the transposed convolution lies at (t - (kernel - 1) / 2) / stride on the axis of the scores. Cell j of
     # the interpolation lies at (j + 1/2) / stride - 1/2 on the axis of the scores with one zero in front.
@@ -89,11 +89,15 @@ def interpolated_upsampling(layer: nn.ConvTranspose2d, scores: Tensor, offset: i
     return fine[..., row : row + shape[-2], column : column + shape[-1]].contiguous()
 
 
-def _can_interpolate(layer: nn.ConvTranspose2d, scores: Tensor) -> bool:
+def can_interpolate(layer: nn.ConvTranspose2d, scores: Tensor) -> bool:
     """Return whether interpolation gives the layer's output.
 
     It does not where a score is infinite or NaN: zeros in the transposed convolution's kernels turn it into NaN in
     every class.
+
+    >>> layer = bilinear_upsampling(2, kernel=4, stride=2)
+    >>> can_interpolate(layer, torch.zeros(1, 2, 3, 3)), can_interpolate(layer, torch.full((1, 2, 3, 3), torch.inf))
+    (True, False)
     """
     return _is_bilinear(layer) and bool(scores.isfinite().all())
 

@@ -196,7 +196,7 @@ def transplant(net: nn.Module, state: Mapping[str, Tensor], label: str, origin: 
     """
     expected = net.state_dict()
     trunk = [name for name in expected if not name.startswith(("score", "upscore"))]
-    renamed = as_convolutions(expected, _caffe_names(state, trunk))
+    renamed = as_convolutions(expected, caffe_names(state, trunk))
     missing = [name for name in trunk if name not in renamed]
     misshapen = [name for name in trunk if name in renamed and renamed[name].shape != expected[name].shape]
     if missing or misshapen:
@@ -213,8 +213,16 @@ _TORCHVISION_FEATURES, _TORCHVISION_CLASSIFIER = "features.", ("classifier.0.", 
 _TIMM_CLASSIFIER = ("pre_logits.fc1.", "pre_logits.fc2.")
 
 
-def _caffe_names(state: Mapping[str, Tensor], trunk: list[str]) -> dict[str, Tensor]:
-    """Return a VGG16 checkpoint of torchvision or timm under Caffe's layer names; any other one as it is."""
+def caffe_names(state: Mapping[str, Tensor], trunk: list[str]) -> dict[str, Tensor]:
+    """Return a VGG16 checkpoint of torchvision or timm under Caffe's layer names; any other one as it is.
+
+    Args:
+        state: the checkpoint's tensors by name.
+        trunk: names of the trunk's tensors, in the order of its layers.
+
+    >>> list(caffe_names({"features.0.weight": torch.zeros(2, 3, 3, 3)}, ["conv1_1.weight"]))
+    ['conv1_1.weight']
+    """
     if not any(name.startswith(_TORCHVISION_FEATURES) for name in state):
         return dict(state)
     layers = list(dict.fromkeys(name.rpartition(".")[0] for name in trunk))

@@ -1,7 +1,9 @@
 """The plain PNG reader: Pillow's pixels or nothing, and its limits."""
 
 import io
+import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fcnbench.datasets.codec import png
 from fcnbench.datasets.codec.images import decode_label, encode_label
 from fcnbench.datasets.codec.png import fast_decode_label, read_png
 from fcnbench.errors import DataCorrupt
 from fcnbench.labelspace import VOC_PALETTE
 from tests.conftest import palette_png
+from tests.second_copy import second_copy
+
+Decode = Callable[[bytes], np.ndarray | None]
 
 LABEL = np.random.default_rng(0).integers(0, 22, (19, 31), np.uint8)
 
@@ -27,18 +31,19 @@ def saved(mode: str = "L", label: np.ndarray = LABEL, **options: object) -> byte
 
 
 @pytest.fixture(params=["deflate", "zlib"])
-def unpacker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways to unpack: the extra's and Python's own."""
+def decode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Decode:
+    """The reader with both ways to unpack: the extra's and Python's own."""
     if request.param == "deflate":
         pytest.importorskip("deflate")
     else:
-        monkeypatch.setattr(png, "_unpack", lambda: png._unpack_by_zlib)
-    return str(request.param)
+        monkeypatch.setitem(sys.modules, "deflate", None)  # importing it fails
+    reader: Decode = second_copy("fcnbench.datasets.codec.png").fast_decode_label
+    return reader
 
 
 @pytest.mark.parametrize("content", [palette_png(LABEL), encode_label(LABEL), encode_label(LABEL, VOC_PALETTE)])
-def test_plain_label_maps_are_decoded_to_writable_arrays(content: bytes, unpacker: str) -> None:
-    found = fast_decode_label(content)
+def test_plain_label_maps_are_decoded_to_writable_arrays(content: bytes, decode: Decode) -> None:
+    found = decode(content)
     np.testing.assert_array_equal(found, LABEL)
     found[0, 0] = 7  # not a view of something read-only
 
@@ -94,7 +99,7 @@ def test_the_content_of_the_chunks() -> None:
     assert read_png(b"GIF89a") is None
 
 
-def test_a_stream_that_unpacks_to_more_or_less_than_the_header_says_is_left_to_pillow(unpacker: str) -> None:
+def test_a_stream_that_unpacks_to_more_or_less_than_the_header_says_is_left_to_pillow(decode: Decode) -> None:
     whole = palette_png(LABEL)
     found = read_png(whole)
     for rows in (b"\0" * (19 * 32 + 5), b"\0" * 100, b"\0" * 10**7):
@@ -104,7 +109,7 @@ def test_a_stream_that_unpacks_to_more_or_less_than_the_header_says_is_left_to_p
         crc = zlib.crc32(b"IDAT" + packed).to_bytes(4, "big")
         content = whole[: start - 4] + len(packed).to_bytes(4, "big") + b"IDAT" + packed + crc
         content += b"\0\0\0\0IEND\xaeB`\x82"
-        assert fast_decode_label(content) is None
+        assert decode(content) is None
 
 
 @settings(deadline=None, max_examples=300, derandomize=True)

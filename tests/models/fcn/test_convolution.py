@@ -52,7 +52,7 @@ def test_one_thread_without_the_fused_operator_does_not_affect_another(monkeypat
         fused_in.append(threading.current_thread().name)
         return conv_relu(layer, x, padding)
 
-    monkeypatch.setattr(convolution, "_fused", fused)
+    monkeypatch.setattr(convolution, "fused_operator", fused)
     layer, x = torch.nn.Conv2d(16, 32, 3), channels_last(9, 9)
     other = threading.Thread(target=lambda: fused_conv_relu(layer, x, 1), name="other")
     with torch.no_grad(), without_fused_convolution():

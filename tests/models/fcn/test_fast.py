@@ -19,6 +19,7 @@ from fcnbench.models.fcn.fcn import AT_ONCE, FCN, Head
 from fcnbench.models.fcn.pocket import POCKET_TRUNK
 from fcnbench.models.fcn.trunk import Stream
 from fcnbench.models.fcn.vgg import VGG16, VGGTrunk
+from fcnbench.models.fcn.weight_changes import FastPathCache
 from fcnbench.models.load import open_model
 from fcnbench.models.segmenter import ModuleSegmenter
 from tests.models.fcn.nets import NARROW, random_images, relative_error, with_random_weights
@@ -113,6 +114,16 @@ def test_the_papers_nets_in_float32(stride: int, size: tuple[int, int]) -> None:
     assert sure.float().mean() > 0.99
 
 
+class ShownCache(FastPathCache):
+    """A cache that a test can reach: the last one that was made."""
+
+    last: FastPathCache
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        ShownCache.last = self
+
+
 @pytest.fixture
 def exact() -> Iterator[tuple[FCN, FastForward, torch.Tensor, torch.Tensor]]:
     """A narrow net, its fast path after a first pass, an image and its plain logits."""
@@ -128,12 +139,12 @@ def exact() -> Iterator[tuple[FCN, FastForward, torch.Tensor, torch.Tensor]]:
 @pytest.mark.parametrize("stage", [1, 2, 3, 4])
 @pytest.mark.parametrize("kind", ["near", "constant", "far"])
 def test_a_wrong_constant_shows(
-    exact: tuple[FCN, FastForward, torch.Tensor, torch.Tensor], stage: int, kind: str
+    monkeypatch: pytest.MonkeyPatch, stage: int, kind: str, request: pytest.FixtureRequest
 ) -> None:
     """Changing a cached cell that reaches the score layers changes the logits; border cells do from pool 4 on."""
-    _, fast, image, expected = exact
-    assert fast._cache is not None
-    (kept,) = fast._cache.zero_image_pools.values()
+    monkeypatch.setattr("fcnbench.models.fcn.fast.FastPathCache", ShownCache)
+    _, fast, image, expected = request.getfixturevalue("exact")
+    (kept,) = ShownCache.last.zero_image_pools.values()
     near = spans(NARROW, 37)[stage - 1].near
     cell = {"near": 0, "constant": near, "far": -1}[kind]
     kept[stage - 1][:, :, cell, :] += 1
@@ -215,7 +226,7 @@ def test_without_the_fused_operator_the_plain_convolutions_do_the_work(monkeypat
             lambda *_: torch.zeros(1),
             lambda *_: (_ for _ in ()).throw(RuntimeError("no such operator")),
         ):
-            monkeypatch.setattr(convolution, "_fused", spoilt)
+            monkeypatch.setattr(convolution, "fused_operator", spoilt)
             assert not convolution.fused_operator_works()
             convolution.fused_operator_works.cache_clear()
             assert relative_error(FastForward(net)(image)["out"], expected) < 1e-4
@@ -274,18 +285,22 @@ def test_an_empty_batch_has_no_logits() -> None:
     assert FastForward(net)(random_images(37, 52)[:0])["out"].shape == (0, 2, 37, 52)
 
 
-def test_threads_in_different_precisions_share_a_fast_path() -> None:
+def test_threads_in_different_precisions_share_a_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pass under autocast in between does not change the cached values of a float32 pass."""
     net = with_random_weights(FCN(2, 8, NARROW)).float()
     image = random_images(37, 52, dtype=torch.float32)
-    interrupted: list[bool] = []
+    fast, stays_finite, passes = FastForward(net), FastPathCache.stays_finite, []
 
-    class Interrupted(FastForward):
-        def _banded_pools(self, *arguments: Any) -> dict[int, torch.Tensor]:
-            if not interrupted:
-                interrupted.append(True)
-                with torch.autocast("cpu", torch.bfloat16):
-                    self(image)
-            return super()._banded_pools(*arguments)
+    def pass_under_autocast(cache: FastPathCache, *arguments: Any) -> bool:
+        passes.append(cache)
+        if len(passes) == 1:
+            with torch.autocast("cpu", torch.bfloat16):
+                fast(image)
+        return stays_finite(cache, *arguments)
 
-    assert torch.equal(Interrupted(net)(image)["out"], FastForward(net)(image)["out"])
+    with monkeypatch.context() as patch:
+        patch.setattr(FastPathCache, "stays_finite", pass_under_autocast)
+        found = fast(image)["out"]
+    assert len(passes) == 2
+    assert passes[0] is not passes[1]
+    assert torch.equal(found, FastForward(net)(image)["out"])

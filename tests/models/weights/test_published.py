@@ -179,13 +179,13 @@ def test_torchvisions_vgg16_has_just_these_layers() -> None:
     """The names and shapes of the real network, without its numbers."""
     from torchvision import models
 
-    from fcnbench.models.weights.load import _caffe_names, as_convolutions
+    from fcnbench.models.weights.load import as_convolutions, caffe_names
 
     with torch.device("meta"):
         theirs, ours = models.vgg16(weights=None), FCN(21, 32)
     own = ours.state_dict()
     trunk = [name for name in own if not name.startswith(("score", "upscore"))]
-    found = as_convolutions(own, _caffe_names(theirs.state_dict(), trunk))
+    found = as_convolutions(own, caffe_names(theirs.state_dict(), trunk))
     assert {name: tuple(found[name].shape) for name in trunk} == {name: tuple(own[name].shape) for name in trunk}
 
 
