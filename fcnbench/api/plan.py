@@ -29,7 +29,7 @@ _DEVICE_PLUGINS = "torch.backends"
 """Entry-point group of packages that PyTorch imports by itself, for devices of their own."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """What `run` would use and download.
 
@@ -49,6 +49,9 @@ class Plan:
     downloads: tuple[Download, ...]
     fallbacks: tuple[str, ...]
     results: Path
+
+    def __repr__(self) -> str:
+        return f"<Plan of {self.model} on {self.dataset}: {len(self.downloads)} downloads, results in {self.results}>"
 
     @property
     def dataset(self) -> str:

@@ -83,6 +83,8 @@ def score(
     if (predictions is None) == (record is None):
         raise UsageError("score takes either predictions or a record", "pass --predictions DIR or --record PATH")
     if record is not None:
+        if options != ScoreOptions(record=record):
+            raise UsageError("score recomputes a record without other arguments", "pass record= alone")
         check_record(record)
         from fcnbench.records.recompute import rescore
 

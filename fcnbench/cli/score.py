@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from fcnbench.cli.command import arguments
 from fcnbench.cli.output import print_json
 from fcnbench.cli.result import headline, metrics_table, report
-from fcnbench.errors import CheckFailed
+from fcnbench.errors import CheckFailed, UsageError
+from fcnbench.options import ScoreOptions
+from fcnbench.util.option import options_of
 
 if TYPE_CHECKING:
     from fcnbench.records.recompute import Rescored
@@ -23,6 +25,9 @@ def execute(options: argparse.Namespace) -> int:
     from fcnbench.api.score import score
 
     if options.record is not None:
+        if beside := sorted(options.given - {"record", "json"}):
+            flags = {option.name: option.flag for option in options_of(ScoreOptions)}
+            raise UsageError(f"--record recomputes a record, without {flags[beside[0]]}", "drop all other options")
         return _rescored(score(record=options.record), options.json)
     finished = score(**arguments(options))
     if options.json:

@@ -80,7 +80,7 @@ class Source(Protocol):
         """Close open files."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DatasetSpec:
     """A dataset by name: one split of images with label maps, and how to read them.
 
@@ -116,3 +116,6 @@ class DatasetSpec:
     accepts: str = "an archive or a folder of the dataset"
     citation: str = ""
     terms: str = ""
+
+    def __repr__(self) -> str:
+        return f"<DatasetSpec {self.name}: {self.split.images} images, {self.label_space.num_classes} classes>"

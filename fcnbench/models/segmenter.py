@@ -116,6 +116,10 @@ class ModuleSegmenter:
             or getattr(self.preprocess, "__name__", type(self.preprocess).__name__)
         )
 
+    def __repr__(self) -> str:
+        classes = "" if self.num_classes is None else f", {self.num_classes} classes"
+        return f"<ModuleSegmenter of {type(self.module).__name__}{classes}, {self.preprocessing}>"
+
     def prepare(self, *images: NDArray[Any]) -> Tensor:
         """Preprocess the image of each modality, such as uint8 [H, W, 3] RGB, to the input, float32 [3, H, W]."""
         return self.preprocess(*images)
@@ -168,6 +172,9 @@ class SegmenterWrapper:
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.inner!r}>"
 
     def __getattr__(self, name: str) -> Any:
         # `all_logits` of the wrapped segmenter would bypass what the wrapper does to the logits.

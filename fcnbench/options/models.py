@@ -67,11 +67,11 @@ class RunOptions(Options):
         False, help="predict a few images again in other ways, and record how many pixels change class"
     )
     sweep: str | None = option(
-        None, metavar="FILE", python=False,
+        None, metavar="FILE", once=True, python=False,
         help="run all models on all datasets in all precisions of this TOML file; continues an interrupted sweep",
     )  # fmt: skip
     dry_run: bool = option(
-        False, python=False, help="only print what would be downloaded: sizes, addresses, digests, terms"
+        False, once=True, python=False, help="only print what would be downloaded: sizes, addresses, digests, terms"
     )
     classes: bool = per_class_option()
     board: str | Path | None = board_option(help=FOLDER)
@@ -117,13 +117,16 @@ class CheckOptions(Options):
     )
     rerun: RerunOptions = group(RerunOptions)
     record: RecordLike | None = option(
-        None, metavar="PATH", help="an existing result to check (default: run the baseline's model again)"
+        None, metavar="PATH", once=True, help="an existing result to check (default: run the baseline's model again)"
     )
     predictions: str | Path | None = option(
-        None, metavar="DIR", help="folder of predictions to check; with --record, the predictions of that run"
+        None,
+        metavar="DIR",
+        once=True,
+        help="folder of predictions to check; with --record, the predictions of that run",
     )
     baseline_predictions: str | Path | None = option(
-        None, metavar="DIR", help="the baseline's predictions, to count changed pixels exactly"
+        None, metavar="DIR", once=True, help="the baseline's predictions, to count changed pixels exactly"
     )
     model: ModelLike | None = option(
         None, help="run this model instead of the baseline's; if the baseline is a board, check only this model"

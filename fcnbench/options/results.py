@@ -56,6 +56,7 @@ class CompareOptions(Options):
     lens: str | None = option(
         None,
         metavar="RUN",
+        once=True,
         python=False,
         help="show this record under the rules of other harnesses, instead of comparing two",
     )

@@ -70,6 +70,7 @@ class Option:
         takes: Python types of its values, or of their items, where it is text; empty where another module checks them.
         inverted: whether its flag switches it off.
         python: whether the Python function has it too.
+        once: whether it says what a single call works on, so that no environment variable and no file may set it.
         single: whether it belongs to one run, so that the table `[options]` of a sweep does not take it.
         shared: whether a setting for all commands may set it.
         consent: whether only the user may set it: not a file that comes with a project.
@@ -91,6 +92,7 @@ class Option:
     takes: tuple[type, ...] = ()
     inverted: bool = False
     python: bool = True
+    once: bool = False
     single: bool = False
     shared: bool = False
     consent: bool = False
@@ -109,7 +111,7 @@ class Option:
     @property
     def settable(self) -> bool:
         """Whether an environment variable or a file may set it."""
-        return bool(self.flag) and self.nargs is None and not self.exclusive
+        return bool(self.flag) and self.nargs is None and not self.exclusive and not self.once
 
     @property
     def shown(self) -> str:
@@ -314,6 +316,5 @@ def find_option(name: str, known: Iterable[Option], where: str) -> Option:
     if wanted in names:
         return names[wanted]
     near = difflib.get_close_matches(wanted, names, 1)
-    raise UsageError(
-        f"{where} is unknown", f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(names))}"
-    )
+    listed = f"known: {', '.join(sorted(names))}" if names else "no option of this command can be set there"
+    raise UsageError(f"{where} is unknown", f"did you mean {near[0]}?" if near else listed)

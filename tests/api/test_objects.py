@@ -18,6 +18,7 @@ from torch import nn
 
 import fcnbench
 from fcnbench.datasets.families.pocket.family import POCKET_VAL
+from fcnbench.datasets.registry import find_dataset
 from fcnbench.datasets.splits import Split
 from fcnbench.errors import DataMissing, Interrupted, ModelError, UnknownName, UsageError, WeightsError
 from fcnbench.models.objects import INTERACTIVE, name_of
@@ -270,12 +271,23 @@ def test_results_have_short_representations(run: Callable[..., Any], tmp_path: P
         (timing, "<Bench of Conv2d, single-stream, fp32, "),
         (rescored, "<Rescored "),
         (verification, "<Verification of "),
+        (fcnbench.load_dataset("pocket"), "<Dataset pocket, 64 of 64 images, 8 classes>"),
+        (fcnbench.load_dataset("pocket")[0], "<Sample val-0000, 241x152: label, image>"),
+        (find_dataset("voc2011val"), "<DatasetSpec voc2011val: 736 images, 21 classes>"),
+        (fcnbench.load_model("fcn8s-pocket"), "<FastSegmenter of <ModuleSegmenter of FCN, 8 classes, "),
+        (fcnbench.plan("fcn8s-pocket", board=tmp_path), "<Plan of fcn8s-pocket on pocket: 0 downloads, results in "),
     ):
         assert repr(result).startswith(text)
         assert len(repr(result)) < 400
     assert "identical" in check._repr_html_()
     assert "<table>" in done._repr_html_()
     assert "2 images in common" in comparison._repr_html_()
+
+
+def test_a_record_is_recomputed_without_other_arguments(run: Callable[..., Any]) -> None:
+    options: Any = {"record": run("fcn8s-pocket"), "trimap": True}
+    with pytest.raises(UsageError, match="recomputes a record without other arguments"):
+        fcnbench.score(**options)
 
 
 def test_a_class_is_a_factory_even_where_it_looks_like_a_segmenter(net: Any) -> None:

@@ -61,9 +61,9 @@ def test_the_nearest_file_is_read_and_its_paths_start_there(tmp_path: Path, monk
 
 
 def test_a_model_in_a_file_and_a_run_start_at_the_files_folder(tmp_path: Path) -> None:
-    project('[tool.fcnbench.run]\nmodel = "onnx:nets/a.onnx"\n[tool.fcnbench.compare]\nlens = "runs/one"\n', tmp_path)
+    project('[tool.fcnbench.run]\nmodel = "onnx:nets/a.onnx"\n[tool.fcnbench.check]\nbaseline = "runs/one"\n', tmp_path)
     assert values("run") == {"model": f"onnx:{tmp_path / 'nets/a.onnx'}"}
-    assert values("compare") == {"lens": str(tmp_path / "runs/one")}
+    assert values("check") == {"baseline": str(tmp_path / "runs/one")}
     project('[tool.fcnbench.run]\nmodel = "hf:org/name"\n', tmp_path)
     assert values("run") == {"model": "hf:org/name"}
 
@@ -174,6 +174,33 @@ def test_a_required_option_may_be_a_setting_and_a_flag_can_be_switched_off(monke
         parse(["check"])
     with pytest.raises(UsageError, match="no option --no-margins"):
         parse(["run", "--no-margins"])
+
+
+@pytest.mark.parametrize(
+    ("variable", "call"),
+    [
+        ("FCNBENCH_COMPARE_LENS", ["compare", "a", "b"]),
+        ("FCNBENCH_RUN_SWEEP", ["run", "--limit", "1"]),
+        ("FCNBENCH_RUN_DRY_RUN", ["run"]),
+        ("FCNBENCH_CHECK_RECORD", ["check", "--baseline", "a"]),
+        ("FCNBENCH_SCORE_RECORD", ["score", "--predictions", "a"]),
+    ],
+)
+def test_what_one_call_works_on_is_no_setting(variable: str, call: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(UsageError, match=f"the environment variable {variable} is unknown"):
+        parse(call)
+
+
+@pytest.mark.parametrize("beside", [["--trimap"], ["--dataset", "pocket"], ["--classes"]])
+def test_a_record_is_recomputed_without_other_options(
+    beside: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["score", "--record", "nowhere", *beside]) == 2
+    assert f"--record recomputes a record, without {beside[0]}" in capsys.readouterr().err
+    # A setting is for the calls that use it.
+    monkeypatch.setenv("FCNBENCH_SCORE_TRIMAP", "1")
+    assert main(["score", "--record", "nowhere"]) == 3
 
 
 def test_help_reads_no_setting(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

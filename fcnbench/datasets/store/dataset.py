@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fcnbench.datasets.spec import DatasetSpec
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sample:
     """One decoded sample.
 
@@ -50,6 +50,11 @@ class Sample:
     depth: NDArray[np.uint16] | None = None
     hha: NDArray[np.uint8] | None = None
     geo: NDArray[np.uint8] | None = None
+
+    def __repr__(self) -> str:
+        height, width = self.label.shape
+        held = [name for name in ("image", "depth", "hha", "geo") if getattr(self, name) is not None]
+        return f"<Sample {self.id}, {width}x{height}: {', '.join(['label', *held])}>"
 
     def modality(self, name: str) -> NDArray[Any] | None:
         """Return the image of one modality, `rgb`, `depth` or `hha`; None if the sample has none."""
@@ -82,6 +87,10 @@ class Dataset(Sequence[Sample]):
         self.geo = geo
         self.spec: DatasetSpec | None = None
         self._rows = StoredRows(folder / PARQUET_NAME)
+
+    def __repr__(self) -> str:
+        name, total, classes = self.manifest.dataset, self.manifest.total, self.label_space.num_classes
+        return f"<Dataset {name}, {len(self)} of {total} images, {classes} classes>"
 
     def __len__(self) -> int:
         return len(self.manifest.rows)
