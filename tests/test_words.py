@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.freeze import GOLDEN
 
-ROOTS = ("fcnbench", "benchmarks", "examples", "tests", "docs", "README.md", "CONTRIBUTING.md")
+ROOTS = ("fcnbench", "benchmarks", "examples", "tests", "docs", "README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 """Where the words are looked for."""
 
 KINDS = {".py", ".md", ".toml", ".json", ".html", ".css", ".js", ".svg", ".txt", ".j2"}
