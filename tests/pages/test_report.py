@@ -62,6 +62,7 @@ def test_second_label_maps_have_a_chart_of_their_own(runs: Path, tmp_path: Path)
     assert re.findall("<h2>(Near .*)</h2>", page) == [
         "Near outlines", "Near outlines of the second label maps (geo)",
     ]  # fmt: skip
+    assert "not run: the label maps were given as files" in page
     assert page.count("<polyline") == build(record).count("<polyline") + 2 == 4
 
 
