@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _EXIT_CODES = """\
 exit codes:
   0 success   1 a check failed   2 wrong usage   3 data missing or corrupt
-  4 model or weights unusable   5 the run failed   130 interrupted, can be resumed
+  4 model or weights unusable   5 the run failed   130 interrupted (resumable)
 """
 
 _HELP = "help"
@@ -42,8 +42,8 @@ def build_parser(commands: Iterable[str] = ABOUT) -> Parser:
     """
     parser = Parser(
         prog="fcnbench",
-        description="Semantic segmentation scores in the protocol of the FCN papers: with all that is needed to "
-        "explain and recompute them.",
+        description="Semantic segmentation scores in the protocol of the FCN papers,\n"
+        "with all that is needed to explain and recompute them.",
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
