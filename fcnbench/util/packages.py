@@ -20,7 +20,7 @@ def imported_packages() -> dict[str, str]:
     True
     """
     owners = _owners(tuple(sys.path))
-    names = {owner for name in list(sys.modules) if (owner := owners.get(name.partition(".")[0]))}
+    names = {owner for name in sys.modules.copy() if (owner := owners.get(name.partition(".")[0]))}
     return {name: installed_version(name) for name in sorted(names)}
 
 

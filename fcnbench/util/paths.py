@@ -35,7 +35,10 @@ def user_path(given: object, what: str) -> Path:
         raise UsageError(f"{what} is a {type(given).__name__}, expected text or a path", "pass the path")
     try:
         path = Path(given).expanduser()
-    except (RuntimeError, TypeError) as error:  # an unknown home folder; a path of bytes
+    except RuntimeError as error:
+        says = f"{what} {str(given)!r} begins with ~ and a name that this machine does not know"
+        raise UsageError(says, "write the whole path") from error
+    except TypeError as error:  # bytes
         raise UsageError(f"{what} {given!r} is not a path: {error}", "write the whole path") from error
     if "\0" in str(path):
         raise UsageError(f"{what} {str(given)!r} is not a path: it holds a NUL character", "write the whole path")

@@ -57,7 +57,11 @@ def on_hosts(hosts: list[tuple[list[str], str]], tmp_path: Path, model: str, **m
         command = [*enter, sys.executable, "-m", "torch.distributed.run", *options, "-m", "fcnbench", "run"]
         command += ["--model", model, "--trials", "0", "--board", str(tmp_path)]
         agents.append(subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True))
-    return [(agent.returncode, said) for agent, said in ((each, each.communicate(timeout=400)[1]) for each in agents)]
+    try:
+        return [(each.returncode, said) for each, said in [(each, each.communicate(timeout=400)[1]) for each in agents]]
+    finally:
+        for each in agents:
+            each.kill()
 
 
 @pytest.mark.parametrize("stumble", ["pass", DIES_ONCE])

@@ -79,7 +79,7 @@ def import_model_file(path: Path, *, nested: bool = False) -> tuple[ModuleType, 
 def remember(sources: Sources) -> None:
     """Remember the digests of a model's files, to detect later that files of imported modules have changed."""
     digests = dict(zip(sources.paths, sources.files.values(), strict=True))
-    for module in [*sources.inactive.values(), *sys.modules.values()]:
+    for module in [*sources.inactive.values(), *sys.modules.copy().values()]:
         if isinstance(module, ModuleType) and (file := file_of(module)) in digests:
             _digests.setdefault(module, digests[file])
     # The modules of an installed package need no help: Python finds them again.
@@ -191,11 +191,11 @@ def _modules_below(top: str) -> dict[str, ModuleType]:
     """Return a top-level module and the modules below it by name, as far as they are imported and have files."""
     return {
         name: module
-        for name, module in list(sys.modules.items())
+        for name, module in sys.modules.copy().items()
         if (name == top or name.startswith(f"{top}.")) and file_of(module) is not None
     }
 
 
 def _forget(top: str) -> None:
-    for name in [name for name in sys.modules if name == top or name.startswith(f"{top}.")]:
+    for name in [name for name in sys.modules.copy() if name == top or name.startswith(f"{top}.")]:
         del sys.modules[name]

@@ -99,7 +99,7 @@ class Neighbours:
             top_names: names of top-level modules, which are set aside with the modules in them.
         """
         active = self.active
-        for name in [name for name in sys.modules if name.partition(".")[0] in top_names and name not in active]:
+        for name in [name for name in sys.modules.copy() if name.partition(".")[0] in top_names and name not in active]:
             self.displaced[name] = sys.modules.pop(name)
 
     def restore_program(self) -> None:
@@ -130,8 +130,8 @@ class Neighbours:
     def active(self) -> dict[str, ModuleType]:
         """Those of these modules that are in `sys.modules`, with everything in their packages, by name."""
         names = {name for name, module in self.imported.items() if sys.modules.get(name) is module}
-        modules = list(sys.modules.items())
-        return {name: module for name, module in modules if name in names or name.partition(".")[0] in names}
+        modules = sys.modules.copy()  # other threads may import
+        return {name: module for name, module in modules.items() if name in names or name.partition(".")[0] in names}
 
     def note(self, names: Iterable[str]) -> None:
         """Note which modules were imported by this model's code; only the user's count.

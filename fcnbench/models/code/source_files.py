@@ -81,7 +81,7 @@ class Sources:
             self._include(sources)
         if self.folder is None and not self.package:
             return
-        for name, module in [*self.inactive.items(), *sys.modules.items()]:
+        for name, module in [*self.inactive.items(), *sys.modules.copy().items()]:
             path = file_of(module)
             if path is not None and name not in _MAIN and self._owns(name, path):
                 self.add(path.stem if name.startswith(PREFIX) else name, path)
