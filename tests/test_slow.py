@@ -12,7 +12,9 @@ LOG = """
   12.10s call     tests/a/test_b.py::test_c[a test-1]
 5.01s call     tests/a/test_a.py::test_a
 30.00s setup    tests/a/test_a.py::test_b
-4.99s call     tests/a/test_b.py::test_d
+3.99s call     tests/a/test_b.py::test_d
+2.01s call     tests/a/test_b.py::test_e[1]
+2.01s call     tests/a/test_b.py::test_e[2]
 6.00s call     tests/a/test_b.py::test_c[other]
 """
 
@@ -24,7 +26,9 @@ def test_listed_tests_exist() -> None:
 
 
 def test_the_list_is_made_from_the_durations_of_a_run() -> None:
-    assert listed(LOG) == ["tests/a/test_a.py::test_a", "tests/a/test_b.py::test_c"]
+    assert listed(LOG) == [
+        "tests/a/test_a.py::test_a", "tests/a/test_b.py::test_c", "tests/a/test_b.py::test_e",
+    ]  # fmt: skip
 
 
 def test_listed_tests_are_marked(request: pytest.FixtureRequest) -> None:

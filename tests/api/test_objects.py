@@ -351,6 +351,6 @@ def test_compare_takes_two_folders_of_predictions(run: Callable[..., Any], predi
 
 
 def test_a_path_that_can_not_be_one_is_wrong_usage() -> None:
-    for path in ("~no-such-user/run", "a\0b"):
-        with pytest.raises(UsageError, match="is not a path"):
+    for path, says in (("~no-such-user/run", "begins with ~"), ("a\0b", "holds a NUL character")):
+        with pytest.raises(UsageError, match=says):
             fcnbench.lens(path)
