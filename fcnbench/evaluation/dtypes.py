@@ -48,7 +48,7 @@ class _DtypeRecorder(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.operations: dict[torch.dtype, str] = {}
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def run(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operation and record the dtypes of its results."""
         result = func(*args, **(kwargs or {}))
         name = func._schema.name
@@ -63,6 +63,10 @@ class _DtypeRecorder(TorchDispatchMode):
                 if value.dtype not in passed_on:
                     self.operations.setdefault(value.dtype, str(func))
         return result
+
+
+# Not in the body of the class, where PyTorch wraps the method: its first call would import the compiler, for a second.
+_DtypeRecorder.__torch_dispatch__ = _DtypeRecorder.run  # type: ignore[assignment]
 
 
 def _passed_on(func: Any, name: str, arguments: Any) -> set[torch.dtype]:

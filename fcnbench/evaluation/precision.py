@@ -5,6 +5,7 @@ It is part of the protocol, because it can change a number. How a run is execute
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -124,5 +125,6 @@ FP32 = Precision()
 @contextmanager
 def uncompiled() -> Iterator[None]:
     """Run networks without compilation inside the block, even compiled ones."""
-    with torch.compiler.set_stance("force_eager"):
+    # Nothing is compiled before PyTorch's compiler is imported, which takes a second.
+    with torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext():
         yield

@@ -55,7 +55,7 @@ def from_json(content: Any, kind: type[T]) -> T:
     return value
 
 
-def parse(text: str | bytes) -> Any:
+def parse(text: str) -> Any:
     """Return the JSON values of a text; NaN, infinities, a name twice and half a character are not JSON.
 
     Raises:
@@ -68,8 +68,9 @@ def parse(text: str | bytes) -> Any:
     ValueError: the name 'mean_iu' is there twice
     """
     content = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_object)
-    # An escaped half of a surrogate pair is a text that no file, page or board can hold.
-    json.dumps(content, ensure_ascii=False).encode()
+    if "\\u" in text:
+        # An escaped half of a surrogate pair is a text that no file, page or board can hold.
+        json.dumps(content, ensure_ascii=False).encode()
     return content
 
 
@@ -82,20 +83,19 @@ def schema_of(kind: type, title: str) -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **schema}
 
 
-def _unknown(given: Any, understood: Any, where: str = "") -> str | None:
-    """Return the first field that was given and not understood; None where there is none."""
+def _unknown(given: Any, understood: Any) -> str | None:
+    """Return the path of the first field that was given and not understood; None where there is none."""
     if isinstance(given, dict):
         known = understood if isinstance(understood, Mapping) else vars(understood)
         for name, value in given.items():
-            path = f"{where}.{name}" if where else str(name)
             if name not in known:
-                return path
-            if (deeper := _unknown(value, known[name], path)) is not None:
-                return deeper
-    elif isinstance(given, list):
+                return str(name)
+            if isinstance(value, dict | list) and (deeper := _unknown(value, known[name])) is not None:
+                return f"{name}{deeper}" if deeper.startswith("[") else f"{name}.{deeper}"
+    elif given and isinstance(given[0], dict | list):  # the items of a list are of one kind
         for index, (one, other) in enumerate(zip(given, understood, strict=True)):
-            if (deeper := _unknown(one, other, f"{where}[{index}]")) is not None:
-                return deeper
+            if (deeper := _unknown(one, other)) is not None:
+                return f"[{index}]{deeper}" if deeper.startswith("[") else f"[{index}].{deeper}"
     return None
 
 

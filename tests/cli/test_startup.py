@@ -44,6 +44,20 @@ def test_a_mistake_is_found_without_torch_and_mostly_without_numpy(tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_run_does_not_import_the_compiler(tmp_path: Path) -> None:
+    probe = (
+        "import sys\n"
+        "from fcnbench.cli.main import main\n"
+        "assert main(['run', '--limit', '1', '--trials', '1', '--certify', '--margins']) == 0\n"
+        "assert not {'torch._dynamo', 'sympy'} & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={"PATH": "", "PYTHONPATH": str(REPOSITORY), "FCNBENCH_HOME": str(tmp_path / "home")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("line", "text"),
     [

@@ -94,7 +94,7 @@ def fused_operator_works() -> bool:
         return False
     # A local generator and explicit dtypes and devices: global random state and defaults neither matter nor change.
     generator = torch.Generator(device="cpu").manual_seed(0)
-    layer = nn.Conv2d(3, 5, 3, device="meta", dtype=torch.float32).to_empty(device="cpu")
+    layer = nn.Conv2d(3, 5, 3, device="meta", dtype=torch.float32)
     with torch.inference_mode():
         x, weight, bias = (
             torch.randn(size, generator=generator, device="cpu", dtype=torch.float32)
