@@ -138,7 +138,7 @@ def run_cases(device: torch.device, cases: Iterable[ArgmaxCase]) -> Iterator[Cas
         # A device may raise anything at a dtype or layout that it lacks; that is not a wrong label map.
         try:
             yield CaseResult(case, _is_right(case, logits, _with_layout(logits.to(device), case.layout)))
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - a broken device may fail in any way
             text = f"{type(error).__name__}: {error}".splitlines()[0]
             yield CaseResult(case, False, _OUT_OF_MEMORY if out_of_memory(error) else text)
 

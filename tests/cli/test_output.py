@@ -142,7 +142,7 @@ def test_an_unexpected_error_is_an_object_too(
 def test_standard_output_is_as_before_afterwards(capfd: pytest.CaptureFixture[str]) -> None:
     with reserved_for_json(for_good=False):
         os.write(1, b"library\n")
-        print("model")  # noqa: T201
+        print("model")  # noqa: T201 - what a model may do
         print_json({"a": 1})
     print("after", flush=True)  # noqa: T201
     os.write(1, b"later\n")

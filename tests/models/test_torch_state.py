@@ -155,7 +155,7 @@ def in_a_thread(work: Callable[[], None]) -> BaseException | None:
     def run() -> None:
         try:
             work()
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001 - the caller gets it
             caught.append(error)
 
     thread = threading.Thread(target=run)
