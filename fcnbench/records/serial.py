@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from fcnbench.util.text import unique_keys
+
 T = TypeVar("T")
 
 _LONGEST = 300
@@ -56,7 +58,7 @@ def from_json(content: Any, kind: type[T]) -> T:
 
 
 def parse(text: str) -> Any:
-    """Return the JSON values of a text; NaN, infinities, a name twice and half a character are not JSON.
+    """Return the JSON values of a text; NaN, infinities, a key that occurs twice and half a character are refused.
 
     Raises:
         ValueError: it is not JSON, or two readers may understand it in two ways.
@@ -65,9 +67,9 @@ def parse(text: str) -> Any:
     >>> parse('{"mean_iu": 0.9, "mean_iu": 0.1}')
     Traceback (most recent call last):
         ...
-    ValueError: the name 'mean_iu' is there twice
+    ValueError: the key 'mean_iu' occurs twice
     """
-    content = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_object)
+    content = json.loads(text, parse_constant=_no_constant, object_pairs_hook=unique_keys)
     if "\\u" in text:
         # An escaped half of a surrogate pair is a text that no file, page or board can hold.
         json.dumps(content, ensure_ascii=False).encode()
@@ -97,20 +99,6 @@ def _unknown(given: Any, understood: Any) -> str | None:
             if (deeper := _unknown(one, other)) is not None:
                 return f"[{index}]{deeper}" if deeper.startswith("[") else f"[{index}].{deeper}"
     return None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the object of these names and values.
-
-    Raises:
-        ValueError: a name is there twice.
-    """
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"the name {name!r} is there twice")
-        found[name] = value
-    return found
 
 
 def _no_constant(name: str) -> None:

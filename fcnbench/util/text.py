@@ -7,8 +7,9 @@ is read, compared or digested as text passes through this module, so that neithe
 from __future__ import annotations
 
 from codecs import BOM_UTF8
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -31,3 +32,20 @@ def read_text(path: Path | Traversable) -> str:
         UnicodeDecodeError: the content is not UTF-8 (also a ValueError).
     """
     return normalise(path.read_bytes()).decode("utf-8")
+
+
+def unique_keys(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return these keys and values as a dict: an `object_pairs_hook` for `json.loads`, which accepts duplicates itself.
+
+    Raises:
+        ValueError: a key occurs twice.
+
+    >>> unique_keys([("a", 1), ("b", 2)])
+    {'a': 1, 'b': 2}
+    """
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key!r} occurs twice")
+        found[key] = value
+    return found

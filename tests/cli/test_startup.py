@@ -22,6 +22,14 @@ SPECIFICATION_NEEDED = (
 """Mistakes that depend on a dataset's classes: finding them takes numpy, and still not torch."""
 
 
+def run_alone(probe: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run Python code in a process of its own, in a folder that is also its home."""
+    return subprocess.run(
+        [sys.executable, "-c", probe], cwd=folder, capture_output=True, text=True, check=False,
+        env={"PATH": "", "PYTHONPATH": str(REPOSITORY), "FCNBENCH_HOME": str(folder / "home")},
+    )  # fmt: skip
+
+
 def test_a_mistake_is_found_without_torch_and_mostly_without_numpy(tmp_path: Path) -> None:
     probe = (
         "import sys\n"
@@ -34,10 +42,7 @@ def test_a_mistake_is_found_without_torch_and_mostly_without_numpy(tmp_path: Pat
         "    assert code in (2, 3, 4), (line, code)\n"
         "    assert not heavy & set(sys.modules), (line, heavy & set(sys.modules))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", probe], cwd=tmp_path, capture_output=True, text=True, check=False,
-        env={"PATH": "", "PYTHONPATH": str(REPOSITORY), "FCNBENCH_HOME": str(tmp_path / "home")},
-    )  # fmt: skip
+    done = run_alone(probe, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("next: ") == len(MISTAKES)
     assert "Traceback" not in done.stderr
@@ -51,10 +56,7 @@ def test_a_run_does_not_import_the_compiler(tmp_path: Path) -> None:
         "assert main(['run', '--limit', '1', '--trials', '1', '--certify', '--margins']) == 0\n"
         "assert not {'torch._dynamo', 'sympy'} & set(sys.modules)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", probe], cwd=tmp_path, capture_output=True, text=True, check=False,
-        env={"PATH": "", "PYTHONPATH": str(REPOSITORY), "FCNBENCH_HOME": str(tmp_path / "home")},
-    )  # fmt: skip
+    done = run_alone(probe, tmp_path)
     assert done.returncode == 0, done.stderr
 
 

@@ -177,7 +177,7 @@ def test_a_name_that_is_there_twice_is_refused(place: Path) -> None:
     """Another reader of the file might take the first one."""
     text = (place / RECORD_NAME).read_text()
     (place / RECORD_NAME).write_text(text.replace('"mean_iu": ', '"mean_iu": 0.999, "mean_iu": ', 1))
-    with pytest.raises(ResultsError, match="the name 'mean_iu' is there twice"):
+    with pytest.raises(ResultsError, match="the key 'mean_iu' occurs twice"):
         load(place)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from fcnbench.errors import ModelError
 from fcnbench.models.preprocess import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 from fcnbench.util.console import listed
+from fcnbench.util.text import unique_keys
 
 EXTRA = "fcnbench.json"
 """Name of the extra file in TorchScript archives and `torch.export` programs."""
@@ -99,7 +100,7 @@ def read_archive_metadata(path: Path, text: str | bytes) -> Metadata:
     if not text:
         return Metadata()
     try:
-        content = json.loads(text, object_pairs_hook=_without_duplicates)
+        content = json.loads(text, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{EXTRA} in {path} is not JSON: {error}", "export the model again") from error
     if not isinstance(content, dict):
@@ -222,15 +223,6 @@ def _output(path: Path, value: Any) -> str:
 
 def _all_text(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(text, str) for text in value)
-
-
-def _without_duplicates(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    content: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in content:
-            raise ValueError(f"the key {key!r} occurs twice")
-        content[key] = value
-    return content
 
 
 def _refuse(path: Path, problem: str, part: str = "input") -> NoReturn:

@@ -87,6 +87,13 @@ def without_fused_convolution() -> Iterator[None]:
         _fusion_allowed.reset(token)
 
 
+class _UnsetConvolution(nn.Conv2d):
+    """A convolution whose weights have no values yet, so that making it draws no random numbers."""
+
+    def reset_parameters(self) -> None:
+        """Leave the weights as they are."""
+
+
 @cache
 def fused_operator_works() -> bool:
     """Return whether this PyTorch has the fused operator and its output agrees with the plain one."""
@@ -94,7 +101,7 @@ def fused_operator_works() -> bool:
         return False
     # A local generator and explicit dtypes and devices: global random state and defaults neither matter nor change.
     generator = torch.Generator(device="cpu").manual_seed(0)
-    layer = nn.Conv2d(3, 5, 3, device="meta", dtype=torch.float32)
+    layer = _UnsetConvolution(3, 5, 3, device="cpu", dtype=torch.float32)
     with torch.inference_mode():
         x, weight, bias = (
             torch.randn(size, generator=generator, device="cpu", dtype=torch.float32)
